@@ -1,0 +1,63 @@
+# `make` says what there is. All set-up goes into .venv and .tools of this folder.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+BIN := .venv/bin
+PYTHON := $(BIN)/python
+UV := UV_NATIVE_TLS=1 $(BIN)/uv pip install --quiet --python $(PYTHON)
+
+.PHONY: help
+help: ## Say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+.venv/base: pyproject.toml tap_websocket/__init__.py
+	@python=""; \
+	for name in python3 python3.13 python3.12 python3.11 python3.14; do \
+	  if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	  then python="$$name"; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "No Python 3.11 or newer was found; install one and try again." >&2; exit 1; \
+	fi; \
+	test -x $(PYTHON) || "$$python" -m venv .venv
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check 'uv>=0.9'
+	@$(UV) --editable '.[fast,socks]'
+	@touch $@
+
+.venv/dev: .venv/base
+	@$(UV) --group dev
+	@touch $@
+
+.PHONY: setup
+setup: .venv/dev ## Install everything for development into .venv
+
+.PHONY: demo
+demo: .venv/base ## Run trades from a demo feed through Meltano into a file
+	@$(PYTHON) -m scripts.tools meltano target-jsonl
+	@$(PYTHON) -m scripts.demo
+
+.PHONY: test
+test: .venv/dev ## Run the whole test suite
+	@$(PYTHON) -m scripts.tools meltano target-jsonl target-postgres target-duckdb
+	$(PYTHON) -m pytest -n auto $(PYTEST)
+
+.PHONY: lint
+lint: .venv/dev ## Check style and types, and that generated files are current
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(PYTHON) -m scripts.generate --check
+
+.PHONY: generate
+generate: .venv/dev ## Write README's settings table, meltano.yml and the Hub definition
+	$(PYTHON) -m scripts.generate
+
+.PHONY: build
+build: .venv/dev ## Build wheel and sdist into dist/
+	rm -rf dist
+	$(PYTHON) -m build --installer uv
+
+.PHONY: clean
+clean: ## Remove everything that was made here
+	rm -rf .venv .tools .demo .meltano dist output

@@ -1,0 +1,41 @@
+"""Run an installed tap for a moment: `python -m scripts.smoke COMMAND`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+_MESSAGES = 100
+
+
+def main(command: str) -> int:
+    """Sync from the demo feed; return 0 when every record came."""
+    feed = subprocess.Popen(
+        [sys.executable, "-m", "tap_websocket.demo", "--rate", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert feed.stdout is not None  # noqa: S101 - it was asked for
+    try:
+        url = feed.stdout.readline().strip()
+        with tempfile.TemporaryDirectory() as directory:
+            config = Path(directory, "config.json")
+            config.write_text(json.dumps({"url": url, "max_messages": _MESSAGES}))
+            run = subprocess.run(
+                [command, "--config", str(config)],
+                stdout=subprocess.PIPE,
+                check=True,
+            )
+    finally:
+        feed.terminate()
+        feed.wait()
+    records = sum(b'"type":"RECORD"' in line for line in run.stdout.splitlines())
+    print(f"{command}: {records} records of {_MESSAGES}")
+    return 0 if records == _MESSAGES else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

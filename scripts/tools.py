@@ -1,0 +1,65 @@
+"""Make virtual environments for the real tools that the tests and the demo run.
+
+Meltano and the targets need other versions of the tap's own dependencies, so each
+lives in `.tools/NAME`. `python scripts/tools.py NAME…` makes what is missing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+__all__ = ["TOOLS", "tool"]
+
+ROOT = Path(__file__).resolve().parent.parent
+HOME = ROOT / ".tools"
+
+TOOLS: dict[str, tuple[str, ...]] = {
+    "meltano": ("meltano~=4.4",),
+    "target-jsonl": ("target-jsonl~=0.1.4", "setuptools<81"),
+    "target-postgres": ("meltanolabs-target-postgres~=0.8.1",),
+    # Newer DuckDBs take the first row of this target's files for a header.
+    "target-duckdb": ("target-duckdb~=0.8.0", "duckdb~=1.0.0"),
+}
+"""Name of the command to what has to be installed for it."""
+
+
+def tool(name: str) -> Path:
+    """Return the path of a tool's command, installed first where it is missing.
+
+    Args:
+        name: One of `TOOLS`.
+
+    Raises:
+        subprocess.CalledProcessError: When it cannot be installed.
+    """
+    environment = HOME / name
+    command = environment / "bin" / name
+    wanted = "\n".join(TOOLS[name])
+    stamp = environment / "installed"
+    HOME.mkdir(exist_ok=True)
+    with (HOME / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not stamp.exists() or stamp.read_text() != wanted:
+            _install(environment, TOOLS[name])
+            stamp.write_text(wanted)
+    return command
+
+
+def _install(environment: Path, packages: tuple[str, ...]) -> None:
+    uv = Path(sys.executable).parent / "uv"
+    settings = {**os.environ, "UV_NO_PROGRESS": "1", "UV_NATIVE_TLS": "1"}
+    commands: list[list[str | Path]] = [
+        [uv, "venv", "--quiet", "--clear", "--python", sys.executable, environment],
+        [uv, "pip", "install", "--quiet", "--python", environment, *packages],
+    ]
+    for command in commands:
+        subprocess.run(command, check=True, env=settings)
+
+
+if __name__ == "__main__":
+    for wanted_name in sys.argv[1:]:
+        tool(wanted_name)

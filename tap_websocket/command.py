@@ -1,0 +1,42 @@
+"""The command line: each failure is one line on stderr and exit code 1."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import Any
+
+from singer_sdk.exceptions import ConfigValidationError, MapExpressionError
+from singer_sdk.plugin_base import SingerCommand
+
+from tap_websocket.errors import TapError
+
+__all__ = ["TapCommand"]
+
+
+class TapCommand(SingerCommand):
+    """The SDK's command, whose failures are for users.
+
+    `--discover` and `--test` run while the command line is parsed, outside of the
+    SDK's own handling of errors, so the net is spread around all of it.
+    """
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's own
+        """Run, and turn a failure into its line and exit code 1."""
+        try:
+            return super().main(*args, **kwargs)
+        except ConfigValidationError as error:
+            lines = list(error.errors)
+        except (TapError, MapExpressionError) as error:
+            lines = [str(error)]
+        except json.JSONDecodeError as error:
+            lines = [f"a file given on the command line is no valid JSON: {error}"]
+        except OSError as error:
+            if error.filename is None:
+                raise
+            lines = [f"{error.filename}: {error.strerror}"]
+        traceback = self.logger.isEnabledFor(logging.DEBUG)
+        for line in lines:
+            self.logger.error(line, exc_info=traceback)
+        sys.exit(1)

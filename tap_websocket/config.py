@@ -1,0 +1,262 @@
+"""The raw config made ready: texts given their types, every value checked.
+
+A config arrives from a JSON file, through `meltano.yml` or from the environment,
+where each value is a text. All three are treated alike (contract, "Values").
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import difflib
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from jsonschema import Draft202012Validator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from jsonschema import ValidationError
+
+__all__ = ["Prepared", "prepare"]
+
+Schema = dict[str, Any]
+
+_LONGEST_SHOWN = 40
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+_INTEGER = re.compile(r"\s*[+-]?\d{1,18}\s*", re.ASCII)
+_DECIMAL = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)\s*", re.ASCII)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Prepared:
+    """A config whose values have their types and defaults.
+
+    Attributes:
+        config: All settings, defaults filled in.
+        given: Names of the settings that the user gave.
+        problems: One line for each wrong value; empty when the config is valid.
+        warnings: One line for each setting that the tap does not know.
+    """
+
+    config: dict[str, Any]
+    given: frozenset[str]
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def prepare(raw: Mapping[str, Any], schema: Schema) -> Prepared:
+    """Give the raw settings their types, fill in defaults and check them."""
+    properties: dict[str, Schema] = schema["properties"]
+    given = {name: value for name, value in raw.items() if value is not None}
+    known = {name: value for name, value in given.items() if name in properties}
+    config: dict[str, Any] = {}
+    problems: list[str] = []
+    for name, value in known.items():
+        try:
+            config[name] = _typed(name, value, properties[name])
+        except ValueError as error:
+            problems.append(str(error))
+    for name, declared in properties.items():
+        if "default" not in declared:
+            continue
+        if name not in known:
+            config[name] = copy.deepcopy(declared["default"])
+        elif declared.get("x-merge") and name in config:
+            config[name] = _merged(declared["default"], config[name])
+    problems.extend(
+        f"{name}: is required; {properties[name]['description']}"
+        for name in schema.get("required", [])
+        if name not in known
+    )
+    valid = {name: value for name, value in config.items() if name in properties}
+    validator = Draft202012Validator({**schema, "required": []})
+    secret = {name for name, declared in properties.items() if declared.get("secret")}
+    problems += [
+        _describe(error, secret=error.absolute_path[0] in secret)
+        for error in _leaves(validator.iter_errors(valid))
+    ]
+    return Prepared(
+        config=config,
+        given=frozenset(known),
+        problems=tuple(dict.fromkeys(problems)),
+        warnings=tuple(
+            _unknown(name, properties) for name in given if name not in known
+        ),
+    )
+
+
+def nearest(name: str, known: Mapping[str, Any] | frozenset[str]) -> str:
+    """Return a hint that names the nearest known name, or an empty string."""
+    match = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean '{match[0]}'?" if match else ""
+
+
+def _unknown(name: str, properties: Mapping[str, Schema]) -> str:
+    hint = nearest(name, properties)
+    return f"{name}: is no setting of this tap and is ignored{hint}"
+
+
+def _merged(default: Mapping[str, str], given: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return headers merged over the default ones, whatever their case."""
+    if not isinstance(given, dict):
+        return given
+    names = {name.lower() for name in given}
+    kept = {name: value for name, value in default.items() if name.lower() not in names}
+    return kept | given
+
+
+def _types(schema: Schema) -> frozenset[str]:
+    declared = schema.get("type", [])
+    names = [declared] if isinstance(declared, str) else declared
+    return frozenset(name for name in names if name != "null")
+
+
+def _typed(path: str, value: Any, schema: Schema) -> Any:  # noqa: ANN401 - any JSON
+    """Return a value with its type, texts parsed where the setting is no text.
+
+    Raises:
+        ValueError: When a text cannot be read as the setting's type.
+    """
+    types = _types(schema)
+    if isinstance(value, str):
+        value = _from_text(path, value, types)
+    elif types == {"boolean"} and value in (0, 1):
+        value = bool(value)
+    if isinstance(value, float) and value.is_integer() and _whole(types):
+        value = int(value)
+    if isinstance(value, dict) and "object" in types:
+        return _typed_object(path, value, schema)
+    if isinstance(value, list) and "array" in types and "items" in schema:
+        items = schema["items"]
+        return [_typed(f"{path}[{n}]", item, items) for n, item in enumerate(value)]
+    return value
+
+
+def _whole(types: frozenset[str]) -> bool:
+    return "integer" in types and "number" not in types
+
+
+def _from_text(path: str, text: str, types: frozenset[str]) -> Any:  # noqa: ANN401
+    if types == {"boolean"}:
+        return _BOOLEANS.get(text.strip().lower(), text)
+    if types <= {"integer", "string"} and "integer" in types:
+        return int(text) if _INTEGER.fullmatch(text) else text
+    if types <= {"number", "string"} and "number" in types:
+        return _number(text) if _DECIMAL.fullmatch(text) else text
+    if types & {"object", "array"}:
+        return _from_json(path, text, types)
+    return text
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    return int(value) if value.is_integer() else value
+
+
+def _from_json(path: str, text: str, types: frozenset[str]) -> Any:  # noqa: ANN401
+    opening = text.lstrip()[:1]
+    if opening not in {"{", "["} or (opening == "[" and "array" not in types):
+        if "string" in types:
+            return text
+        msg = f"{path}: must be {_kinds(types)}, as JSON; a text was given"
+        raise ValueError(msg)
+    try:
+        return json.loads(text)
+    except ValueError:
+        if "string" in types:
+            return text
+        msg = f"{path}: must be {_kinds(types)}; the text given is no valid JSON"
+        raise ValueError(msg) from None
+
+
+def _typed_object(path: str, value: dict[str, Any], schema: Schema) -> dict[str, Any]:
+    properties = schema.get("properties", {})
+    others = schema.get("additionalProperties")
+    if isinstance(others, dict) and _types(others) == {"string"} and not properties:
+        return dict(_joined(value))
+    return {
+        name: _typed(f"{path}.{name}", item, properties[name])
+        if name in properties
+        else item
+        for name, item in value.items()
+    }
+
+
+def _joined(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Join keys with dots again, which Meltano turns into nested objects."""
+    for name, item in value.items():
+        if isinstance(item, dict) and item:
+            yield from _joined(item, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", item
+
+
+def _leaves(errors: Iterator[ValidationError]) -> Iterator[ValidationError]:
+    for error in errors:
+        if error.context:
+            yield from _leaves(iter(error.context))
+        else:
+            yield error
+
+
+def _describe(error: ValidationError, *, secret: bool) -> str:
+    """Say in one line which setting is wrong, what was given and what is allowed."""
+    path = "".join(
+        f"[{step}]" if isinstance(step, int) else f".{step}"
+        for step in error.absolute_path
+    ).removeprefix(".")
+    schema: Schema = dict(error.schema) if isinstance(error.schema, dict) else {}
+    instance: Any = error.instance
+    if error.validator == "additionalProperties":
+        return _unexpected(path, instance, schema.get("properties", {}))
+    if error.validator == "required":
+        missing = [name for name in schema["required"] if name not in instance]
+        return f"{path}: needs {', '.join(missing)}"
+    return f"{path}: must be {_allowed(schema)}; {_given(instance, secret)}"
+
+
+def _unexpected(path: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> str:
+    name = next(name for name in given if name not in known)
+    hint = nearest(name, known)
+    return f"{path}: has no key {name!r}; it takes {', '.join(known)}{hint}"
+
+
+def _allowed(schema: Schema) -> str:
+    if "enum" in schema:
+        return "one of " + ", ".join(map(str, schema["enum"]))
+    types = _types(schema)
+    text = _kinds(types - {"string"} if types & {"integer", "number"} else types)
+    if "exclusiveMinimum" in schema:
+        text += f" greater than {schema['exclusiveMinimum']}"
+    if "minimum" in schema:
+        text += f", at least {schema['minimum']}"
+    if schema.get("minLength"):
+        text += " that is not empty"
+    return text
+
+
+_KINDS = {
+    "object": "an object",
+    "array": "an array",
+    "string": "a string",
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+}
+
+
+def _kinds(types: frozenset[str]) -> str:
+    return " or ".join(text for name, text in _KINDS.items() if name in types)
+
+
+def _given(value: Any, secret: bool) -> str:  # noqa: ANN401, FBT001 - any JSON
+    """Say what was given; of a text in a setting for secrets, only that it is one."""
+    if isinstance(value, str):
+        shown = not secret and len(value) <= _LONGEST_SHOWN
+        return f"{value!r} was given" if shown else "a text was given"
+    if isinstance(value, bool | int | float) or value is None:
+        return f"{'a number' if secret else json.dumps(value)} was given"
+    return f"{'an array' if isinstance(value, list) else 'an object'} was given"

@@ -1,0 +1,58 @@
+"""The ways a run can fail, each with one line that a user can act on."""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConfigError",
+    "ConnectionFailed",
+    "CredentialError",
+    "DeliveryError",
+    "FeedError",
+    "ParseError",
+    "SchemaError",
+    "TapError",
+]
+
+
+class TapError(Exception):
+    """A failure that ends the run with exit code 1 and one line on stderr.
+
+    The message says what failed, where, and what to do. It never holds a secret.
+    """
+
+
+class ConfigError(TapError):
+    """One or more settings are wrong; no run was started.
+
+    Attributes:
+        problems: One line for each wrong setting.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        """Keep the problems, one line each."""
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class CredentialError(TapError):
+    """Credentials could not be had, or were refused twice."""
+
+
+class ConnectionFailed(TapError):
+    """The feed could not be reached, was lost for good, or never answered."""
+
+
+class DeliveryError(TapError):
+    """Records could not be handed on: the target went away, or a disk is full."""
+
+
+class FeedError(TapError):
+    """The feed itself said that it failed: a fatal close code, a `fail` rule."""
+
+
+class ParseError(TapError):
+    """A message is not what `message_format` says (`on_parse_error: fail`)."""
+
+
+class SchemaError(TapError):
+    """A record does not fit the schema where that may not be repaired."""

@@ -1,0 +1,106 @@
+"""Which columns the settings and a catalog call for."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from tap_websocket import fitting
+from tap_websocket.columns import ANY_JSON, Columns
+from tap_websocket.decode import DATA
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tap_websocket.settings import Settings
+
+__all__ = ["CONNECTION", "RECEIVED_AT", "SEQUENCE", "Layout", "added_columns"]
+
+RECEIVED_AT = "_received_at"
+CONNECTION = "_connection"
+SEQUENCE = "_sequence"
+ENVELOPE_RECEIVED_AT = "received_at"
+ENVELOPE_URL = "url"
+
+_TEXT = {"type": ["string", "null"]}
+_TIME = {"type": ["string", "null"], "format": "date-time"}
+_NUMBER = {"type": ["integer", "null"]}
+
+Schema = dict[str, Any]
+
+
+def added_columns(settings: Settings) -> dict[str, Schema]:
+    """Return the columns that the tap itself adds to each record."""
+    added: dict[str, Schema] = {}
+    if settings.decode.envelope:
+        added |= {ENVELOPE_RECEIVED_AT: _TIME, ENVELOPE_URL: _TEXT}
+    if settings.decode.record_metadata:
+        added |= {RECEIVED_AT: _TIME, CONNECTION: _NUMBER, SEQUENCE: _NUMBER}
+    for context in settings.contexts:
+        added |= {name: _TEXT for name, _ in context}
+    return added
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Layout:
+    """The plan of a stream's columns.
+
+    Attributes:
+        settings: All settings.
+        keys: The key properties, of the settings or of the catalog.
+        catalog_schema: The stream's schema in the catalog, if one was given.
+        deselected: Properties that the catalog deselects.
+    """
+
+    settings: Settings
+    keys: Sequence[str] = ()
+    catalog_schema: Mapping[str, Any] | None = None
+    deselected: frozenset[str] = frozenset()
+
+    @property
+    def whole(self) -> bool:
+        """Whether each record lands whole in the column `data`."""
+        decode, stream = self.settings.decode, self.settings.stream
+        if decode.message_format != "json" or decode.envelope:
+            return True
+        return stream.schema is None and stream.infer_messages == 0
+
+    @property
+    def infers(self) -> bool:
+        """Whether the columns are to be inferred from a sample."""
+        return (
+            not self.whole
+            and self.settings.stream.schema is None
+            and self.catalog_schema is None
+        )
+
+    def columns(self, inferred: Mapping[str, Any] | None = None) -> Columns:
+        """Make the columns, of a sample where they are to be inferred."""
+        settings = self.settings
+        schema = self.catalog_schema or inferred or self._declared()
+        return Columns(
+            schema,
+            keys=self.keys,
+            evolution=settings.stream.evolution,
+            added=added_columns(settings),
+            rescue=self._rescues,
+            deselected=self.deselected,
+            nested=settings.stream.infer_nested,
+        )
+
+    @property
+    def _rescues(self) -> bool:
+        decode = self.settings.decode
+        if decode.message_format != "json":
+            return False
+        return not decode.envelope or self.settings.stream.schema is not None
+
+    def _declared(self) -> Schema:
+        """Return the record's schema where nothing is inferred."""
+        decode, given = self.settings.decode, self.settings.stream.schema
+        if given is not None and not decode.envelope:
+            return dict(given)
+        if given is not None:
+            return {"type": "object", "properties": {DATA: fitting.nullable(given)}}
+        data = ANY_JSON if decode.message_format == "json" else _TEXT
+        return {"type": "object", "properties": {DATA: data}}

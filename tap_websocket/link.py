@@ -1,0 +1,274 @@
+"""One link to the feed: a connection at a time, opened again after a drop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from typing import TYPE_CHECKING
+
+from tap_websocket import retry
+from tap_websocket.errors import ConnectionFailed, FeedError
+from tap_websocket.keepalive import Keepalive
+from tap_websocket.source import Directive, Outcome, Source
+from tap_websocket.transports.base import (
+    ABNORMAL,
+    NO_CODE,
+    Closing,
+    Connection,
+    HandshakeError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tap_websocket.feed import Ending, Feed
+
+__all__ = ["Link", "Session"]
+
+_LOGGER = logging.getLogger("tap-websocket")
+_NORMAL = 1000
+_GOING_AWAY = 1001
+_PONG = 0xA
+
+
+class Link:
+    """Keeps one connection of the run open, as the reconnect settings say."""
+
+    def __init__(self, feed: Feed, context: Mapping[str, str]) -> None:
+        """Make a link that is not connected yet."""
+        self.feed = feed
+        self.context = context
+        self._loop = asyncio.get_running_loop()
+        self._attempts = 0
+        self._too_big = 0
+        self._down_since: float | None = None
+
+    async def run(self) -> None:
+        """Keep the connection open until it is closed for good.
+
+        Raises:
+            TapError: When it failed for good.
+        """
+        while True:
+            session = Session(self)
+            try:
+                await self.feed.dialer.dial(self.context, session)
+            except HandshakeError as error:
+                await self._retry_handshake(error)
+                continue
+            self._up()
+            closing = await session.run()
+            if session.directive is Directive.STOP:
+                return
+            if await self._closed(closing, session):
+                return
+
+    def produced(self) -> None:
+        """Take notice of data: retries are counted from here."""
+        self._attempts = 0
+        self._too_big = 0
+
+    def _up(self) -> None:
+        if self._down_since is None:
+            return
+        seconds = self._loop.time() - self._down_since
+        self._down_since = None
+        self.feed.counts.disconnected_seconds += seconds
+        self.feed.counts.reconnects += 1
+        _LOGGER.info(
+            "Connected again after %.1f s and %d attempts; what the server sent in "
+            "between is not replayed",
+            seconds,
+            self._attempts,
+        )
+
+    async def _retry_handshake(self, error: HandshakeError) -> None:
+        settings = self.feed.settings.reconnect
+        where = self.feed.dialer.label
+        self.feed.failed(f"{error} ({where})")
+        if not retry.is_retryable(error):
+            raise ConnectionFailed(_advice(where, error)) from error
+        if not settings.enabled:
+            msg = f"{_advice(where, error)}; reconnect: true would try again"
+            raise ConnectionFailed(msg) from error
+        if self._down_since is None:
+            _LOGGER.warning("Cannot connect to %s: %s; trying again", where, error)
+            self._down_since = self._loop.time()
+        await self._wait(str(error), retry.retry_after(error, time.time()))
+
+    async def _closed(self, closing: Closing, session: Session) -> bool:
+        """Decide after the end of a connection.
+
+        Returns:
+            Whether the link is closed for good, as it should be.
+        """
+        settings = self.feed.settings.reconnect
+        text = describe(closing, session.verdict)
+        where = self.feed.dialer.label
+        if closing.code in settings.fatal_close_codes:
+            msg = f"{where} closed with {text}, which fatal_close_codes names"
+            raise FeedError(msg)
+        if not settings.enabled:
+            if closing.code in {_NORMAL, NO_CODE} and not session.verdict:
+                return True
+            msg = f"lost {where}: {text}; reconnect: true would go on"
+            raise ConnectionFailed(msg)
+        if closing.too_big:
+            self._too_big += 1
+            if self._too_big > 1:
+                most = self.feed.settings.connection.max_message_bytes
+                msg = (
+                    f"{where} keeps sending messages over max_message_bytes ({most}); "
+                    "set it higher"
+                )
+                raise ConnectionFailed(msg)
+        _LOGGER.warning("Lost %s: %s; reconnecting", where, text)
+        self._down_since = self._loop.time()
+        self.feed.failed(text)
+        await self._wait(text, 0.0)
+        return False
+
+    async def _wait(self, reason: str, least: float) -> None:
+        settings = self.feed.settings.reconnect
+        self._attempts += 1
+        most = settings.max_attempts
+        if most is not None and self._attempts > most:
+            msg = (
+                f"gave up on {self.feed.dialer.label} after {most} retries "
+                f"(max_reconnect_attempts); the last: {reason}"
+            )
+            raise ConnectionFailed(msg)
+        jitter = random.random()  # noqa: S311 - no secret depends on it
+        await asyncio.sleep(max(least, retry.backoff(settings, self._attempts, jitter)))
+
+
+class Session:
+    """One connection, from its handshake to its end."""
+
+    def __init__(self, link: Link) -> None:
+        """Make a session; the transport calls it back."""
+        self._link = link
+        self._feed = link.feed
+        self._loop = asyncio.get_running_loop()
+        self._connection: Connection | None = None
+        self.ended: asyncio.Future[Closing] = self._loop.create_future()
+        self.directive: Directive | None = None
+        self.verdict = ""
+        self.source = Source(
+            0, self._feed.dialer.public_url(link.context), link.context
+        )
+        self._keepalive = Keepalive(
+            self._feed.settings.keepalive,
+            schedule=self._loop.call_later,
+            ping=self._ping,
+            dead=self._dead,
+        )
+
+    async def run(self) -> Closing:
+        """Subscribe, and wait for the end of the connection."""
+        self._subscribe()
+        return await asyncio.shield(self.ended)
+
+    def _subscribe(self) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        for message in self._feed.dialer.subscription(self._link.context):
+            connection.send(message)
+        self._feed.complete()
+
+    def opened(self, connection: Connection) -> None:
+        """Take the open connection."""
+        self._connection = connection
+        self.source.number = self._feed.opened(self)
+        if self._feed.paused:
+            self.pause()
+        self._keepalive.start()
+
+    def messages(self, payloads: list[bytes], *, binary: bool) -> None:
+        """Take messages; after the end of the run they are dropped."""
+        if self._feed.ended or self.directive is not None:
+            return
+        outcome = self._feed.received(self, payloads, binary=binary)
+        if outcome.messages:
+            self._link.produced()
+        self._obey(outcome)
+
+    def control(self, opcode: int, payload: bytes) -> None:  # noqa: ARG002 - protocol
+        """Take notice of a Ping or Pong."""
+        self._feed.inbound()
+        if opcode == _PONG:
+            self._keepalive.pong()
+
+    def closed(self, closing: Closing) -> None:
+        """Take the end of the connection."""
+        self._keepalive.stop()
+        self._feed.closed(self)
+        if not self.ended.done():
+            self.ended.set_result(closing)
+
+    def pause(self) -> None:
+        """Stop reading."""
+        if self._connection is not None:
+            self._connection.pause()
+        self._keepalive.pause()
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._connection is not None:
+            self._connection.resume()
+        self._keepalive.resume()
+
+    def end(self, ending: Ending) -> None:
+        """Start the closing handshake, at the end of the run."""
+        signalled = ending.reason.startswith("SIG")
+        if self._feed.paused:
+            self.resume()
+        if self._connection is not None:
+            self._connection.close(_GOING_AWAY if signalled else _NORMAL)
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        if self._connection is not None:
+            self._connection.abort()
+
+    def _obey(self, outcome: Outcome) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        for reply in outcome.replies:
+            connection.send(reply)
+        if outcome.directive is not None:
+            self.directive = outcome.directive
+            if outcome.directive is Directive.RECONNECT:
+                self.verdict = "a message rule asked for it"
+            connection.close(_NORMAL)
+
+    def _ping(self, payload: bytes) -> None:
+        if self._connection is not None:
+            self._connection.ping(payload)
+
+    def _dead(self, reason: str) -> None:
+        """Give up a connection that is dead, whatever its TCP says."""
+        self.verdict = reason
+        self._keepalive.stop()
+        if self._connection is not None:
+            self._connection.abort()
+        self.closed(Closing(ABNORMAL, failure=reason))
+
+
+def describe(closing: Closing, verdict: str) -> str:
+    """Say in a few words how a connection ended."""
+    if verdict:
+        return verdict
+    if closing.failure:
+        return closing.failure
+    code = "no code" if closing.code == NO_CODE else f"code {closing.code}"
+    reason = f" ({closing.reason!r})" if closing.reason else ""
+    return f"a Close frame with {code}{reason}"
+
+
+def _advice(where: str, error: HandshakeError) -> str:
+    return f"cannot connect to {where}: {error}"

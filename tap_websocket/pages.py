@@ -1,0 +1,141 @@
+"""The page: what crosses the bridge, is counted, spilled and written.
+
+Records become a page in the loop's thread: they are joined to JSON lines there, so
+that the main thread has one pass and one write to do for each page.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Protocol
+
+    class Timer(Protocol):
+        """What a scheduler hands out."""
+
+        def cancel(self) -> None:
+            """Forget the call."""
+
+    Schedule = Callable[[float, Callable[[], None]], Timer]
+
+__all__ = ["Page", "Pager"]
+
+_CHUNK_BYTES = 256 * 1024
+_PAGE_OVERHEAD = 512
+_RECORD_OVERHEAD = 64
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Page:
+    """Records that are handed on and flushed together.
+
+    Attributes:
+        chunks: JSON lines: records joined by line feeds, without a last one.
+        count: Number of records.
+        schema: The JSON schema in force for them; another object is another schema.
+        received_at: When the page was received, in nanoseconds since the epoch.
+    """
+
+    chunks: tuple[bytes, ...]
+    count: int
+    schema: Mapping[str, Any]
+    received_at: int
+
+    @property
+    def size(self) -> int:
+        """Memory that the page takes, in bytes, overhead included."""
+        return sum(map(len, self.chunks)) + _PAGE_OVERHEAD
+
+    def records(self) -> Iterator[bytes]:
+        """Return the records, each the bytes of one JSON object."""
+        for chunk in self.chunks:
+            yield from chunk.split(b"\n")
+
+
+class Pager:
+    """Collects records into pages, by count, by size and by age."""
+
+    def __init__(  # noqa: PLR0913 - its collaborators, by keyword
+        self,
+        *,
+        put: Callable[[Page], None],
+        schedule: Schedule,
+        now_ns: Callable[[], int],
+        batch_size: int,
+        page_bytes: int,
+        flush_interval: float | None,
+    ) -> None:
+        """Make an empty pager.
+
+        Args:
+            put: Takes each finished page.
+            schedule: Calls back after a number of seconds.
+            now_ns: The wall clock, in nanoseconds since the epoch.
+            batch_size: Records of a page; 0: as many as `page_bytes` allow.
+            page_bytes: A page is handed on when its records take so many bytes.
+            flush_interval: Seconds after which a partial page is handed on, or None.
+        """
+        self._put = put
+        self._schedule = schedule
+        self._now_ns = now_ns
+        self._most = batch_size or page_bytes
+        self._page_bytes = page_bytes
+        self._flush_interval = flush_interval
+        self._schema: Mapping[str, Any] = {}
+        self._records: list[bytes] = []
+        self._chunks: list[bytes] = []
+        self._count = 0
+        self._bytes = 0
+        self._timer: Timer | None = None
+
+    def use_schema(self, schema: Mapping[str, Any]) -> None:
+        """Put the records that follow under another schema, in a page of their own."""
+        if schema is not self._schema:
+            self.flush()
+            self._schema = schema
+
+    def extend(self, records: list[bytes]) -> None:
+        """Take records, each a JSON object on one line, and hand on full pages."""
+        start = 0
+        while start < len(records):
+            room = self._most - self._count
+            part = (
+                records[start : start + room]
+                if start or room < len(records)
+                else records
+            )
+            start += len(part)
+            self._add(part)
+            if self._count >= self._most or self._bytes >= self._page_bytes:
+                self.flush()
+
+    def _add(self, records: list[bytes]) -> None:
+        if self._count == 0 and self._flush_interval is not None:
+            self._timer = self._schedule(self._flush_interval, self.flush)
+        chunk = b"\n".join(records)
+        self._count += len(records)
+        self._bytes += len(chunk)
+        self._records.append(chunk)
+        if len(chunk) >= _CHUNK_BYTES or len(self._records) >= _RECORD_OVERHEAD:
+            self._close_chunk()
+
+    def _close_chunk(self) -> None:
+        if self._records:
+            self._chunks.append(b"\n".join(self._records))
+            self._records = []
+
+    def flush(self) -> None:
+        """Hand on what is there, a partial page too."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._count == 0:
+            return
+        self._close_chunk()
+        page = Page(tuple(self._chunks), self._count, self._schema, self._now_ns())
+        self._chunks = []
+        self._count = self._bytes = 0
+        self._put(page)

@@ -1,0 +1,85 @@
+"""The SDK's private interfaces that the tap needs, each in one place.
+
+`tests/test_sdk.py` fails when the SDK changes one of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.configuration._dict_config import parse_environment_config
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers._catalog import get_selected_schema
+from singer_sdk.helpers._classproperty import classproperty
+from singer_sdk.helpers._state import StateWriter
+from singer_sdk.io_base import SingerWriter
+from singer_sdk.mapper import SameRecordTransform
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from singer_sdk.mapper import StreamMap
+    from singer_sdk.streams import Stream
+    from singer_sdk.tap_base import Tap
+
+__all__ = [
+    "NO_STATE",
+    "StateWriter",
+    "classproperty",
+    "config_error",
+    "environment_texts",
+    "keeps_records",
+    "replace_schema",
+]
+
+
+class _NoState(StateWriter):
+    """Writes no STATE message: a live feed has no offset to go on from."""
+
+    def write_state(self, state: Mapping[str, Any]) -> None:
+        """Write nothing."""
+
+
+NO_STATE = _NoState(SingerWriter())
+
+
+def environment_texts(schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Return the settings that stand in the environment (or `.env`), as texts.
+
+    The SDK's reader takes a misspelt boolean for false and raises bare errors for
+    numbers and objects; read as texts, they get their types with all others.
+
+    Args:
+        schema: The config JSON schema.
+        prefix: What the names of the variables begin with.
+    """
+    texts = {name: {"type": "string"} for name in schema["properties"]}
+    return parse_environment_config({"properties": texts}, prefix)
+
+
+def config_error(problems: list[str]) -> ConfigValidationError:
+    """Return the SDK's error for a wrong config, with one line for each problem."""
+    return ConfigValidationError("; ".join(problems), errors=problems, schema={})
+
+
+def keeps_records(stream_map: StreamMap) -> bool:
+    """Tell whether a stream map hands on each record as it is."""
+    return (
+        isinstance(stream_map, SameRecordTransform)
+        and not stream_map.flattening_enabled
+    )
+
+
+def replace_schema(stream: Stream, tap: Tap, schema: dict[str, Any]) -> None:
+    """Put a stream under a new schema in mid-run, and announce it.
+
+    Args:
+        stream: The stream; its selection keeps applying.
+        tap: Its tap, whose stream maps are made anew.
+        schema: The new JSON schema.
+    """
+    selected = get_selected_schema(stream.name, schema, stream.mask)
+    keys = list(stream.primary_keys)
+    tap.mapper.register_raw_stream_schema(stream.name, selected, keys)
+    stream._stream_maps = None  # noqa: SLF001 - the SDK caches the maps of the old one
+    stream._write_schema_message()  # noqa: SLF001

@@ -1,0 +1,79 @@
+"""What every target can hold; found out with real ones (docs/columns.md).
+
+PostgreSQL holds no NUL in text, no lone surrogate in jsonb, no integer over 64 bits
+in a bigint, no name over 63 bytes; a target in Python reads JSON some hundred levels
+deep; a double turns what is over its range into infinity. Each of these would end
+the target, and lose the rows that it had not flushed.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Any
+
+__all__ = [
+    "DEEPEST",
+    "INTEGER_MAX",
+    "INTEGER_MIN",
+    "is_big_integer",
+    "is_storable",
+    "is_storable_name",
+]
+
+INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
+
+DEEPEST = 100
+"""Levels of objects and arrays inside a column."""
+
+_LONGEST_NAME = 63
+_BAD_TEXT = re.compile("[\x00\ud800-\udfff]")
+_BAD_NAME = re.compile('[\x00-\x1f\x7f"\ud800-\udfff]')
+
+
+def is_storable_name(name: str) -> bool:
+    """Tell whether every target can have a column of that name."""
+    return (
+        name.strip() != ""
+        and not _BAD_NAME.search(name)
+        and len(name.encode()) <= _LONGEST_NAME
+    )
+
+
+def is_big_integer(value: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Tell whether a value is an integer outside 64 bits."""
+    if isinstance(value, Decimal):
+        return value.as_tuple().exponent == 0 and not _in_range(value)
+    return isinstance(value, int) and not _in_range(value)
+
+
+def _in_range(value: int | Decimal) -> bool:
+    return INTEGER_MIN <= value <= INTEGER_MAX
+
+
+def is_storable(value: Any, levels: int = DEEPEST) -> bool:  # noqa: ANN401 - any JSON
+    """Tell whether every target can hold a value, anywhere inside."""
+    if isinstance(value, str):
+        return not _BAD_TEXT.search(value)
+    if isinstance(value, int):
+        return _in_range(value)
+    if isinstance(value, Decimal):
+        return _is_storable_decimal(value)
+    if isinstance(value, dict):
+        return levels > 0 and all(
+            not _BAD_TEXT.search(name) and is_storable(item, levels - 1)
+            for name, item in value.items()
+        )
+    if isinstance(value, list):
+        return levels > 0 and all(is_storable(item, levels - 1) for item in value)
+    return True
+
+
+def _is_storable_decimal(value: Decimal) -> bool:
+    """A double holds its order of magnitude, and it is no integer in disguise."""
+    if is_big_integer(value):
+        return False
+    return value.adjusted() < _DOUBLE_DIGITS or abs(float(value)) != float("inf")
+
+
+_DOUBLE_DIGITS = 308

@@ -1,0 +1,220 @@
+"""The Singer stream: pages from the bridge, written as Singer messages."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import logging
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.singerlib.catalog import REPLICATION_LOG_BASED
+from singer_sdk.streams import Stream
+
+from tap_websocket import jsontext, sdk
+from tap_websocket.bridge import Bridge
+from tap_websocket.counts import Counts
+from tap_websocket.layout import Layout
+from tap_websocket.receiver import Receiver, Sampled
+from tap_websocket.writer import PageWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator, Mapping
+
+    from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.singerlib import Catalog
+
+    from tap_websocket.bridge import Buffer
+    from tap_websocket.pages import Page
+    from tap_websocket.tap import TapWebSocket
+
+__all__ = ["WebSocketStream"]
+
+_POLL_SECONDS = 0.1
+_COLUMN_DEPTH = 2
+
+
+class WebSocketStream(Stream):
+    """The one stream of the tap: append-only, without a replication key.
+
+    The feed starts when the first page is asked for, or, where the columns are to
+    be inferred, when the schema is.
+    """
+
+    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
+
+    def __init__(self, tap: TapWebSocket) -> None:
+        """Make the stream; no connection is opened yet."""
+        self._settings = tap.settings
+        self._shutdown = tap.shutdown
+        super().__init__(tap, name=tap.settings.stream.name)
+        self.forced_replication_method = REPLICATION_LOG_BASED
+        self.primary_keys = tap.settings.stream.primary_keys
+        self._counts = Counts()
+        self._layout = Layout(tap.settings, keys=tap.settings.stream.primary_keys)
+        self._bridge: Bridge | None = None
+        self._sampled: Sampled = concurrent.futures.Future()
+        self._in_force: Mapping[str, Any] | None = None
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The JSON schema in force; where it is inferred, the feed is sampled.
+
+        Raises:
+            TapError: When the feed cannot be sampled.
+        """
+        if self._in_force is None:
+            if self._layout.infers:
+                self._in_force = self._sample()
+            else:
+                self._in_force = self._layout.columns().schema
+        return dict(self._in_force)
+
+    def apply_catalog(self, catalog: Catalog) -> None:
+        """Start from the catalog's schema; what it deselects stays out for good."""
+        super().apply_catalog(catalog)
+        entry = catalog.get_stream(self.name)
+        if entry is None:
+            return
+        self.forced_replication_method = REPLICATION_LOG_BASED
+        self.replication_key = None
+        schema = entry.schema.to_dict()
+        mask = entry.metadata.resolve_selection()
+        self._layout = dataclasses.replace(
+            self._layout,
+            keys=tuple(self.primary_keys),
+            catalog_schema=schema,
+            deselected=frozenset(
+                name
+                for name in schema.get("properties", {})
+                if not mask["properties", name]
+            ),
+        )
+
+    def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002
+        """Yield the records, parsed, for the SDK's work on each of them.
+
+        What the SDK writes of a page is flushed behind it.
+
+        Raises:
+            TapError: The failure that ended the run, after the last record.
+        """
+        for page in self._pages():
+            for record in page.records():
+                yield jsontext.parse(record)
+            self._flush()
+
+    def close(self) -> None:
+        """End the run and give its thread back; what was not taken is lost."""
+        if self._bridge is not None:
+            self._bridge.close()
+            self._shutdown.done()
+
+    def log(
+        self,
+        message: str,
+        *args: object,
+        level: int = logging.INFO,
+        **kwargs: Any,  # noqa: ANN401 - the SDK's signature
+    ) -> None:
+        """Log a message, but not the SDK's notice of an error that is raised anyway."""
+        if level < logging.ERROR:
+            super().log(message, *args, level=level, **kwargs)
+
+    @property
+    def takes_page_path(self) -> bool:
+        """Whether pages can be written as they are.
+
+        They can unless something has to be done to each record: stream maps,
+        flattening, deselected properties inside of a column, a subclass's own
+        `post_process`, or another writer than the tap's.
+        """
+        return (
+            isinstance(self._tap.message_writer, PageWriter)
+            and all(map(sdk.keeps_records, self.stream_maps))
+            and not self._deselects_inside
+            and type(self).post_process is Stream.post_process
+            and type(self).get_records is WebSocketStream.get_records
+        )
+
+    @property
+    def _deselects_inside(self) -> bool:
+        """Whether the catalog deselects a property inside of a column."""
+        return any(
+            len(breadcrumb) > _COLUMN_DEPTH and not selected
+            for breadcrumb, selected in self.mask.items()
+        )
+
+    def _sync_records(
+        self,
+        context: Context | None = None,
+        *,
+        write_messages: bool = True,
+    ) -> Generator[dict[str, Any], Any, Any]:
+        """Write the run's records: in pages where possible, else one by one."""
+        writer = self._tap.message_writer
+        if not (
+            write_messages
+            and self.takes_page_path
+            and isinstance(writer, PageWriter)
+            and self.selected
+        ):
+            yield from super()._sync_records(context, write_messages=write_messages)
+            return
+        with self.get_record_counter() as counter, self.get_sync_timer():
+            for page in self._pages():
+                writer.write_page(self.name, page)
+                counter.increment(page.count)
+
+    def _pages(self) -> Iterator[Page]:
+        """Yield the pages of the run, announcing each new schema before its first."""
+        announced: Mapping[str, Any] = self.schema
+        bridge = self._start()
+        try:
+            for page in bridge.pages(self._check_target):
+                if page.schema is not announced and page.schema != announced:
+                    self._in_force = page.schema
+                    sdk.replace_schema(self, self._tap, dict(page.schema))
+                announced = page.schema
+                yield page
+        finally:
+            self.close()
+
+    def _start(self) -> Bridge:
+        """Start the feed, once."""
+        if self._bridge is None:
+            delivery = self._settings.delivery
+            self._bridge = Bridge(delivery)
+            self._shutdown.watch(self._bridge, delivery.drain_timeout)
+            self._bridge.start(self._receiver)
+        return self._bridge
+
+    def _receiver(self, buffer: Buffer) -> Receiver:
+        return Receiver(
+            self._settings,
+            buffer,
+            plan=self._layout,
+            sampled=self._sampled,
+            most=self.ABORT_AT_RECORD_COUNT,
+            counts=self._counts,
+        )
+
+    def _sample(self) -> Mapping[str, Any]:
+        bridge = self._start()
+        while True:
+            try:
+                return self._sampled.result(_POLL_SECONDS).schema
+            except concurrent.futures.TimeoutError:
+                if bridge.failure is not None:
+                    raise bridge.failure from None
+                self._check_target()
+
+    def _check_target(self) -> None:
+        writer = self._tap.message_writer
+        if isinstance(writer, PageWriter):
+            writer.check_target()
+
+    def _flush(self) -> None:
+        writer = self._tap.message_writer
+        if isinstance(writer, PageWriter):
+            writer.flush()

@@ -1,0 +1,3 @@
+"""WebSocket libraries behind one small protocol."""
+
+from __future__ import annotations

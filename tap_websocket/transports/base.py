@@ -1,0 +1,168 @@
+"""The one small protocol between the feed and a WebSocket library.
+
+A transport opens a connection for a `Handshake`, and from then on calls its
+`Listener` back: with *messages* (complete, reassembled, in batches as they were
+read from the socket), with *control frames*, and last of all with how the
+connection ended. It knows nothing of what a message means.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Mapping
+
+__all__ = [
+    "ABNORMAL",
+    "NO_CODE",
+    "BadHandshake",
+    "Closing",
+    "Connection",
+    "Handshake",
+    "HandshakeError",
+    "HandshakeRefused",
+    "Listener",
+    "Transport",
+    "Unreachable",
+    "Untrusted",
+]
+
+NO_CODE = 1005
+"""A Close frame without a code was received (RFC 6455, section 7.4.1)."""
+
+ABNORMAL = 1006
+"""No Close frame was received (RFC 6455, section 7.4.1)."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Closing:
+    """How a connection ended.
+
+    Attributes:
+        code: The close code received, `NO_CODE` or `ABNORMAL`.
+        reason: The reason in the Close frame that was received, or empty.
+        failure: Why this side gave the connection up or lost it, in words for a
+            log, without message content; empty when a Close frame ended it.
+        too_big: A message exceeded `max_message_bytes`.
+    """
+
+    code: int
+    reason: str = ""
+    failure: str = ""
+    too_big: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Handshake:
+    """What to connect to, and how.
+
+    Attributes:
+        url: `ws://` or `wss://`, without user-info and fragment.
+        headers: Extra request headers, credentials included, in order.
+        subprotocols: Offered in this order.
+        tls: The context for `wss://`, for a TLS proxy too.
+        server_name: Overrides the name that the certificate is checked for.
+        proxy: The proxy's URL, or None for a direct connection.
+        compression: Offer permessage-deflate (RFC 7692).
+        max_message_bytes: Bound of one message, reassembled and inflated.
+        close_timeout: Seconds from a Close frame of either side to the end.
+    """
+
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    subprotocols: tuple[str, ...] = ()
+    tls: ssl.SSLContext | None = None
+    server_name: str | None = None
+    proxy: str | None = None
+    compression: bool = False
+    max_message_bytes: int = 64 * 1024 * 1024
+    close_timeout: float = 5.0
+
+
+class Listener(Protocol):
+    """What a transport calls back, on the loop's thread, in the order received."""
+
+    def opened(self, connection: Connection) -> None:
+        """Take the open connection: called once, before everything else."""
+
+    def messages(self, payloads: list[bytes], *, binary: bool) -> None:
+        """Take complete messages of one kind; text is valid UTF-8."""
+
+    def control(self, opcode: int, payload: bytes) -> None:
+        """Take notice of a Ping (0x9) or Pong (0xA); Pings are answered already."""
+
+    def closed(self, closing: Closing) -> None:
+        """Take the end of the connection: called once, after everything else."""
+
+
+class Connection(Protocol):
+    """An open connection. No method blocks; after the end they do nothing."""
+
+    def send(self, message: str | bytes) -> None:
+        """Send a text (str) or binary (bytes) message."""
+
+    def ping(self, payload: bytes) -> None:
+        """Send a Ping frame with a payload of at most 125 bytes."""
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Start the closing handshake; it ends within `close_timeout`."""
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+
+    def pause(self) -> None:
+        """Stop reading from the socket; what was read is still delivered."""
+
+    def resume(self) -> None:
+        """Read from the socket again."""
+
+
+class Transport(Protocol):
+    """A WebSocket library behind this protocol."""
+
+    name: str
+
+    async def connect(self, handshake: Handshake, listener: Listener) -> None:
+        """Perform TCP, proxy, TLS and upgrade; redirects are not followed.
+
+        `listener.opened` has been called when this returns.
+
+        The caller bounds the time and may cancel.
+
+        Raises:
+            HandshakeError: One of its subclasses, for whatever went wrong.
+        """
+
+
+class HandshakeError(Exception):
+    """The opening handshake failed. The message is safe for a log."""
+
+
+class Unreachable(HandshakeError):
+    """DNS, TCP, proxy or TLS failed in a way that may pass."""
+
+
+class Untrusted(HandshakeError):
+    """The server's certificate is not trusted; trying again is no use."""
+
+
+class BadHandshake(HandshakeError):
+    """The peer speaks no WebSocket, or agreed to what was not offered."""
+
+
+class HandshakeRefused(HandshakeError):
+    """The server answered the upgrade with an HTTP status other than 101.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The response's headers, names in lower case.
+    """
+
+    def __init__(self, status: int, headers: Mapping[str, str]) -> None:
+        """Keep what decides about redirects, retries and credentials."""
+        super().__init__(f"HTTP {status}")
+        self.status = status
+        self.headers = headers

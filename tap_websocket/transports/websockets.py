@@ -1,0 +1,295 @@
+"""The transport on the websockets library.
+
+`websockets.connect` does TCP, proxies, TLS and the handshake; the connection that
+it makes is a subclass without the library's queue: frames go to the listener in
+batches, one batch for each read from the socket.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from typing import TYPE_CHECKING, Any
+
+from websockets import exceptions
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.typing import Subprotocol
+
+from tap_websocket.transports.base import (
+    ABNORMAL,
+    BadHandshake,
+    Closing,
+    Handshake,
+    HandshakeError,
+    HandshakeRefused,
+    Listener,
+    Unreachable,
+    Untrusted,
+)
+from tap_websocket.transports.text import valid_prefix
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from websockets.client import ClientProtocol
+    from websockets.protocol import Event
+
+__all__ = ["WebsocketsTransport"]
+
+_LOGGER = logging.getLogger("tap-websocket.websockets")
+_DATA = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
+
+
+class WebsocketsTransport:
+    """Opens connections with the websockets library."""
+
+    name = "websockets"
+
+    async def connect(self, handshake: Handshake, listener: Listener) -> None:
+        """Perform the opening handshake (see `Transport.connect`).
+
+        Raises:
+            HandshakeError: One of its subclasses, for whatever went wrong.
+        """
+        opening = _Opening(handshake, listener)
+        try:
+            connection = await opening
+        except (exceptions.WebSocketException, OSError, ValueError) as error:
+            raise _handshake_error(error) from error
+        if handshake.subprotocols and connection.subprotocol is None:
+            connection.transport.abort()
+            offered = ", ".join(handshake.subprotocols)
+            msg = f"the server agreed to none of the subprotocols offered ({offered})"
+            raise BadHandshake(msg)
+        assert isinstance(connection, _Connection)  # noqa: S101 - what _Opening makes
+        connection.open()
+
+
+class _Opening(connect):
+    """One opening handshake; the redirects are left to the caller."""
+
+    def __init__(self, handshake: Handshake, listener: Listener) -> None:
+        tls: dict[str, Any] = {}
+        if handshake.url.startswith("wss:"):
+            tls["ssl"] = handshake.tls or ssl.create_default_context()
+            if handshake.server_name is not None:
+                tls["server_hostname"] = handshake.server_name
+        if handshake.proxy is not None and handshake.proxy.startswith("https:"):
+            tls["proxy_ssl"] = handshake.tls or ssl.create_default_context()
+
+        class Bound(_Connection):
+            target = listener
+
+        super().__init__(
+            handshake.url,
+            subprotocols=[Subprotocol(name) for name in handshake.subprotocols] or None,
+            compression="deflate" if handshake.compression else None,
+            additional_headers=list(handshake.headers),
+            user_agent_header=None,
+            proxy=handshake.proxy,
+            open_timeout=None,
+            ping_interval=None,
+            close_timeout=handshake.close_timeout,
+            max_size=handshake.max_message_bytes,
+            max_queue=None,
+            logger=_LOGGER,
+            create_connection=Bound,
+            **tls,
+        )
+
+    def process_redirect(self, exc: Exception) -> Exception:
+        return exc
+
+
+class _Connection(ClientConnection):
+    """A connection that hands messages to its listener as they are read."""
+
+    target: Listener
+
+    def __init__(self, protocol: ClientProtocol, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(protocol, **options)
+        self._opened = False
+        self._ended = False
+        self._batch: list[bytes] = []
+        self._binary = False
+        self._fragments: list[bytes] = []
+        self._early: list[Frame] = []
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def open(self) -> None:
+        """Tell the listener, then deliver what came along with the handshake."""
+        self._opened = True
+        self.target.opened(_Handle(self))
+        early, self._early = self._early, []
+        for frame in early:
+            self._take(frame)
+        self._deliver()
+        if self._ended:
+            self.target.closed(self._closing())
+
+    def process_event(self, event: Event) -> None:
+        if not isinstance(event, Frame):
+            super().process_event(event)
+        elif self._opened:
+            self._take(event)
+        else:
+            self._early.append(event)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._deliver()
+        self.bound_closing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deliver()
+        self._ended = True
+        if self._opened:
+            self.target.closed(self._closing())
+
+    def bound_closing(self) -> None:
+        """See to it that a closing handshake ends, whatever the peer does."""
+        if (
+            self._deadline is None
+            and self.close_timeout is not None
+            and self.protocol.close_expected()
+        ):
+            self._deadline = self.loop.call_later(
+                self.close_timeout,
+                self.transport.abort,
+            )
+
+    def _take(self, frame: Frame) -> None:
+        opcode = frame.opcode
+        if opcode in _DATA:
+            data = frame.data if type(frame.data) is bytes else bytes(frame.data)
+            if opcode is not Opcode.CONT:
+                binary = opcode is Opcode.BINARY
+                if binary is not self._binary:
+                    self._deliver()
+                    self._binary = binary
+                if frame.fin:
+                    self._batch.append(data)
+                    return
+            self._fragments.append(data)
+            if frame.fin:
+                self._batch.append(b"".join(self._fragments))
+                self._fragments = []
+        elif opcode in {Opcode.PING, Opcode.PONG}:
+            self._deliver()
+            self.target.control(opcode, bytes(frame.data))
+
+    def _deliver(self) -> None:
+        if not self._batch or not self._opened:
+            return
+        batch, self._batch = self._batch, []
+        valid = len(batch) if self._binary else valid_prefix(batch)
+        if valid:
+            self.target.messages(batch[:valid], binary=self._binary)
+        if valid < len(batch):
+            self._fail(CloseCode.INVALID_DATA, "a text message is no valid UTF-8")
+
+    def _fail(self, code: CloseCode, reason: str) -> None:
+        self.protocol.parser_exc = exceptions.ProtocolError(reason)
+        self.protocol.fail(code, reason)
+        self.send_data()
+        self.bound_closing()
+
+    def _closing(self) -> Closing:
+        received = self.protocol.close_rcvd
+        cause = self.protocol.parser_exc
+        too_big = isinstance(cause, exceptions.PayloadTooBig)
+        if received is not None and not isinstance(cause, exceptions.ProtocolError):
+            return Closing(received.code, received.reason)
+        if too_big:
+            failure = "a message is larger than max_message_bytes"
+        elif isinstance(cause, exceptions.ProtocolError | UnicodeDecodeError):
+            failure = f"the server violated the protocol: {cause}"
+        elif isinstance(self.connection_exc, OSError):
+            failure = f"the connection broke: {_words(self.connection_exc)}"
+        else:
+            failure = "the server ended the connection without a Close frame"
+        return Closing(ABNORMAL, failure=failure, too_big=too_big)
+
+
+class _Handle:
+    """The connection as the feed sees it."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+
+    def send(self, message: str | bytes) -> None:
+        protocol = self._connection.protocol
+        if isinstance(message, str):
+            self._write(lambda: protocol.send_text(message.encode()))
+        else:
+            self._write(lambda: protocol.send_binary(message))
+
+    def ping(self, payload: bytes) -> None:
+        self._write(lambda: self._connection.protocol.send_ping(payload))
+
+    def close(self, code: int, reason: str = "") -> None:
+        self._write(lambda: self._connection.protocol.send_close(code, reason))
+
+    def _write(self, act: Any) -> None:  # noqa: ANN401
+        connection = self._connection
+        try:
+            act()
+        except exceptions.InvalidState:
+            return
+        connection.send_data()
+        connection.bound_closing()
+
+    def abort(self) -> None:
+        self._connection.transport.abort()
+
+    def pause(self) -> None:
+        self._connection.transport.pause_reading()
+
+    def resume(self) -> None:
+        self._connection.transport.resume_reading()
+
+
+def _words(error: OSError) -> str:
+    return error.strerror or type(error).__name__
+
+
+def _handshake_error(error: Exception) -> HandshakeError:
+    """Say what a failed handshake means, without a word of the URL."""
+    if isinstance(error, exceptions.InvalidStatus):
+        headers = error.response.headers.raw_items()
+        return HandshakeRefused(
+            error.response.status_code,
+            {name.lower(): value for name, value in headers},
+        )
+    if isinstance(error, exceptions.WebSocketException):
+        return _protocol_error(error)
+    if isinstance(error, ssl.SSLError):
+        return _tls_error(error)
+    if isinstance(error, OSError):
+        return Unreachable(_words(error))
+    return BadHandshake(str(error))
+
+
+def _protocol_error(error: exceptions.WebSocketException) -> HandshakeError:
+    if isinstance(error, exceptions.InvalidProxyStatus):
+        status = error.response.status_code
+        return BadHandshake(f"the proxy answered with HTTP {status}")
+    if isinstance(error, exceptions.ProxyError):
+        return Unreachable("the proxy did not answer as a proxy does")
+    if isinstance(error, exceptions.InvalidMessage):
+        if isinstance(error.__cause__, EOFError | OSError):
+            return Unreachable("the server hung up during the handshake")
+        return BadHandshake("the server's answer is no HTTP; does it speak WebSocket?")
+    return BadHandshake(f"the server did not agree to the handshake: {error}")
+
+
+def _tls_error(error: ssl.SSLError) -> HandshakeError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Untrusted(f"the certificate is not trusted: {error.verify_message}")
+    if error.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}:
+        return BadHandshake("the server speaks no TLS on this port; try ws://")
+    return Unreachable(f"TLS failed: {error.reason or 'the connection ended'}")
