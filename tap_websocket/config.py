@@ -11,6 +11,7 @@ import dataclasses
 import difflib
 import json
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft202012Validator
@@ -125,18 +126,14 @@ def _typed(path: str, value: Any, schema: Schema) -> Any:  # noqa: ANN401 - any 
         value = _from_text(path, value, types)
     elif types == {"boolean"} and value in (0, 1):
         value = bool(value)
-    if isinstance(value, float) and value.is_integer() and _whole(types):
-        value = int(value)
+    if isinstance(value, float | Decimal) and types & {"number", "integer"}:
+        value = _number(value)
     if isinstance(value, dict) and "object" in types:
         return _typed_object(path, value, schema)
     if isinstance(value, list) and "array" in types and "items" in schema:
         items = schema["items"]
         return [_typed(f"{path}[{n}]", item, items) for n, item in enumerate(value)]
     return value
-
-
-def _whole(types: frozenset[str]) -> bool:
-    return "integer" in types and "number" not in types
 
 
 def _from_text(path: str, text: str, types: frozenset[str]) -> Any:  # noqa: ANN401
@@ -151,8 +148,8 @@ def _from_text(path: str, text: str, types: frozenset[str]) -> Any:  # noqa: ANN
     return text
 
 
-def _number(text: str) -> float:
-    value = float(text)
+def _number(given: str | float | Decimal) -> float:
+    value = float(given)
     return int(value) if value.is_integer() else value
 
 

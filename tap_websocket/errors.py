@@ -10,6 +10,7 @@ __all__ = [
     "FeedError",
     "ParseError",
     "SchemaError",
+    "StreamMapError",
     "TapError",
 ]
 
@@ -56,3 +57,7 @@ class ParseError(TapError):
 
 class SchemaError(TapError):
     """A record does not fit the schema where that may not be repaired."""
+
+
+class StreamMapError(TapError):
+    """An expression of a stream map fails on a record."""

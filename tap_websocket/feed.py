@@ -8,8 +8,9 @@ import logging
 import math
 from typing import TYPE_CHECKING
 
-from tap_websocket.errors import ConnectionFailed, TapError
+from tap_websocket.errors import ConnectionFailed
 from tap_websocket.link import Link
+from tap_websocket.source import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from tap_websocket.dial import Dialer
     from tap_websocket.link import Session
     from tap_websocket.settings import Settings
-    from tap_websocket.source import Consume, Outcome
+    from tap_websocket.source import Consume
 
 __all__ = ["Ending", "Feed"]
 
@@ -35,7 +36,7 @@ class Ending:
     """
 
     reason: str
-    error: TapError | None = None
+    error: Exception | None = None
 
 
 class Feed:
@@ -114,7 +115,7 @@ class Feed:
         """End the run as it should: a signal, say."""
         self.end(reason)
 
-    def end(self, reason: str, error: TapError | None = None) -> None:
+    def end(self, reason: str, error: Exception | None = None) -> None:
         """End the run; the first call decides why."""
         if not self._ended.done():
             self._ended.set_result(Ending(reason, error))
@@ -174,7 +175,11 @@ class Feed:
         counts = self.counts
         most = self._max_messages
         room = None if most is None else most - counts.messages
-        outcome = self._consume(session.source, payloads, binary, room)
+        try:
+            outcome = self._consume(session.source, payloads, binary, room)
+        except Exception as error:  # noqa: BLE001 - raised in the main thread
+            self.end("a message could not be handled", error)
+            return Outcome()
         counts.received_bytes += outcome.taken
         counts.messages += outcome.messages
         counts.records += outcome.records
@@ -189,7 +194,7 @@ class Feed:
     async def _keep(self, link: Link) -> None:
         try:
             await link.run()
-        except TapError as error:
+        except Exception as error:  # noqa: BLE001 - raised in the main thread
             self.end("a connection failed", error)
         self._open_links -= 1
         if self._open_links == 0:
@@ -215,7 +220,7 @@ class Feed:
         self._time_out(f"idle_timeout: nothing was received for {timeout:g} s")
 
     def _time_out(self, reason: str) -> None:
-        error: TapError | None = None
+        error: ConnectionFailed | None = None
         if self._connections == 0:
             error = ConnectionFailed(
                 f"never connected ({reason}); the last try: {self._last_failure}",

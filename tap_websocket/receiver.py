@@ -132,5 +132,5 @@ class Receiver:
     def _guard(self, act: Callable[[], None]) -> None:
         try:
             act()
-        except TapError as error:
+        except Exception as error:  # noqa: BLE001 - raised in the main thread
             self._feed.end("records could not be handed on", error)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dotenv import find_dotenv
 from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers._catalog import get_selected_schema
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers._state import StateWriter
 from singer_sdk.io_base import SingerWriter
-from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.mapper import CustomStreamMap, SameRecordTransform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +29,7 @@ __all__ = [
     "classproperty",
     "config_error",
     "environment_texts",
+    "failed_expression",
     "keeps_records",
     "replace_schema",
 ]
@@ -54,7 +56,8 @@ def environment_texts(schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
         prefix: What the names of the variables begin with.
     """
     texts = {name: {"type": "string"} for name in schema["properties"]}
-    return parse_environment_config({"properties": texts}, prefix)
+    dotenv = find_dotenv(usecwd=True) or None
+    return parse_environment_config({"properties": texts}, prefix, dotenv)
 
 
 def config_error(problems: list[str]) -> ConfigValidationError:
@@ -68,6 +71,23 @@ def keeps_records(stream_map: StreamMap) -> bool:
         isinstance(stream_map, SameRecordTransform)
         and not stream_map.flattening_enabled
     )
+
+
+def failed_expression(error: Exception) -> tuple[str, str] | None:
+    """Return the stream map's expression that raised an error, and its property.
+
+    The SDK raises what the expression raises, bare; where it was evaluating stands in
+    the traceback alone.
+    """
+    traceback = error.__traceback__
+    found = None
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if frame.f_code is CustomStreamMap._eval.__code__:  # noqa: SLF001
+            values = frame.f_locals
+            found = str(values["expr"]), str(values["property_name"] or "__filter__")
+        traceback = traceback.tb_next
+    return found
 
 
 def replace_schema(stream: Stream, tap: Tap, schema: dict[str, Any]) -> None:

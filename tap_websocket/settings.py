@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from tap_websocket import templates
+from tap_websocket import jsontext, templates
 from tap_websocket.auth import Auth, Bearer, Custom, NoAuth
 from tap_websocket.columns import prepare_schema
 from tap_websocket.errors import ConfigError
@@ -397,7 +397,7 @@ class _Reader:
 def _subscribe(item: str | Mapping[str, Any]) -> SubscribeMessage:
     message = item if isinstance(item, str) else item["message"]
     if not isinstance(message, str):
-        message = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+        message = jsontext.dumps(message).decode()
     return SubscribeMessage(message)
 
 

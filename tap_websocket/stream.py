@@ -14,6 +14,7 @@ from singer_sdk.streams import Stream
 from tap_websocket import jsontext, sdk
 from tap_websocket.bridge import Bridge
 from tap_websocket.counts import Counts
+from tap_websocket.errors import StreamMapError
 from tap_websocket.layout import Layout
 from tap_websocket.receiver import Receiver, Sampled
 from tap_websocket.writer import PageWriter
@@ -159,12 +160,37 @@ class WebSocketStream(Stream):
             and isinstance(writer, PageWriter)
             and self.selected
         ):
-            yield from super()._sync_records(context, write_messages=write_messages)
+            yield from self._sync_each(context, write_messages=write_messages)
             return
         with self.get_record_counter() as counter, self.get_sync_timer():
             for page in self._pages():
                 writer.write_page(self.name, page)
                 counter.increment(page.count)
+
+    def _sync_each(
+        self,
+        context: Context | None,
+        *,
+        write_messages: bool,
+    ) -> Generator[dict[str, Any], Any, Any]:
+        """Let the SDK work on each record; an expression that fails is named.
+
+        Raises:
+            StreamMapError: When an expression of a stream map fails on a record.
+        """
+        try:
+            yield from super()._sync_records(context, write_messages=write_messages)
+        except Exception as error:
+            failed = sdk.failed_expression(error)
+            if failed is None:
+                raise
+            expression, name = failed
+            msg = (
+                f"stream_maps: the expression {expression!r} of {name!r} failed on a "
+                f"record ({type(error).__name__}); numbers with a fraction are exact "
+                "decimals, which float(…) turns into floats"
+            )
+            raise StreamMapError(msg) from error
 
     def _pages(self) -> Iterator[Page]:
         """Yield the pages of the run, announcing each new schema before its first."""

@@ -1,0 +1,1 @@
+"""What the tests bring and start themselves."""

@@ -1,0 +1,299 @@
+"""Scripted WebSocket servers that are not the client's own library.
+
+A script is an async function that plays the server's part on one connection. The
+server runs in a thread of its own, on a free loopback port.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import socket
+import ssl
+import struct
+import threading
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Literal
+
+import uvicorn
+from aiohttp import WSMsgType, web
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+__all__ = ["KINDS", "Kind", "Peer", "Script", "Server", "run_loop", "serve"]
+
+Kind = Literal["aiohttp", "uvicorn"]
+KINDS: tuple[Kind, ...] = ("aiohttp", "uvicorn")
+
+
+class Gone(Exception):
+    """The client left."""
+
+
+class Peer(ABC):
+    """The server's end of one connection."""
+
+    def __init__(self, number: int, path: str, headers: dict[str, str]) -> None:
+        self.number = number
+        self.path = path
+        self.headers = headers
+        self.received: list[str | bytes] = []
+        self.close_code: int | None = None
+
+    @abstractmethod
+    async def send(self, message: str | bytes) -> None:
+        """Send a message."""
+
+    @abstractmethod
+    async def recv(self) -> str | bytes:
+        """Receive a message, or raise `Gone`."""
+
+    @abstractmethod
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close with a code."""
+
+    @abstractmethod
+    async def reset(self) -> None:
+        """Reset the TCP connection."""
+
+    async def wait(self) -> None:
+        """Read until the client leaves."""
+        with contextlib.suppress(Gone):
+            while True:
+                await self.recv()
+
+
+Script = "Callable[[Peer], Awaitable[None]]"
+
+
+@dataclasses.dataclass
+class Server:
+    """A running server, as the tests see it."""
+
+    port: int
+    peers: list[Peer]
+    scheme: str = "ws"
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://localhost:{self.port}/feed"
+
+    @property
+    def received(self) -> list[str | bytes]:
+        return [message for peer in self.peers for message in peer.received]
+
+
+@contextlib.contextmanager
+def run_loop(main: Callable[[asyncio.Event], Awaitable[None]]) -> Iterator[None]:
+    """Run a coroutine function in a thread; the event tells it to stop."""
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+
+    def target() -> None:
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_until_complete(main(stop))
+            pending = asyncio.all_tasks(loop)
+            for task in pending:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        finally:
+            loop.close()
+
+    thread = threading.Thread(target=target, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(stop.set)
+        thread.join(20)
+
+
+def listen() -> socket.socket:
+    """Return a listening socket on a free loopback port."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    listener.setblocking(False)
+    return listener
+
+
+@contextlib.contextmanager
+def serve(
+    script: Any,
+    kind: Kind = "aiohttp",
+    *,
+    tls: ssl.SSLContext | None = None,
+    subprotocols: tuple[str, ...] = (),
+    compress: bool = False,
+) -> Iterator[Server]:
+    """Serve a script until the block is left."""
+    listener = listen()
+    server = Server(
+        listener.getsockname()[1], [], scheme="ws" if tls is None else "wss"
+    )
+    ready = threading.Event()
+    run = _aiohttp if kind == "aiohttp" else _uvicorn
+
+    async def main(stop: asyncio.Event) -> None:
+        await run(script, server, listener, ready, stop, tls, subprotocols, compress)
+
+    with run_loop(main):
+        assert ready.wait(20)
+        yield server
+
+
+def _linger(raw: Any) -> None:
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+class _AiohttpPeer(Peer):
+    def __init__(
+        self, number: int, request: web.Request, ws: web.WebSocketResponse
+    ) -> None:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        super().__init__(number, request.path_qs, headers)
+        self._request = request
+        self._ws = ws
+
+    async def send(self, message: str | bytes) -> None:
+        if isinstance(message, str):
+            await self._ws.send_str(message)
+        else:
+            await self._ws.send_bytes(message)
+
+    async def recv(self) -> str | bytes:
+        message = await self._ws.receive()
+        if message.type not in {WSMsgType.TEXT, WSMsgType.BINARY}:
+            self.close_code = self._ws.close_code
+            raise Gone
+        self.received.append(message.data)
+        return message.data  # type: ignore[no-any-return]
+
+    async def ping(self) -> None:
+        await self._ws.ping()
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        await self._ws.close(code=code, message=reason.encode())
+        self.close_code = code
+
+    async def reset(self) -> None:
+        transport = self._request.transport
+        assert transport is not None
+        _linger(transport.get_extra_info("socket"))
+        transport.abort()
+
+
+async def _aiohttp(
+    script: Any,
+    server: Server,
+    listener: socket.socket,
+    ready: threading.Event,
+    stop: asyncio.Event,
+    tls: ssl.SSLContext | None,
+    subprotocols: tuple[str, ...],
+    compress: bool,
+) -> None:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        ws = web.WebSocketResponse(
+            protocols=subprotocols, compress=compress, timeout=2, max_msg_size=0
+        )
+        await ws.prepare(request)
+        peer = _AiohttpPeer(len(server.peers) + 1, request, ws)
+        server.peers.append(peer)
+        with contextlib.suppress(ConnectionError, Gone):
+            await script(peer)
+        return ws
+
+    app = web.Application()
+    app.router.add_get("/{rest:.*}", handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
+    await runner.setup()
+    await web.SockSite(runner, listener, ssl_context=tls).start()
+    ready.set()
+    await stop.wait()
+    await runner.cleanup()
+
+
+class _UvicornPeer(Peer):
+    def __init__(self, number: int, scope: Any, receive: Any, send: Any) -> None:
+        headers = {
+            name.decode().lower(): value.decode() for name, value in scope["headers"]
+        }
+        query = scope["query_string"].decode()
+        path = scope["path"] + (f"?{query}" if query else "")
+        super().__init__(number, path, headers)
+        self._receive = receive
+        self._send = send
+
+    async def send(self, message: str | bytes) -> None:
+        kind = "text" if isinstance(message, str) else "bytes"
+        try:
+            await self._send({"type": "websocket.send", kind: message})
+        except uvicorn.protocols.utils.ClientDisconnected as error:
+            raise Gone from error
+
+    async def recv(self) -> str | bytes:
+        event = await self._receive()
+        if event["type"] != "websocket.receive":
+            self.close_code = event.get("code")
+            raise Gone
+        message: str | bytes = event.get("text") or event.get("bytes") or b""
+        self.received.append(message)
+        return message
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        await self._send({"type": "websocket.close", "code": code, "reason": reason})
+        self.close_code = code
+
+    async def reset(self) -> None:
+        transport = self._send.__self__.transport
+        _linger(transport.get_extra_info("socket"))
+        transport.abort()
+
+
+async def _uvicorn(
+    script: Any,
+    server: Server,
+    listener: socket.socket,
+    ready: threading.Event,
+    stop: asyncio.Event,
+    tls: ssl.SSLContext | None,
+    subprotocols: tuple[str, ...],
+    compress: bool,
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "websocket":
+            return
+        await receive()
+        offered = scope["subprotocols"]
+        agreed = next((name for name in offered if name in subprotocols), None)
+        await send({"type": "websocket.accept", "subprotocol": agreed})
+        peer = _UvicornPeer(len(server.peers) + 1, scope, receive, send)
+        server.peers.append(peer)
+        with contextlib.suppress(Gone):
+            await script(peer)
+
+    assert tls is None, "uvicorn's own TLS wants files"
+    config = uvicorn.Config(
+        app,
+        ws="wsproto",
+        lifespan="off",
+        log_config=None,
+        ws_per_message_deflate=compress,
+        timeout_graceful_shutdown=1,
+    )
+    runner = uvicorn.Server(config)
+    runner.install_signal_handlers = lambda: None  # type: ignore[method-assign]
+    serving = asyncio.ensure_future(runner.serve(sockets=[listener]))
+    while not runner.started:
+        await asyncio.sleep(0.01)
+    ready.set()
+    await stop.wait()
+    runner.should_exit = True
+    runner.force_exit = True
+    for task in asyncio.all_tasks() - {asyncio.current_task(), serving}:
+        task.cancel()
+    await serving

@@ -1,0 +1,351 @@
+"""The tap as its users run it: the command line, Singer messages, exit codes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.servers import serve
+from tests.support.tap import run_tap, start_tap, write_config
+from tests.test_ends import free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.servers import Kind, Peer
+
+TRADE = {
+    "symbol": "BTC-USD",
+    "price": 42000.1,
+    "trade_id": 1,
+    "maker": True,
+    "venue": {"name": "North", "fee": 0.1},
+    "flags": ["block"],
+}
+
+
+async def trades(peer: Peer) -> None:
+    """Send trades for ever."""
+    for number in itertools.count(1):
+        await peer.send(json.dumps(TRADE | {"trade_id": number}))
+        if number % 10 == 0:
+            await peer.wait() if number >= 1000 else None
+
+
+async def silent(peer: Peer) -> None:
+    await peer.wait()
+
+
+def test_a_sync_writes_a_schema_and_the_records(kind: Kind, tmp_path: Path) -> None:
+    with serve(trades, kind) as server:
+        run = run_tap(tmp_path, {"url": server.url, "max_messages": 250})
+    assert run.code == 0
+    assert [message["type"] for message in run.messages[:2]] == ["SCHEMA", "RECORD"]
+    (schema,) = run.schemas
+    assert set(schema["properties"]) == {*TRADE, "_rescued_data"}
+    assert [record["trade_id"] for record in run.records] == list(range(1, 251))
+    assert "max_messages" in run.ending
+    assert "records=250" in run.ending
+    assert {message["type"] for message in run.messages} == {"SCHEMA", "RECORD"}
+
+
+def test_discovery_prints_the_inferred_catalog(tmp_path: Path) -> None:
+    with serve(trades) as server:
+        run = run_tap(tmp_path, {"url": server.url, "max_messages": 250}, "--discover")
+    assert run.code == 0
+    (stream,) = json.loads(run.stdout)["streams"]
+    assert stream["tap_stream_id"] == "messages"
+    assert stream["replication_method"] == "LOG_BASED"
+    assert stream["schema"]["properties"]["trade_id"] == {"type": ["integer", "null"]}
+    assert len(server.peers) == 1
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"schema": {"type": "object", "properties": {"a": {"type": "string"}}}},
+        {"infer_messages": 0},
+        {"envelope": True},
+        {"message_format": "raw_string"},
+        {"message_format": "binary"},
+    ],
+)
+def test_discovery_connects_only_to_infer(
+    given: dict[str, Any], tmp_path: Path
+) -> None:
+    url = f"ws://localhost:{free_port()}/"
+    config = {"url": url, "max_messages": 1, **given}
+    run = run_tap(tmp_path, config, "--discover")
+    assert run.code == 0
+    assert json.loads(run.stdout)["streams"][0]["schema"]["properties"]
+
+
+def test_discovery_of_a_silent_feed_gives_a_valid_catalog(tmp_path: Path) -> None:
+    with serve(silent) as server:
+        config = {"url": server.url, "max_messages": 1, "infer_timeout": 0.3}
+        run = run_tap(tmp_path, config, "--discover")
+    assert run.code == 0
+    (stream,) = json.loads(run.stdout)["streams"]
+    assert list(stream["schema"]["properties"]) == ["_rescued_data"]
+
+
+def test_discovery_of_an_unreachable_feed_is_an_error(tmp_path: Path) -> None:
+    config = {"url": f"ws://localhost:{free_port()}/", "max_messages": 1}
+    run = run_tap(tmp_path, config, "--discover")
+    assert run.code == 1
+    assert run.stdout == b""
+    (error,) = run.errors
+    assert "cannot connect to ws://localhost:" in error
+
+
+def test_a_catalog_deselects_properties_for_good(tmp_path: Path) -> None:
+    with serve(trades) as server:
+        config = {"url": server.url, "max_messages": 50}
+        catalog = json.loads(run_tap(tmp_path, config, "--discover").stdout)
+        (stream,) = catalog["streams"]
+        for entry in stream["metadata"]:
+            if entry["breadcrumb"] == ["properties", "price"]:
+                entry["metadata"]["selected"] = False
+            if not entry["breadcrumb"]:
+                entry["metadata"]["selected"] = True
+        path = tmp_path / "catalog.json"
+        path.write_text(json.dumps(catalog))
+        run = run_tap(tmp_path, config, "--catalog", str(path))
+    assert run.code == 0
+    (schema,) = run.schemas
+    assert "price" not in schema["properties"]
+    assert len(run.records) == 50
+    expected = {name for name in TRADE if name != "price"}
+    assert all(set(record) == expected for record in run.records)
+
+
+def test_a_deselected_stream_is_skipped(tmp_path: Path) -> None:
+    with serve(trades) as server:
+        config = {"url": server.url, "max_messages": 5}
+        catalog = json.loads(run_tap(tmp_path, config, "--discover").stdout)
+        for entry in catalog["streams"][0]["metadata"]:
+            if not entry["breadcrumb"]:
+                entry["metadata"]["selected"] = False
+        path = tmp_path / "catalog.json"
+        path.write_text(json.dumps(catalog))
+        run = run_tap(tmp_path, config, "--catalog", str(path))
+        assert len(server.peers) == 1
+    assert run.code == 0
+    assert run.messages == []
+
+
+@pytest.mark.parametrize("given", [{}, {"infer_messages": 0}, {"envelope": True}])
+def test_the_connection_test_takes_one_message(
+    given: dict[str, Any],
+    tmp_path: Path,
+) -> None:
+    async def one(peer: Peer) -> None:
+        await peer.send(json.dumps(TRADE))
+        await peer.wait()
+
+    with serve(one) as server:
+        config = {"url": server.url, "idle_timeout": 60, **given}
+        begin = time.monotonic()
+        run = run_tap(tmp_path, config, "--test")
+        assert time.monotonic() - begin < 4
+    assert run.code == 0
+    assert len(run.records) == 1
+
+
+@pytest.mark.parametrize("form", [None, "json", "markdown"])
+def test_about(form: str | None, tmp_path: Path) -> None:
+    options = () if form is None else ("--format", form)
+    run = run_tap(tmp_path, None, "--about", *options)
+    assert run.code == 0
+    text = run.stdout.decode()
+    for name in ("url", "max_messages", "stream_maps", "batch_config"):
+        assert name in text
+    if form == "json":
+        about = json.loads(text)
+        assert about["name"] == "tap-websocket"
+        assert "state" not in about["capabilities"]
+        assert "activate-version" not in about["capabilities"]
+
+
+def test_version_and_help(tmp_path: Path) -> None:
+    assert b"tap-websocket" in run_tap(tmp_path, None, "--version").stdout
+    assert b"--discover" in run_tap(tmp_path, None, "--help").stdout
+
+
+def test_several_config_files_are_merged(tmp_path: Path) -> None:
+    with serve(trades) as server:
+        first = write_config(tmp_path, {"url": "ws://elsewhere/", "max_messages": 7})
+        run = run_tap(tmp_path, {"url": server.url}, "--config", str(first))
+        assert run.code == 1
+        run = run_tap(
+            tmp_path,
+            {"max_messages": 9, "stream_name": "trades"},
+            "--config",
+            str(write_config(tmp_path, {"url": server.url, "max_messages": 7})),
+        )
+    assert run.code == 0
+    assert len(run.records) == 7
+    assert {message["stream"] for message in run.messages} == {"trades"}
+
+
+def test_the_environment_gives_the_same_run(tmp_path: Path) -> None:
+    with serve(trades) as server:
+        run = run_tap(
+            tmp_path,
+            None,
+            "--config=ENV",
+            env={
+                "TAP_WEBSOCKET_URL": server.url,
+                "TAP_WEBSOCKET_MAX_MESSAGES": "12",
+                "TAP_WEBSOCKET_FLUSH_INTERVAL": "0.5",
+                "TAP_WEBSOCKET_RECORD_METADATA": "true",
+                "TAP_WEBSOCKET_HEADERS": '{"X-Api.Key": "abc"}',
+                "TAP_WEBSOCKET_AUTH": '{"type": "bearer", "token": "t0ken"}',
+                "TAP_WEBSOCKET_SUBSCRIBE_MESSAGES": '["one", {"message": {"op": 1}}]',
+            },
+        )
+        (peer,) = server.peers
+    assert run.code == 0
+    assert len(run.records) == 12
+    assert run.records[0]["_connection"] == 1
+    assert peer.headers["x-api.key"] == "abc"
+    assert peer.headers["authorization"] == "Bearer t0ken"
+
+
+def test_a_dotenv_file_is_read_with_the_environment(tmp_path: Path) -> None:
+    with serve(trades) as server:
+        text = f"TAP_WEBSOCKET_URL={server.url}\nTAP_WEBSOCKET_MAX_MESSAGES=3\n"
+        (tmp_path / ".env").write_text(text)
+        run = run_tap(tmp_path, None, "--config=ENV")
+    assert run.code == 0, run.stderr
+    assert len(run.records) == 3
+
+
+def test_state_is_accepted_and_ignored(tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    state.write_text('{"bookmarks": {"messages": {"replication_key_value": 5}}}')
+    with serve(trades) as server:
+        config = {"url": server.url, "max_messages": 20_000 // 40}
+        run = run_tap(tmp_path, config, "--state", str(state))
+    assert run.code == 0
+    assert len(run.records) == 500
+    assert not run.of_type("STATE")
+    assert not run.of_type("ACTIVATE_VERSION")
+
+
+def test_stream_maps_filter_rename_and_alias(tmp_path: Path) -> None:
+    maps = {
+        "messages": {
+            "__alias__": "even",
+            "__filter__": "trade_id % 2 == 0",
+            "double": "trade_id * 2",
+            "venue": "__NULL__",
+        },
+    }
+    with serve(trades) as server:
+        config = {"url": server.url, "max_messages": 20, "stream_maps": maps}
+        run = run_tap(tmp_path, config)
+    assert run.code == 0
+    assert {message["stream"] for message in run.messages} == {"even"}
+    assert [record["trade_id"] for record in run.records] == list(range(2, 21, 2))
+    assert run.records[0]["double"] == 4
+    assert "venue" not in run.records[0]
+
+
+def test_a_stream_map_that_fails_is_one_line(tmp_path: Path) -> None:
+    maps = {"messages": {"bad": "price * 1.5"}}
+    with serve(trades) as server:
+        config = {"url": server.url, "max_messages": 20, "stream_maps": maps}
+        run = run_tap(tmp_path, config)
+    assert run.code == 1
+    (error,) = run.errors
+    assert "bad" in error
+    assert "price * 1.5" in error
+
+
+def test_flattening(tmp_path: Path) -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "trade_id": {"type": "integer"},
+            "venue": {
+                "type": "object",
+                "properties": {"name": {"type": "string"}, "fee": {"type": "number"}},
+            },
+        },
+    }
+    with serve(trades) as server:
+        config = {
+            "url": server.url,
+            "max_messages": 5,
+            "schema": schema,
+            "flattening_enabled": True,
+            "flattening_max_depth": 1,
+        }
+        run = run_tap(tmp_path, config)
+    assert run.code == 0
+    assert run.records[0]["venue__name"] == "North"
+    assert "venue__fee" in run.schemas[0]["properties"]
+
+
+def test_batch_files(tmp_path: Path) -> None:
+    import gzip  # noqa: PLC0415
+
+    batch = {
+        "encoding": {"format": "jsonl", "compression": "gzip"},
+        "storage": {"root": f"file://{tmp_path}/batches", "prefix": "x-"},
+        "batch_size": 30,
+    }
+    (tmp_path / "batches").mkdir()
+    with serve(trades) as server:
+        config = {"url": server.url, "max_messages": 100, "batch_config": batch}
+        run = run_tap(tmp_path, config)
+    assert run.code == 0
+    assert not run.records
+    rows: list[Any] = []
+    for message in run.of_type("BATCH"):
+        for name in message["manifest"]:
+            with gzip.open(name.removeprefix("file://")) as lines:
+                rows += [json.loads(line) for line in lines]
+    assert [row["trade_id"] for row in rows] == list(range(1, 101))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_with_everything_received(
+    number: signal.Signals,
+    tmp_path: Path,
+) -> None:
+    with serve(trades) as server:
+        tap = start_tap(tmp_path, {"url": server.url, "idle_timeout": 60})
+        assert tap.stdout is not None
+        head = [tap.stdout.readline() for _ in range(1001)]
+        tap.send_signal(number)
+        rest, errors = tap.communicate(timeout=20)
+        (peer,) = server.peers
+    assert tap.returncode == 0, errors
+    lines = head + rest.splitlines()
+    assert len(lines) == 1001
+    assert number.name in errors.decode()
+    assert peer.close_code == 1001
+
+
+def test_a_target_that_goes_away_is_one_line_and_prompt(tmp_path: Path) -> None:
+    with serve(trades) as server:
+        tap = start_tap(tmp_path, {"url": server.url, "idle_timeout": 60})
+        assert tap.stdout is not None
+        tap.stdout.readline()
+        tap.stdout.close()
+        begin = time.monotonic()
+        assert tap.wait(20) == 1
+        assert time.monotonic() - begin < 8
+        assert tap.stderr is not None
+        errors = tap.stderr.read().decode()
+        tap.stderr.close()
+    (line,) = [line for line in errors.splitlines() if "| ERROR" in line]
+    assert "target went away" in line
+    assert "Traceback" not in errors

@@ -1,0 +1,149 @@
+"""Reconnecting, over real sockets (contract, "Reconnecting" and "Retried")."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from tap_websocket.errors import ConnectionFailed
+from tests.support.receive import receive
+from tests.support.servers import serve
+from tests.test_ends import free_port
+
+if TYPE_CHECKING:
+    import pytest
+
+    from tests.support.servers import Kind, Peer
+
+
+async def two_then_close(peer: Peer) -> None:
+    await peer.recv()
+    for number in range(2):
+        await peer.send(f'{{"connection": {peer.number}, "n": {number}}}')
+    await peer.close((1000, 1001, 1012)[peer.number % 3])
+
+
+def test_reconnects_after_any_close_and_subscribes_again(kind: Kind) -> None:
+    with serve(two_then_close, kind) as server:
+        run = receive(
+            url=server.url,
+            reconnect=True,
+            reconnect_backoff=0.05,
+            subscribe_messages=["subscribe"],
+            max_messages=8,
+        )
+        received = server.received
+    assert run.error is None
+    assert [(record["connection"], record["n"]) for record in run.records] == [
+        (connection, n) for connection in (1, 2, 3, 4) for n in (0, 1)
+    ]
+    assert received == ["subscribe"] * 4
+    assert run.counts.reconnects == 3
+    assert run.counts.disconnected_seconds >= 0.15
+
+
+def test_metadata_numbers_connections_and_records(kind: Kind) -> None:
+    with serve(two_then_close, kind) as server:
+        run = receive(
+            url=server.url,
+            reconnect=True,
+            reconnect_backoff=0.05,
+            subscribe_messages=["go"],
+            max_messages=4,
+            record_metadata=True,
+        )
+    numbers = [(record["_connection"], record["_sequence"]) for record in run.records]
+    assert numbers == [(1, 1), (1, 2), (2, 1), (2, 2)]
+
+
+def test_gives_up_after_max_reconnect_attempts_the_first_connect_included() -> None:
+    begin = time.monotonic()
+    run = receive(
+        url=f"ws://localhost:{free_port()}/",
+        reconnect=True,
+        reconnect_backoff=0.1,
+        max_reconnect_attempts=2,
+    )
+    assert isinstance(run.error, ConnectionFailed)
+    assert "2 retries" in str(run.error)
+    assert "max_reconnect_attempts" in str(run.error)
+    assert 0.2 <= time.monotonic() - begin < 2
+
+
+def test_no_attempts_means_no_retry(kind: Kind) -> None:
+    with serve(two_then_close, kind) as server:
+        run = receive(
+            url=server.url,
+            reconnect=True,
+            max_reconnect_attempts=0,
+            subscribe_messages=["go"],
+        )
+    assert isinstance(run.error, ConnectionFailed)
+    assert len(run.records) == 2
+
+
+def test_a_message_resets_the_count_of_attempts(kind: Kind) -> None:
+    with serve(two_then_close, kind) as server:
+        run = receive(
+            url=server.url,
+            reconnect=True,
+            reconnect_backoff=0.02,
+            max_reconnect_attempts=1,
+            subscribe_messages=["go"],
+            max_messages=12,
+        )
+    assert run.error is None
+    assert len(run.records) == 12
+
+
+def test_without_reconnect_the_error_says_what_would_help(kind: Kind) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.close(1011)
+
+    with serve(script, kind) as server:
+        run = receive(url=server.url)
+    assert "reconnect: true" in str(run.error)
+
+
+def test_an_outage_is_logged_when_it_starts_and_when_it_ends(
+    kind: Kind,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    with serve(two_then_close, kind) as server:
+        receive(
+            url=server.url + "/secret?token=secret",
+            reconnect=True,
+            reconnect_backoff=0.05,
+            subscribe_messages=["go"],
+            max_messages=4,
+        )
+    records = [entry for entry in caplog.records if entry.name.startswith("tap-")]
+    text = "\n".join(entry.getMessage() for entry in records)
+    assert "Lost ws://localhost:" in text
+    assert "code 1001" in text
+    assert "Connected again after" in text
+    assert "secret" not in text
+
+
+def test_a_server_that_comes_up_late_is_found(kind: Kind) -> None:
+    refused = 0
+
+    async def script(peer: Peer) -> None:
+        nonlocal refused
+        if peer.number < 3:
+            refused += 1
+            await peer.reset()
+            return
+        await peer.send("{}")
+        await peer.wait()
+
+    with serve(script, kind) as server:
+        run = receive(
+            url=server.url,
+            reconnect=True,
+            reconnect_backoff=0.05,
+            max_messages=1,
+        )
+    assert run.error is None
+    assert refused == 2
