@@ -117,10 +117,10 @@ class Columns:
             (name, value) for name, value in added.items() if name not in self._dropped
         )
         if rescued and self._rescue:
-            fitted[RESCUED] = jsontext.ascii_text(rescued)
+            fitted[RESCUED] = jsontext.dumps(rescued).decode()
         elif rescued and not self._has_rescue:
             fitted |= {
-                name: jsontext.ascii_text(item) for name, item in rescued.items()
+                name: jsontext.dumps(item).decode() for name, item in rescued.items()
             }
         return fitted
 

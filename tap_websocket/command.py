@@ -7,6 +7,7 @@ import logging
 import sys
 from typing import Any
 
+import click
 from singer_sdk.exceptions import ConfigValidationError, MapExpressionError
 from singer_sdk.plugin_base import SingerCommand
 
@@ -22,6 +23,11 @@ class TapCommand(SingerCommand):
     SDK's own handling of errors, so the net is spread around all of it.
     """
 
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own
+        """Run; what goes wrong is for `main` to say, once."""
+        logging.captureWarnings(capture=True)
+        return click.Command.invoke(self, ctx)
+
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's own
         """Run, and turn a failure into its line and exit code 1."""
         try:
@@ -32,10 +38,13 @@ class TapCommand(SingerCommand):
             lines = [str(error)]
         except json.JSONDecodeError as error:
             lines = [f"a file given on the command line is no valid JSON: {error}"]
-        except OSError as error:
-            if error.filename is None:
-                raise
+        except FileNotFoundError as error:
             lines = [f"{error.filename}: {error.strerror}"]
+        except Exception as error:  # noqa: BLE001 - said in one line, and exit code 1
+            lines = [
+                (f"an unexpected {type(error).__name__} ended the run; LOGLEVEL=DEBUG "
+                "shows where, for a bug report"),
+            ]
         traceback = self.logger.isEnabledFor(logging.DEBUG)
         for line in lines:
             self.logger.error(line, exc_info=traceback)

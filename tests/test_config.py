@@ -1,0 +1,232 @@
+"""Settings: their types from every source, and what wrong ones get."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from singer_sdk.exceptions import ConfigValidationError
+
+from tap_websocket.tap import TapWebSocket
+from tests.support.receive import make_settings
+from tests.support.servers import serve
+from tests.support.tap import run_tap
+from tests.test_ends import free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.servers import Peer
+
+SECRET = "s3cr3t"
+
+
+def problems(**given: Any) -> list[str]:
+    """Return the lines that a config gets."""
+    base = {"url": "ws://localhost/", "max_messages": 1}
+    config = {k: v for k, v in {**base, **given}.items() if v is not ...}
+    try:
+        TapWebSocket(config=config)
+    except ConfigValidationError as error:
+        return list(error.errors)
+    return []
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"url": ...}, "url: is required"),
+    ({"url": 7}, "url: must be a string; 7 was given"),
+    ({"url": "http://localhost/"}, "url: must begin with ws:// or wss://; 'http://'"),
+    ({"url": "localhost"}, "url: must begin with ws:// or wss://"),
+    ({"url": "ws://"}, "url: has no host"),
+    ({"url": "ws://host:99999/"}, "url: is no valid URL"),
+    ({"url": "ws://host/#part"}, "url: has a fragment"),
+    ({"url": "ws://host/{nobody}"}, "url: {nobody} is declared nowhere"),
+    ({"headers": {"Host": "x"}}, "headers: Host is set by the handshake itself"),
+    ({"headers": {"sec-websocket-key": "x"}}, "headers: sec-websocket-key is set by"),
+    ({"headers": {"upgrade": "x"}}, "headers: upgrade is set by"),
+    ({"headers": {"X": "a\r\nY: b"}}, "headers: the value of X holds a line break"),
+    ({"headers": {"a b": "x"}}, "headers: 'a b' is no valid header name"),
+    ({"headers": {"X": "{nobody}"}}, "headers: the value of X: {nobody} is declared"),
+    ({"headers": {"X": 5}}, "headers.X: must be a string; a number was given"),
+    ({"headers": "X: y"}, "headers: must be an object, as JSON"),
+    ({"auth": {"type": "beerer"}}, "auth.type: must be one of none, bearer"),
+    ({"auth": {}}, "auth: needs type"),
+    ({"auth": {"type": "bearer"}}, "auth: type bearer needs token"),
+    ({"auth": {"type": "bearer", "token": ""}}, "auth.token: must be a token"),
+    ({"auth": {"type": "bearer", "tokn": SECRET}}, "auth: type bearer has no key 'tokn'"),
+    ({"auth": {"type": "none", "token": SECRET}}, "auth: type none has no key 'token'"),
+    ({"auth": {"type": "custom"}}, "auth: type custom needs headers"),
+    ({"auth": {"type": "custom", "headers": {"Host": SECRET}}}, "auth.headers: Host is"),
+    ({"auth": f"bearer {SECRET}"}, "auth: must be an object, as JSON"),
+    ({"connect_timeout": 0}, "connect_timeout: must be a number greater than 0; 0 was"),
+    ({"connect_timeout": -1}, "connect_timeout: must be a number greater than 0"),
+    ({"connect_timeout": "soon"}, "connect_timeout: must be a number greater than 0; "),
+    ({"close_timeout": "0"}, "close_timeout: must be a number greater than 0"),
+    ({"ping_interval": True}, "ping_interval: must be a number greater than 0; true"),
+    ({"max_message_bytes": 0}, "max_message_bytes: must be a whole number, at least 1"),
+    ({"max_message_bytes": 1.5}, "max_message_bytes: must be a whole number"),
+    ({"max_messages": 0}, "max_messages: must be a whole number, at least 1; 0 was"),
+    ({"max_messages": "ten"}, "max_messages: must be a whole number, at least 1; 'ten'"),
+    ({"max_messages": ...}, "set max_messages, idle_timeout or max_duration"),
+    ({"idle_reset": "ping"}, "idle_reset: must be one of frame, message; 'ping' was"),
+    ({"reconnect": "ture"}, "reconnect: must be true or false; 'ture' was given"),
+    ({"reconnect": 2}, "reconnect: must be true or false; 2 was given"),
+    ({"reconnect_backoff": 0}, "reconnect_backoff: must be a number greater than 0"),
+    ({"reconnect_backoff_max": 0.5}, "reconnect_backoff_max: must be at least"),
+    ({"max_reconnect_attempts": -1}, "max_reconnect_attempts: must be a whole number"),
+    ({"fatal_close_codes": ["4x"]}, "fatal_close_codes[0]: must be"),
+    ({"fatal_close_codes": [99]}, "fatal_close_codes[0]: must be"),
+    ({"fatal_close_codes": 4000}, "fatal_close_codes: must be an array; 4000 was"),
+    ({"message_format": "xml"}, "message_format: must be one of json, raw_string, binary"),
+    ({"on_parse_error": "ignore"}, "on_parse_error: must be one of fail, skip"),
+    ({"envelope": "yes"}, "envelope: must be true or false; 'yes' was given"),
+    ({"contexts": [{"a b": "x"}]}, "contexts[0]: 'a b' is no valid name"),
+    ({"contexts": [{"a": 1}]}, "contexts[0].a: must be a string; 1 was given"),
+    ({"contexts": {"a": "b"}}, "contexts: must be an array; an object was given"),
+    ({"stream_name": ""}, "stream_name: must be a string that is not empty"),
+    ({"primary_keys": "id"}, "primary_keys: must be an array, as JSON"),
+    ({"schema": "nowhere.json"}, "schema: the file nowhere.json cannot be read"),
+    ({"schema": {"type": "object"}}, "schema: it declares no properties"),
+    ({"schema": {"properties": {"a": {"b": {"type": "string"}}}}}, "put the schema into"),
+    ({"schema": 5}, "schema: must be an object or a string; 5 was given"),
+    ({"schema_evolution": "grow"}, "schema_evolution: must be one of add_columns"),
+    ({"infer_messages": -1}, "infer_messages: must be a whole number, at least 0"),
+    ({"batch_size": -1}, "batch_size: must be a whole number, at least 0; -1 was"),
+    ({"flush_interval": 0}, "flush_interval: must be a number greater than 0"),
+    ({"buffer_bytes": 0}, "buffer_bytes: must be a whole number, at least 1"),
+    ({"spill_bytes": -1}, "spill_bytes: must be a whole number, at least 0"),
+    ({"drain_timeout": 0}, "drain_timeout: must be a number greater than 0"),
+    ({"subscribe_messages": "x"}, "subscribe_messages: must be an array, as JSON"),
+    ({"subscribe_messages": [5]}, "subscribe_messages[0]: must be"),
+    ({"subscribe_messages": [{"mesage": "x"}]}, "subscribe_messages[0]: has no key"),
+    ({"transport": "carrier-pigeon"}, "transport: must be one of auto, websockets"),
+]
+
+
+@pytest.mark.parametrize(("given", "line"), WRONG, ids=lambda value: str(value)[:40])
+def test_a_wrong_value_is_one_line(given: dict[str, Any], line: str) -> None:
+    found = problems(**given)
+    assert any(line in problem for problem in found), found
+    assert SECRET not in " ".join(found)
+    assert all("\n" not in problem for problem in found)
+
+
+def test_every_problem_gets_its_line_and_no_run_starts(tmp_path: Path) -> None:
+    config = {
+        "url": f"ws://user:{SECRET}@localhost/?token={SECRET}",
+        "auth": {"type": "bearer", "tokn": SECRET},
+        "headers": {"Authorization": SECRET, "X": 5},
+        "subscribe_messages": [SECRET, 5],
+        "batch_size": "many",
+        "reconnect": "ture",
+    }
+    run = run_tap(tmp_path, config, env={"LOGLEVEL": "DEBUG"})
+    assert run.code == 1
+    assert run.stdout == b""
+    assert len(run.errors) == 4
+    assert SECRET not in run.stderr
+
+
+def test_an_unknown_setting_is_warned_about_with_the_nearest_name(tmp_path: Path) -> None:
+    async def one(peer: Peer) -> None:
+        await peer.send("{}")
+        await peer.wait()
+
+    with serve(one) as server:
+        config = {"url": server.url, "max_messages": 1, "idle_timout": 5}
+        run = run_tap(tmp_path, config)
+    assert run.code == 0
+    (warning,) = run.warnings
+    assert "idle_timout" in warning
+    assert "did you mean 'idle_timeout'?" in warning
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"reconnect_backoff": 2}, "reconnect_backoff"),
+        ({"max_reconnect_attempts": 2}, "max_reconnect_attempts"),
+        ({"ping_timeout": 2}, "ping_timeout"),
+        ({"idle_reset": "message"}, "idle_reset"),
+        ({"batch_size": 0, "flush_interval": 2}, "flush_interval"),
+        ({"message_format": "binary", "on_parse_error": "skip"}, "on_parse_error"),
+        (
+            {"schema": {"properties": {"a": {"type": "string"}}}, "infer_messages": 5},
+            "infer_messages",
+        ),
+        ({"envelope": True, "infer_nested": True}, "infer_nested"),
+        ({"infer_messages": 0, "infer_timeout": 3}, "infer_timeout"),
+        ({"message_format": "raw_string", "schema_evolution": "fail"}, "schema_evolution"),
+    ],
+)
+def test_settings_that_cannot_act_are_warned_about(
+    given: dict[str, Any],
+    name: str,
+) -> None:
+    (warning,) = make_settings(max_messages=1, **given).warnings
+    assert warning.startswith(f"{name}: has no effect with")
+
+
+def test_numbers_may_arrive_as_texts() -> None:
+    settings = make_settings(
+        max_messages="7",
+        idle_timeout="0.25",
+        max_duration=Decimal("1.50"),
+        batch_size="10",
+        reconnect="TRUE",
+        envelope="0",
+        fatal_close_codes='[4001, "4xxx"]',
+    )
+    assert settings.ends.max_messages == 7
+    assert settings.ends.idle_timeout == 0.25
+    assert settings.ends.max_duration == 1.5
+    assert settings.delivery.batch_size == 10
+    assert settings.reconnect.enabled
+    assert not settings.decode.envelope
+    assert 4001 in settings.reconnect.fatal_close_codes
+    assert 4999 in settings.reconnect.fatal_close_codes
+    assert 1011 not in settings.reconnect.fatal_close_codes
+
+
+def test_keys_with_dots_are_joined_again() -> None:
+    settings = make_settings(headers={"X-Api": {"Key": "a", "Other": {"Deep": "b"}}})
+    assert ("X-Api.Key", "a") in settings.connection.headers
+    assert ("X-Api.Other.Deep", "b") in settings.connection.headers
+
+
+def test_headers_are_merged_over_the_default_whatever_their_case() -> None:
+    (only,) = make_settings().connection.headers
+    assert only[0] == "User-Agent"
+    assert only[1].startswith("tap-websocket/")
+    (own,) = make_settings(headers={"user-agent": "mine"}).connection.headers
+    assert own == ("user-agent", "mine")
+
+
+def test_a_schema_may_be_a_text_or_a_file(tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"a.b": {"type": "string"}}}
+    path = tmp_path / "schema.json"
+    path.write_text(json.dumps(schema))
+    for given in (schema, json.dumps(schema), str(path)):
+        stream = make_settings(schema=given).stream
+        assert stream.schema is not None
+        assert list(stream.schema["properties"]) == ["a.b"]
+        assert stream.evolution == "rescue"
+    assert make_settings().stream.evolution == "add_columns"
+
+
+@pytest.mark.parametrize(
+    ("url", "line"),
+    [
+        ("ws://no-such-host.invalid/", "cannot connect to ws://no-such-host.invalid"),
+        ("ws://localhost:{port}/", "cannot connect to ws://localhost:"),
+    ],
+)
+def test_an_unreachable_server_is_one_line(url: str, line: str, tmp_path: Path) -> None:
+    config = {"url": url.replace("{port}", str(free_port())), "max_messages": 1}
+    run = run_tap(tmp_path, config)
+    assert run.code == 1
+    (error,) = run.errors
+    assert line in error
+    assert "Traceback" not in run.stderr

@@ -1,0 +1,292 @@
+"""The tap into real targets: every value that was sent is found there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scripts.project import environment, make_project
+from scripts.tools import tool
+from tap_websocket.demo import trades
+from tests.support.servers import serve
+from tests.support.tap import parse, pipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.postgres import Postgres
+    from tests.support.servers import Peer
+
+Rows = list[dict[str, Any]]
+
+PHASE = 120
+"""Messages of each shape: more than the sample."""
+
+
+def sending(messages: list[str]) -> Any:
+    async def script(peer: Peer) -> None:
+        for message in messages:
+            await peer.send(message)
+            await asyncio.sleep(0)
+        await peer.close(1000)
+
+    return script
+
+
+def into_jsonl(directory: Path, config: dict[str, Any]) -> tuple[list[int], Rows]:
+    target_config = {"destination_path": str(directory), "do_timestamp_file": False}
+    run, code, _ = pipe(directory, config, [tool("target-jsonl")], target_config)
+    lines = (directory / "messages.jsonl").read_text().splitlines()
+    return [run.code, code], [parse(line) for line in lines]
+
+
+def into_postgres(
+    directory: Path,
+    config: dict[str, Any],
+    postgres: Postgres,
+    database: str,
+) -> tuple[list[int], Rows, dict[str, str]]:
+    target_config = postgres.config(database)
+    run, code, errors = pipe(directory, config, [tool("target-postgres")], target_config)
+    assert run.code == 0, run.stderr
+    assert code == 0, errors
+    with postgres.connect(database) as connection:
+        types = dict(
+            connection.execute(
+                "SELECT column_name, data_type FROM information_schema.columns "
+                "WHERE table_name = 'messages'",
+            ).fetchall(),
+        )
+        cursor = connection.execute(
+            "SELECT row_to_json(messages)::text FROM messages",
+        )
+        rows = [parse(row[0]) for row in cursor]
+    return [run.code, code], rows, types
+
+
+def into_duckdb(directory: Path, config: dict[str, Any]) -> tuple[list[int], Rows]:
+    path = directory / "feed.duckdb"
+    target_config = {
+        "path": str(path),
+        "filepath": str(path),
+        "database": "feed",
+        "default_target_schema": "main",
+        "primary_key_required": False,
+    }
+    command = tool("target-duckdb")
+    run, code, errors = pipe(directory, config, [command], target_config)
+    assert code == 0, errors
+    query = (
+        "import duckdb, sys; "
+        f"c = duckdb.connect({str(path)!r}); "
+        "c.execute('select to_json(messages)::varchar from messages'); "
+        "[print(row[0]) for row in c.fetchall()]"
+    )
+    printed = subprocess.run(
+        [command.parent / "python", "-c", query],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return [run.code, code], [parse(line) for line in printed.stdout.splitlines()]
+
+
+def drift() -> list[dict[str, Any]]:
+    """Messages whose shape changes while the feed runs."""
+    shapes: list[dict[str, Any]] = [
+        {"a": 1, "b": "x", "null_first": None, "venue": {"name": "N"}},
+        {"a": 2, "b": "x", "appears": "new", "null_first": 7},
+        {"a": 3},
+        {"a": Decimal("4.25"), "b": "x"},
+        {"a": 5, "b": {"was": "text"}},
+        {"a": 6, "b": "x", "venue": {"name": 1, "deep": [{"er": True}]}},
+        {"a": 7, "b": [1, 2], "flag": True},
+        {"a": 2**70, "b": "nul \x00 inside"},
+        {"a": 9, "b": "lone \ud800 surrogate", "Case": "upper", "case": "lower"},
+        {"a": 10, "dot.ted": 1, "sp aced": 2, "k" * 200: 3, "": 4, 'quo"te': 5},
+    ]
+    return [
+        shape | {"i": number * PHASE + n}
+        for number, shape in enumerate(shapes)
+        for n in range(PHASE)
+    ]
+
+
+def as_sent(message: dict[str, Any]) -> str:
+    import simplejson  # noqa: PLC0415
+
+    return str(simplejson.dumps(message, use_decimal=True))
+
+
+Fields = list[tuple[str, Any]]
+
+
+def gather(row: dict[str, Any]) -> Fields:
+    """Put a row's columns and its rescued fields together again."""
+    rescued = row.get("_rescued_data")
+    columns = {
+        name: value
+        for name, value in row.items()
+        if not name.startswith("_sdc") and name != "_rescued_data"
+    }
+    return plain(columns) + plain(parse(rescued) if rescued else {})
+
+
+def plain(message: dict[str, Any]) -> Fields:
+    """Fields that are not null; some targets fold names to lower case."""
+    return [
+        (name.lower(), value) for name, value in message.items() if value is not None
+    ]
+
+
+def check(rows: Rows, messages: list[dict[str, Any]]) -> None:
+    found = {row["i"]: gather(row) for row in rows}
+    assert len(rows) == len(messages)
+    assert len(found) == len(messages)
+    for message in messages:
+        fields = found[message["i"]]
+        assert sorted(fields, key=repr) == sorted(plain(message), key=repr)
+
+
+@pytest.fixture
+def feed_config() -> dict[str, Any]:
+    return {"idle_timeout": 30, "infer_messages": 100}
+
+
+def test_drift_into_jsonl(tmp_path: Path, feed_config: dict[str, Any]) -> None:
+    messages = drift()
+    with serve(sending(list(map(as_sent, messages)))) as server:
+        codes, rows = into_jsonl(tmp_path, {"url": server.url, **feed_config})
+    assert codes == [0, 0]
+    check(rows, messages)
+
+
+def test_drift_into_postgres(
+    tmp_path: Path,
+    feed_config: dict[str, Any],
+    postgres: Postgres,
+    database: str,
+) -> None:
+    messages = drift()
+    with serve(sending(list(map(as_sent, messages)))) as server:
+        config = {"url": server.url, **feed_config}
+        codes, rows, types = into_postgres(tmp_path, config, postgres, database)
+    assert codes == [0, 0]
+    check(rows, messages)
+    assert types["a"] == "bigint"
+    assert types["appears"] == "text"
+    assert types["null_first"] == "bigint"
+
+
+def test_drift_into_duckdb(tmp_path: Path, feed_config: dict[str, Any]) -> None:
+    messages = drift()
+    with serve(sending(list(map(as_sent, messages)))) as server:
+        codes, rows = into_duckdb(tmp_path, {"url": server.url, **feed_config})
+    assert codes == [0, 0]
+    check(rows, messages)
+
+
+def test_the_demo_feed_into_postgres(
+    tmp_path: Path,
+    postgres: Postgres,
+    database: str,
+) -> None:
+    """Only `url` and `max_messages` are set."""
+    feed = trades(7)
+    messages = [next(feed) for _ in range(600)]
+    with serve(sending(messages)) as server:
+        config = {"url": server.url, "max_messages": 600}
+        _, rows, types = into_postgres(tmp_path, config, postgres, database)
+    expected = {
+        "symbol": "text",
+        "traded_at": "text",
+        "price": "numeric",
+        "quantity": "numeric",
+        "trade_id": "bigint",
+        "buyer_is_maker": "boolean",
+        "venue": "jsonb",
+        "flags": "jsonb",
+    }
+    assert {name: types[name] for name in expected} == expected
+    for row, message in zip(rows, messages, strict=True):
+        assert dict(gather(row)) == parse(message)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"infer_messages": 0},
+        {"envelope": True},
+        {"message_format": "raw_string"},
+        {"message_format": "binary"},
+        {"record_metadata": True},
+        {"contexts": [{"region": "eu"}]},
+    ],
+    ids=str,
+)
+def test_no_row_without_data_in_any_format(
+    given: dict[str, Any],
+    tmp_path: Path,
+    postgres: Postgres,
+    database: str,
+) -> None:
+    feed = trades(7)
+    messages = [next(feed) for _ in range(150)]
+    with serve(sending(messages)) as server:
+        config = {"url": server.url, "max_messages": 150, **given}
+        _, rows, _ = into_postgres(tmp_path, config, postgres, database)
+    assert len(rows) == 150
+    if "record_metadata" in given or "contexts" in given:
+        assert [row["trade_id"] for row in rows] == list(range(1, 151))
+    else:
+        assert all(row["data"] for row in rows)
+    if "infer_messages" in given or "envelope" in given:
+        assert [row["data"] for row in rows] == [parse(message) for message in messages]
+
+
+def test_any_json_value_in_the_data_column(
+    tmp_path: Path,
+    postgres: Postgres,
+    database: str,
+) -> None:
+    values = ["{}", '{"a":1.10}', "[1,{}]", '"text"', "12", "1.5", "true", '"\\u0000"']
+    with serve(sending(values)) as server:
+        config = {"url": server.url, "max_messages": len(values), "envelope": True}
+        _, rows, types = into_postgres(tmp_path, config, postgres, database)
+    assert types["data"] == "jsonb"
+    assert types["received_at"].startswith("timestamp")
+    assert [row["data"] for row in rows[:-1]] == [parse(value) for value in values[:-1]]
+    assert rows[-1]["data"] == values[-1]
+
+
+def test_meltano_run_into_jsonl(tmp_path: Path) -> None:
+    feed = trades(3)
+    messages = [next(feed) for _ in range(400)]
+    output = tmp_path / "output"
+    with serve(sending(messages)) as server:
+        config = {
+            "url": server.url,
+            "idle_timeout": "20.5",
+            "headers": {"X-Api.Key": "abc"},
+        }
+        make_project(tmp_path, tap_config=config, output=output)
+        done = subprocess.run(
+            [tool("meltano"), "run", "tap-websocket", "target-jsonl"],
+            cwd=tmp_path,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        peers = server.peers
+    assert done.returncode == 0, done.stderr
+    assert peers[-1].headers["x-api.key"] == "abc"
+    rows = [parse(line) for line in (output / "messages.jsonl").read_text().splitlines()]
+    assert rows == [parse(message) for message in messages]
+    assert json.loads(messages[0]).keys() <= rows[0].keys()
