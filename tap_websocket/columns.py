@@ -7,28 +7,33 @@ to `_rescued_data`, a string that holds a JSON object of such fields.
 from __future__ import annotations
 
 import logging
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket import fitting, jsontext, storable
-from tap_websocket.compiled import compile_decoder
+from tap_websocket.compiled import LONGEST, MARKS, compile_decoder, is_missed
+from tap_websocket.declared import prepare_schema
 from tap_websocket.errors import SchemaError
-from tap_websocket.inference import JSON_TEXT, OPEN_ARRAY, infer_column
+from tap_websocket.inference import ANY_JSON, infer_column, is_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from tap_websocket.settings import Evolution
 
-__all__ = ["ANY_JSON", "RESCUED", "Columns", "prepare_schema"]
+__all__ = [
+    "ANY_JSON",
+    "LONGEST",
+    "MARKS",
+    "RESCUED",
+    "Columns",
+    "is_missed",
+    "prepare_schema",
+]
 
 _LOGGER = logging.getLogger("tap-websocket")
 
 RESCUED = "_rescued_data"
-
-ANY_JSON: dict[str, Any] = {
-    "type": ["object", "array", "string", "number", "integer", "boolean", "null"],
-}
-"""A column for any JSON: jsonb in PostgreSQL, where an empty schema is text."""
 
 _RESCUED_SCHEMA = {"type": ["string", "null"]}
 _MOST_COLUMNS = 1000
@@ -38,7 +43,12 @@ Schema = dict[str, Any]
 
 
 class Columns:
-    """The columns of the stream, which may grow while records come."""
+    """The columns of the stream, which may grow while records come.
+
+    Attributes:
+        schema: The JSON schema in force; a new object whenever it grows.
+        version: Counts the changes after which `decoder` has to be asked for anew.
+    """
 
     def __init__(  # noqa: PLR0913 - by keyword
         self,
@@ -64,25 +74,33 @@ class Columns:
         """
         self._keys = tuple(keys)
         self._evolution = evolution
+        self._deselected = frozenset(deselected)
         self._added = {
             name: declared for name, declared in added.items() if name not in deselected
         }
-        self._dropped = {name for name in added if name in deselected}
         self._rescue = rescue and RESCUED not in deselected
         self._has_rescue = rescue
-        self._deselected = frozenset(deselected)
         self._nested = nested
         self._rest = {
             name: value for name, value in schema.items() if name != "properties"
         }
+        self._closed = schema.get("additionalProperties", True) is not True
         self._properties: dict[str, Schema] = {}
-        self._checks: dict[str, Callable[[Any], Any]] = {}
-        self._folded: set[str] = {name.casefold() for name in (*added, RESCUED)}
+        self._convert: dict[str, Callable[[Any], Any]] = {}
+        self._owners = {storable.fold(name): name for name in (*added, RESCUED)}
         self._null_fields: set[str] = set()
         self._warned: set[str] = set()
         for name, declared in schema.get("properties", {}).items():
-            if name not in added and name != RESCUED and self._may_be_column(name):
+            if name in added or name == RESCUED or name in self._deselected:
+                continue
+            if self._may_be_column(name):
                 self._declare(name, declared)
+            else:
+                self._warn(
+                    name,
+                    "is in the schema, but cannot be a column of every target (see "
+                    "docs/columns.md); its values go to _rescued_data",
+                )
         self.version = 0
         self.schema: Schema = self._make_schema()
 
@@ -100,11 +118,9 @@ class Columns:
         fitted: Record = {}
         rescued: Record = {}
         for name, value in record.items():
-            convert = self._checks.get(name)
+            convert = self._convert.get(name)
             if convert is None:
                 self._take_unknown(name, value, fitted, rescued)
-            elif value is None:
-                fitted[name] = None
             else:
                 try:
                     fitted[name] = convert(value)
@@ -113,23 +129,20 @@ class Columns:
         for key in self._keys:
             if fitted.get(key) is None and added.get(key) is None:
                 raise _key_error(key, record)
-        fitted.update(
-            (name, value) for name, value in added.items() if name not in self._dropped
-        )
-        if rescued and self._rescue:
-            fitted[RESCUED] = jsontext.dumps(rescued).decode()
-        elif rescued and not self._has_rescue:
-            fitted |= {
-                name: jsontext.dumps(item).decode() for name, item in rescued.items()
-            }
+        for name, value in added.items():
+            if name in self._added:
+                fitted[name] = value
+        if rescued:
+            self._put_aside(rescued, fitted)
         return fitted
 
     def decoder(self) -> Callable[[bytes], Any] | None:
-        r"""Return a test of payloads that `fit` would leave as they are.
+        """Return a test of payloads that `fit` would leave as they are.
 
-        It raises `msgspec.MsgspecError` or `RecursionError` for all others, save one:
-        a NUL (`\\u0000`) in a string is for the caller to find. None when the columns
-        have no such test.
+        It raises `msgspec.MsgspecError` or `RecursionError` for all others, save
+        those that `is_missed` finds: a payload that was taken and is over `LONGEST`
+        or holds one of `MARKS` has to be asked about, which a look at a whole page
+        mostly spares. None when the columns have no such test.
         """
         return compile_decoder(self._properties, self._keys, self._null_fields)
 
@@ -138,14 +151,15 @@ class Columns:
         return (
             name not in self._deselected
             and storable.is_storable_name(name)
-            and name.casefold() not in self._folded
+            and self._owners.get(storable.fold(name), name) == name
             and len(self._properties) < _MOST_COLUMNS
         )
 
     def _declare(self, name: str, declared: Schema) -> None:
-        self._properties[name] = declared
-        self._folded.add(name.casefold())
-        self._checks[name] = _converter(declared)
+        column = declared if name in self._keys else fitting.nullable(declared)
+        self._properties[name] = column
+        self._owners[storable.fold(name)] = name
+        self._convert[name] = _converter(column, key=name in self._keys)
         self._null_fields.discard(name)
 
     def _take_unknown(
@@ -166,7 +180,7 @@ class Columns:
         if name in self._added or name == RESCUED:
             rescued[name] = value
         elif evolution == "ignore":
-            self._warn(name, "is dropped (schema_evolution: ignore)")
+            self._warn(name, "stands in no schema, and is dropped (schema_evolution)")
         elif evolution == "fail":
             msg = (
                 f"the field {name!r} stands in no schema (schema_evolution: fail); add "
@@ -176,29 +190,47 @@ class Columns:
         elif evolution == "rescue" or not self._may_be_column(name):
             rescued[name] = value
         elif value is None:
-            if name not in self._null_fields:
-                self._null_fields.add(name)
-                self.version += 1
-            fitted[name] = None
+            self._take_null(name, fitted, rescued)
         elif storable.is_storable(value) or storable.is_big_integer(value):
             self._declare(name, infer_column(value, nested=self._nested))
             self.schema = self._make_schema()
             self.version += 1
-            fitted[name] = self._checks[name](value)
+            fitted[name] = self._convert[name](value)
         else:
             rescued[name] = value
 
+    def _take_null(self, name: str, fitted: Record, rescued: Record) -> None:
+        """Take a null that tells no type: it needs no column, if it may have none."""
+        if name not in self._null_fields:
+            if self._closed or len(self._null_fields) >= _MOST_COLUMNS:
+                rescued[name] = None
+                return
+            self._null_fields.add(name)
+            self._owners[storable.fold(name)] = name
+            self.version += 1
+        fitted[name] = None
+
+    def _put_aside(self, rescued: Record, fitted: Record) -> None:
+        """Write what has no place in its column."""
+        if self._rescue:
+            fitted[RESCUED] = jsontext.dumps(rescued).decode()
+        elif not self._has_rescue:
+            for name, value in rescued.items():
+                fitted[name] = jsontext.dumps(value).decode()
+
     def _warn(self, name: str, what: str) -> None:
-        if name not in self._warned:
+        if name not in self._warned and len(self._warned) < _MOST_COLUMNS:
             self._warned.add(name)
-            _LOGGER.warning("The field %r stands in no schema and %s", name, what)
+            _LOGGER.warning("The field %a %s", name, what)
 
     def _make_schema(self) -> Schema:
         properties = dict(self._properties)
         if self._rescue:
             properties[RESCUED] = _RESCUED_SCHEMA
         properties |= self._added
-        return {**self._rest, "type": "object", "properties": properties}
+        schema = {**self._rest, "type": "object", "properties": properties}
+        required = [name for name in schema.pop("required", ()) if name in self._keys]
+        return {**schema, "required": required} if required else schema
 
 
 class _UnfitError(Exception):
@@ -216,10 +248,10 @@ def _key_error(key: str, record: Record) -> SchemaError:
     return SchemaError(msg)
 
 
-def _converter(declared: Schema) -> Callable[[Any], Any]:
+def _converter(declared: Schema, *, key: bool) -> Callable[[Any], Any]:
     """Return what turns a value into the column's; it raises `_UnfitError`."""
-    if declared.get("contentMediaType") == JSON_TEXT["contentMediaType"]:
-        return _as_json_text
+    if is_text(declared):
+        return _as_key_text if key else _as_json_text
     test = fitting.check(declared)
 
     def convert(value: Any) -> Any:  # noqa: ANN401 - any JSON
@@ -230,53 +262,34 @@ def _converter(declared: Schema) -> Callable[[Any], Any]:
     return convert
 
 
-def _as_json_text(value: Any) -> str:  # noqa: ANN401 - any JSON
-    """Return a value as text from which it can be told again.
-
-    A text that reads like another value's would be taken for it, and does not fit.
-    """
-    if not isinstance(value, str):
-        if storable.is_big_integer(value) or storable.is_storable(value):
-            return jsontext.dumps(value).decode()
+def _as_key_text(value: Any) -> str | None:  # noqa: ANN401 - any JSON
+    """Return a text as it is, and a number as text."""
+    if isinstance(value, bool):
         raise _UnfitError
-    if storable.is_storable(value) and not _reads_like_json(value):
+    if isinstance(value, int | Decimal):
+        return jsontext.dumps(value).decode()
+    if value is None or (isinstance(value, str) and storable.is_storable(value)):
         return value
     raise _UnfitError
 
 
+def _as_json_text(value: Any) -> str | None:  # noqa: ANN401 - any JSON
+    """Return a value as text from which it can be told again.
+
+    A text is written as it is, unless it reads like JSON: then it is quoted.
+    """
+    if value is None:
+        return None
+    if not (storable.is_storable(value) or storable.is_big_integer(value)):
+        raise _UnfitError
+    if isinstance(value, str) and not _reads_like_json(value):
+        return value
+    return jsontext.dumps(value).decode()
+
+
 def _reads_like_json(text: str) -> bool:
-    if text.lstrip()[:1] not in set("{[-0123456789tfn"):
-        return False
     try:
-        return not isinstance(jsontext.parse(text.encode()), str)
+        jsontext.parse(text)
     except jsontext.InvalidJson:
         return False
-
-
-def prepare_schema(given: Mapping[str, Any], keys: Sequence[str]) -> Schema:
-    """Return a user's schema, made ready for records that may lack anything.
-
-    Properties other than keys are made nullable; arrays without declared items are
-    open ones.
-
-    Raises:
-        ValueError: When it is no schema of an object with properties.
-    """
-    properties = given.get("properties")
-    if not isinstance(properties, dict) or not properties:
-        msg = "it declares no properties; a target would write rows without data"
-        raise ValueError(msg)
-    prepared = {}
-    for name, declared in properties.items():
-        if not isinstance(declared, dict):
-            msg = f"the property {name!r} is no JSON Schema"
-            raise ValueError(msg)  # noqa: TRY004 - a value of the user's config
-        column = dict(declared)
-        if fitting.types_of(column) - {"null"} == {"array"} and "items" not in column:
-            column = {**column, **OPEN_ARRAY}
-        prepared[name] = column if name in keys else fitting.nullable(column)
-    required = [name for name in given.get("required", ()) if name in keys]
-    rest = {name: value for name, value in given.items() if name != "required"}
-    if required:
-        rest["required"] = required
-    return {**rest, "type": "object", "properties": prepared}
+    return True

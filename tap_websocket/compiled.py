@@ -6,27 +6,53 @@ can be validated at all.
 
 from __future__ import annotations
 
+import re
+from types import GenericAlias
 from typing import TYPE_CHECKING, Annotated, Any, Union
 
 import msgspec
 
 from tap_websocket import fitting
-from tap_websocket.inference import JSON_TEXT
+from tap_websocket.inference import is_text
 from tap_websocket.storable import INTEGER_MAX, INTEGER_MIN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-__all__ = ["compile_decoder"]
+__all__ = ["LONGEST", "MARKS", "compile_decoder", "is_missed"]
 
-Schema = dict[str, Any]
+Field = tuple[str, Any] | tuple[str, Any, Any]
 
+MARKS = (b"\\u0000", b"e-", b"E-")
+"""Without one of these in it, a payload of up to `LONGEST` bytes that a decoder takes
+needs no further look."""
+
+LONGEST = 16_000
+"""No number in a payload of so many bytes has more decimals than PostgreSQL's."""
+
+_MISSED = re.compile(rb"\\u0000|[eE]-0*[1-9][0-9]{2}")
 _LEVELS = 6
+_NO_FIELD_NAME = re.compile(r'[\x00-\x1f"\\]')
 _Integer = Annotated[int, msgspec.Meta(ge=INTEGER_MIN, le=INTEGER_MAX)]
+_PlainText = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r'^(?![ \t\n\r]*(?:[{\["\-0-9]|(?:true|false|null)[ \t\n\r]*$))',
+    ),
+]
+"""A text that does not read like JSON."""
+
+
+def is_missed(payload: bytes) -> bool:
+    r"""Tell whether a payload may hold what a decoder takes and no target does.
+
+    That is a NUL (`\u0000`), or a number of more decimals than PostgreSQL has.
+    """
+    return len(payload) > LONGEST or _MISSED.search(payload) is not None
 
 
 def compile_decoder(
-    properties: Mapping[str, Schema],
+    properties: Mapping[str, Mapping[str, Any]],
     keys: Sequence[str],
     null_fields: Collection[str],
 ) -> Callable[[bytes], Any] | None:
@@ -40,31 +66,15 @@ def compile_decoder(
     Returns:
         The decoder, or None when msgspec has no type for the columns.
     """
-    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
-    names: dict[str, str] = {}
-    required = [name for name in properties if name in keys]
-    optional = [name for name in properties if name not in keys]
-    for number, name in enumerate([*required, *optional, *sorted(null_fields)]):
-        field = f"f{number}"
-        names[field] = name
-        try:
-            kind = _type(properties[name]) if name in properties else None
-        except _UncompilableError:
-            return None
-        if name in keys:
-            fields.append((field, kind))
-        else:
-            fields.append((field, kind | None if kind is not None else None, None))
     try:
-        struct = msgspec.defstruct(
-            "Record",
-            fields,
-            rename=names,
-            forbid_unknown_fields=True,
-            gc=False,
-        )
+        kinds = {
+            name: _column(declared, key=name in keys)
+            for name, declared in properties.items()
+        }
+        kinds |= dict.fromkeys(null_fields)
+        struct = _struct(kinds, keys)
         decode: Callable[[bytes], Any] = msgspec.json.Decoder(struct).decode
-    except TypeError:
+    except (TypeError, _UncompilableError):
         return None
     return decode
 
@@ -73,13 +83,45 @@ class _UncompilableError(Exception):
     """msgspec cannot test what the schema says."""
 
 
+def _struct(kinds: Mapping[str, Any], required: Iterable[str]) -> Any:  # noqa: ANN401 - a type
+    """Return the type of objects with such properties and no others."""
+    needed = frozenset(required)
+    if not needed <= kinds.keys() or any(map(_NO_FIELD_NAME.search, needed)):
+        raise _UncompilableError
+    ordered = sorted(kinds, key=lambda name: name not in needed)
+    names = {
+        f"f{number}": name
+        for number, name in enumerate(ordered)
+        if not _NO_FIELD_NAME.search(name)
+    }
+    fields: list[Field] = [
+        (field, kinds[name]) if name in needed else (field, kinds[name], None)
+        for field, name in names.items()
+    ]
+    return msgspec.defstruct(
+        "Record",
+        fields,
+        rename=names,
+        forbid_unknown_fields=True,
+        gc=False,
+    )
+
+
+def _list_of(kind: Any) -> Any:  # noqa: ANN401 - a type
+    return GenericAlias(list, (kind,))
+
+
+def _dict_of(kind: Any) -> Any:  # noqa: ANN401 - a type
+    return GenericAlias(dict, (str, kind))
+
+
 def _open(levels: int) -> Any:  # noqa: ANN401 - a type
     """Return the type of any JSON, integers bounded, so many levels deep."""
     scalars = Union[_Integer, float, str, bool, None]  # noqa: UP007 - built at run time
     if levels == 0:
         return scalars
-    inner: Any = _open(levels - 1)
-    return Union[scalars, list[inner], dict[str, inner]]  # noqa: UP007
+    inner = _open(levels - 1)
+    return Union[scalars, _list_of(inner), _dict_of(inner)]  # noqa: UP007
 
 
 _SCALARS: dict[str, Any] = {
@@ -89,24 +131,51 @@ _SCALARS: dict[str, Any] = {
     "integer": _Integer,
     "number": Union[_Integer, float],  # noqa: UP007
 }
-_INSIDE: Any = _open(_LEVELS)
+_INSIDE = _open(_LEVELS)
 
 
-def _type(schema: Schema) -> Any:  # noqa: ANN401 - a type
-    if schema.get("contentMediaType") == JSON_TEXT["contentMediaType"]:
-        return None
-    types = fitting.types_of(schema)
-    if not types <= fitting.ALL_TYPES:
-        raise _UncompilableError
-    kinds = [_SCALARS[name] for name in sorted(types - {"object", "array"})]
-    if "object" in types:
-        if schema.get("properties"):
-            raise _UncompilableError
-        kinds.append(dict[str, _INSIDE])
-    if "array" in types:
-        items = schema.get("items")
-        inside: Any = _type(items) if isinstance(items, dict) else _INSIDE
-        kinds.append(list[inside])
+def _column(schema: Mapping[str, Any], *, key: bool) -> Any:  # noqa: ANN401 - a type
+    """Return the type of a column, as it is sent where nothing is to be done to it."""
+    if is_text(schema):
+        return str if key else _PlainText | None
+    if key:
+        types = sorted(fitting.types_of(schema) - {"null"})
+        return _type({**schema, "type": types})
+    return _type(schema)
+
+
+def _type(schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a type
+    options = fitting.options_of(schema)
+    if options is not None:
+        kinds = [_type(option) for option in options]
+    else:
+        kinds = [_kind(name, schema) for name in sorted(fitting.types_of(schema))]
     if not kinds:
         raise _UncompilableError
     return Union[tuple(kinds)]  # noqa: UP007
+
+
+def _kind(name: str, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a type
+    """Return the type of a schema's values of one JSON type."""
+    if name == "object":
+        return _object(schema)
+    if name == "array":
+        items = schema.get("items")
+        inner = _type(items) if isinstance(items, dict) else _INSIDE
+        return _list_of(inner)
+    return _SCALARS[name]
+
+
+def _object(schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a type
+    others = fitting.others_of(schema)
+    declared: Mapping[str, Any] = schema.get("properties", {})
+    if others is None:
+        kinds = {
+            name: _type(inner if isinstance(inner, dict) else {})
+            for name, inner in declared.items()
+        }
+        return _struct(kinds, schema.get("required", ()))
+    if declared or "required" in schema:
+        raise _UncompilableError
+    inner = _type(others) if others else _INSIDE
+    return _dict_of(inner)

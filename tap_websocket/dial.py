@@ -17,7 +17,7 @@ from tap_websocket.transports.base import (
     Listener,
     Unreachable,
 )
-from tap_websocket.transports.websockets import WebsocketsTransport
+from tap_websocket.transports.choice import choose
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -36,7 +36,7 @@ class Dialer:
     def __init__(self, settings: Settings) -> None:
         """Make a dialer of the settings."""
         self._settings = settings
-        self._transport = WebsocketsTransport()
+        self._transport = choose(settings.connection, len(settings.contexts) or 1)
         self.label = label(settings.connection.url)
 
     def public_url(self, values: Mapping[str, str]) -> str:

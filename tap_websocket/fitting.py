@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ALL_TYPES", "Check", "check", "nullable", "types_of"]
+__all__ = [
+    "ALL_TYPES",
+    "Check",
+    "check",
+    "nullable",
+    "options_of",
+    "others_of",
+    "types_of",
+]
 
 Check = Callable[[Any], bool]
 
@@ -23,7 +31,7 @@ _CHECKS: dict[str, Check] = {
     "string": lambda value: isinstance(value, str),
     "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
     "number": lambda value: (
-        isinstance(value, int | Decimal) and not isinstance(value, bool)
+        isinstance(value, int | float | Decimal) and not isinstance(value, bool)
     ),
     "object": lambda value: isinstance(value, dict),
     "array": lambda value: isinstance(value, list),
@@ -33,50 +41,90 @@ _CHECKS: dict[str, Check] = {
 def types_of(schema: Mapping[str, Any]) -> frozenset[str]:
     """Return the JSON types that a schema admits, as far as it names types.
 
-    Of the keywords, only `type`, `anyOf`, `oneOf`, `enum` and `const` are looked at;
-    a schema without them admits all.
+    Looked at are `type`, else `anyOf` or `oneOf`, else `allOf`, `enum` and `const`; a
+    schema without them admits all.
     """
     declared = schema.get("type")
     if isinstance(declared, str):
-        return frozenset({declared})
+        return ALL_TYPES & {declared}
     if isinstance(declared, list):
-        return frozenset(declared)
+        return ALL_TYPES & set(declared)
+    options = options_of(schema)
+    if options is not None:
+        return frozenset().union(*map(types_of, options))
+    types = ALL_TYPES
+    for part in schema.get("allOf", ()):
+        types &= _with_integer(types_of(part))
+    if "enum" in schema or "const" in schema:
+        values = schema["enum"] if "enum" in schema else [schema["const"]]
+        types &= frozenset(name for value in values for name in _names(value))
+    return types
+
+
+def options_of(schema: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
+    """Return the alternatives of a schema that has no `type` of its own."""
+    if "type" in schema:
+        return None
     for keyword in ("anyOf", "oneOf"):
         if isinstance(schema.get(keyword), list):
-            return frozenset().union(*map(types_of, schema[keyword]))
-    return ALL_TYPES
+            return [option for option in schema[keyword] if isinstance(option, dict)]
+    return None
+
+
+def others_of(schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the schema of an object's properties that are not declared, if any may be.
+
+    Where some are declared, the others have to be allowed (`additionalProperties`):
+    a target that types nested objects would drop them without a word.
+    """
+    others = schema.get("additionalProperties", not schema.get("properties"))
+    if isinstance(others, dict):
+        return others
+    return {} if others else None
+
+
+def _with_integer(types: frozenset[str]) -> frozenset[str]:
+    return types | {"integer"} if "number" in types else types
+
+
+def _names(value: Any) -> list[str]:  # noqa: ANN401 - any JSON
+    return [name for name, test in _CHECKS.items() if test(value)]
 
 
 def check(schema: Mapping[str, Any]) -> Check:
     """Compile a schema into a test of a value's JSON types, nested ones too."""
-    types = types_of(schema)
-    tests = [_CHECKS[name] for name in sorted(types) if name in _CHECKS]
-    if "object" in types and schema.get("properties"):
-        tests.remove(_CHECKS["object"])
-        tests.append(_object(schema))
-    if "array" in types and isinstance(schema.get("items"), dict):
-        tests.remove(_CHECKS["array"])
-        tests.append(_array(check(schema["items"])))
+    options = options_of(schema)
+    if options is not None:
+        tests = [check(option) for option in options]
+    else:
+        tests = [_check(name, schema) for name in sorted(types_of(schema))]
     if len(tests) == 1:
         return tests[0]
     return lambda value: any(test(value) for test in tests)
 
 
+def _check(name: str, schema: Mapping[str, Any]) -> Check:
+    if name == "object" and (schema.get("properties") or others_of(schema) != {}):
+        return _object(schema)
+    if name == "array" and isinstance(schema.get("items"), dict):
+        return _array(check(schema["items"]))
+    return _CHECKS[name]
+
+
 def _object(schema: Mapping[str, Any]) -> Check:
     inner = {
-        name: check(declared)
-        for name, declared in schema["properties"].items()
-        if isinstance(declared, dict)
+        name: check(declared if isinstance(declared, dict) else {})
+        for name, declared in schema.get("properties", {}).items()
     }
-    closed = schema.get("additionalProperties") is False
+    others = others_of(schema)
+    other = (lambda _: False) if others is None else check(others)
     required = frozenset(schema.get("required", ()))
 
     def test(value: Any) -> bool:  # noqa: ANN401 - any JSON
-        if not isinstance(value, dict) or not required <= value.keys():
-            return False
-        return all(
-            inner[name](item) if name in inner else not closed
-            for name, item in value.items()
+        return (
+            isinstance(value, dict)
+            and required <= value.keys()
+            and all(inner.get(name, other)(item) for name, item in value.items())
         )
 
     return test
@@ -87,14 +135,20 @@ def _array(item: Check) -> Check:
 
 
 def nullable(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a schema that also admits null."""
+    """Return a schema that also admits null, where it says its types itself."""
+    widened = dict(schema)
     declared = schema.get("type")
     if isinstance(declared, str) and declared != "null":
-        return {**schema, "type": [declared, "null"]}
-    if isinstance(declared, list) and "null" not in declared:
-        return {**schema, "type": [*declared, "null"]}
-    if declared is None:
+        widened["type"] = [declared, "null"]
+    elif isinstance(declared, list) and "null" not in declared:
+        widened["type"] = [*declared, "null"]
+    elif declared is None and "null" not in types_of(schema):
         for keyword in ("anyOf", "oneOf"):
-            if isinstance(schema.get(keyword), list) and "null" not in types_of(schema):
-                return {**schema, keyword: [*schema[keyword], {"type": "null"}]}
-    return dict(schema)
+            if isinstance(schema.get(keyword), list):
+                widened[keyword] = [*schema[keyword], {"type": "null"}]
+                break
+    if "const" in widened:
+        widened["enum"] = [widened.pop("const")]
+    if "enum" in widened and None not in widened["enum"]:
+        widened["enum"] = [*widened["enum"], None]
+    return widened

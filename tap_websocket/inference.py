@@ -16,20 +16,40 @@ from tap_websocket import storable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["JSON_TEXT", "OPEN_ARRAY", "OPEN_OBJECT", "infer", "infer_column"]
+__all__ = [
+    "ANY_JSON",
+    "JSON_TEXT",
+    "OPEN_ARRAY",
+    "OPEN_OBJECT",
+    "infer",
+    "infer_column",
+    "is_text",
+]
 
 Schema = dict[str, Any]
 
-JSON_TEXT: Schema = {
-    "type": ["string", "null"],
-    "contentMediaType": "application/json",
-}
-"""A column of text, in which a value of another type is its JSON text."""
+_MEDIA_TYPE = "application/json"
+
+JSON_TEXT: Schema = {"type": ["string", "null"], "contentMediaType": _MEDIA_TYPE}
+"""A column of text, in which a value of another type is its JSON text.
+
+The keyword says no more to targets than it does in JSON Schema; it survives a catalog.
+"""
 
 OPEN_OBJECT: Schema = {"type": ["object", "null"]}
 OPEN_ARRAY: Schema = {"type": ["array", "null"]}
 
-_ANY_TYPE = ["object", "array", "string", "number", "integer", "boolean", "null"]
+ANY_JSON: Schema = {
+    "type": ["object", "array", "string", "number", "integer", "boolean", "null"],
+}
+"""A column for any JSON: jsonb in PostgreSQL, where an empty schema is text."""
+
+
+def is_text(column: Mapping[str, Any]) -> bool:
+    """Tell whether values of other types are written into a column as text."""
+    return column.get("contentMediaType") == _MEDIA_TYPE and "string" in (
+        column.get("type") or ()
+    )
 
 
 def infer(
@@ -41,6 +61,7 @@ def infer(
     """Return the JSON schema of records.
 
     A field that was only ever null is left out: its first value will tell its type.
+    So is one whose name or values not every target holds.
 
     Args:
         records: The sample.
@@ -55,20 +76,25 @@ def infer(
             {
                 name: _shape(value, nested=nested)
                 for name, value in record.items()
-                if value is not None and storable.is_storable(value)
+                if value is not None and _tells(name, value)
             },
         )
         as_text.update(
-            name for name, value in record.items() if storable.is_big_integer(value)
+            name
+            for name, value in record.items()
+            if storable.is_big_integer(value) and storable.is_storable_name(name)
         )
-    properties: dict[str, Schema] = {}
-    for name, found in builder.to_schema().get("properties", {}).items():
-        properties[name] = _column(found, nested=nested)
+    found: Schema = builder.to_schema().get("properties", {})
+    properties = {name: _column(field, nested=nested) for name, field in found.items()}
     properties |= dict.fromkeys(as_text, JSON_TEXT)
     for key in keys:
         declared = properties.get(key, JSON_TEXT)
-        properties[key] = declared | {"type": _types(declared["type"])[:1]}
+        properties[key] = declared | {"type": _types(declared)[0]}
     return {"type": "object", "properties": properties}
+
+
+def _tells(name: str, value: Any) -> bool:  # noqa: ANN401 - any JSON
+    return storable.is_storable_name(name) and storable.is_storable(value)
 
 
 def infer_column(value: Any, *, nested: bool) -> Schema:  # noqa: ANN401 - any JSON
@@ -97,30 +123,42 @@ def _shape(value: Any, *, nested: bool) -> Any:  # noqa: ANN401 - any JSON
     return value
 
 
-def _types(found: str | list[str]) -> list[str]:
-    names = [found] if isinstance(found, str) else found
+def _types(found: Mapping[str, Any]) -> list[str]:
+    """Return the types, apart from null, of what genson found."""
+    if "anyOf" in found:
+        return [name for option in found["anyOf"] for name in _types(option)]
+    names = found.get("type", [])
+    names = [names] if isinstance(names, str) else names
     return [name for name in names if name != "null"]
 
 
 def _column(found: Mapping[str, Any], *, nested: bool) -> Schema:
     """Return the column of a field with the types that genson found."""
-    types = [] if "anyOf" in found else _types(found["type"])
+    types = _types(found)
     if len(types) != 1:
         return JSON_TEXT
-    return _nested(found) if nested else {"type": [types[0], "null"]}
+    if not nested:
+        return {"type": [types[0], "null"]}
+    column = _nested(found)
+    items = column.get("items", {}).get("type", ())
+    # PostgreSQL takes arrays in an array column for a matrix, and target-postgres ends
+    # at the first one with rows of several lengths.
+    return OPEN_ARRAY if "array" in items else column
 
 
 def _nested(found: Mapping[str, Any]) -> Schema:
     """Return the schema of a value inside a column; one of several types stays open."""
-    types = [] if "anyOf" in found else _types(found.get("type", []))
+    types = _types(found)
     if len(types) != 1:
-        return {"type": _ANY_TYPE}
+        return ANY_JSON
     schema: Schema = {"type": [types[0], "null"]}
-    if found.get("properties"):
-        schema["properties"] = {
-            name: _nested(inner) for name, inner in found["properties"].items()
-        }
-        schema["additionalProperties"] = False
-    if found.get("items"):
-        schema["items"] = _nested(found["items"])
+    options = found.get("anyOf", [found])
+    for option in options:
+        if option.get("properties"):
+            schema["properties"] = {
+                name: _nested(inner) for name, inner in option["properties"].items()
+            }
+            schema["additionalProperties"] = False
+        if option.get("items"):
+            schema["items"] = _nested(option["items"])
     return schema

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tap_websocket.columns import Columns
     from tap_websocket.counts import Counts
     from tap_websocket.pages import Pager
+    from tap_websocket.passage import Passage
     from tap_websocket.settings import Settings
     from tap_websocket.source import Source
 
@@ -67,6 +68,8 @@ class Intake:
         self._settled = settled
         self._decoder = Decoder(settings.decode, whole=plan.whole)
         self._columns: Columns | None = None
+        self._version = -1
+        self.passage: Passage | None = None
         self._sample = _Sample(settings)
         self._skip_log = RateLimit(10.0)
         self._warned_of_length = False
@@ -77,21 +80,67 @@ class Intake:
         self,
         source: Source,
         payloads: list[bytes],
-        binary: bool,  # noqa: ARG002, FBT001 - the `Consume` protocol
+        binary: bool,  # noqa: FBT001 - the `Consume` protocol
         room: int | None,
     ) -> Outcome:
         """Take a batch of messages (see `Consume`)."""
         outcome = Outcome()
         stamp = _rfc3339(self._now_ns())
+        start = 0
         try:
-            for payload in payloads:
-                if room is not None and outcome.messages >= room:
-                    break
-                outcome.taken += len(payload)
-                self._take(source, payload, stamp, outcome)
+            while start < len(payloads) and room != outcome.messages:
+                end = None if room is None else start + room - outcome.messages
+                batch = payloads[start:end]
+                start += len(batch)
+                self._take_batch(source, batch, stamp, outcome, binary=binary)
         except TapError as error:
             outcome.error = error
         return outcome
+
+    def _take_batch(
+        self,
+        source: Source,
+        batch: list[bytes],
+        stamp: str,
+        outcome: Outcome,
+        *,
+        binary: bool,
+    ) -> None:
+        """Take messages: all of them as they are, or else one by one.
+
+        Raises:
+            TapError: When one of them is fatal.
+        """
+        if self._pass(source, batch, stamp, outcome, binary=binary):
+            return
+        for payload in batch:
+            if not self._pass(source, [payload], stamp, outcome, binary=binary):
+                outcome.taken += len(payload)
+                self._take(source, payload, stamp, outcome)
+
+    def _pass(
+        self,
+        source: Source,
+        batch: list[bytes],
+        stamp: str,
+        outcome: Outcome,
+        *,
+        binary: bool,
+    ) -> bool:
+        """Take messages whose bytes are records as they stand, if all are."""
+        passage = self.passage
+        if passage is None:
+            return False
+        added = self._added(source, stamp)
+        added.pop(layout.SEQUENCE, None)
+        lines = passage.take(source, batch, added, binary=binary)
+        if lines is None:
+            return False
+        outcome.taken += sum(map(len, batch))
+        outcome.messages += len(lines)
+        outcome.records += len(lines)
+        self._hand_on(lines)
+        return True
 
     def settle(self) -> None:
         """Infer the columns from what was sampled so far, and emit the sample.
@@ -116,6 +165,12 @@ class Intake:
         self._columns = columns
         self._settled(columns)
         self._pager.use_schema(columns.schema)
+        self._refresh(columns)
+
+    def _refresh(self, columns: Columns) -> None:
+        """Compile the test of payloads for the columns as they are now."""
+        self._version = columns.version
+        self.passage = self._plan.passage(columns)
 
     def _take(
         self,
@@ -176,16 +231,22 @@ class Intake:
         fitted = columns.fit(record, added)
         if fitted.get(RESCUED) is not None:
             self._counts.rescued += 1
-        line = jsontext.dumps(fitted)
-        if len(line) > _LONG_LINE_BYTES and not self._warned_of_length:
-            self._warned_of_length = True
-            _LOGGER.warning(
-                "A record takes %d bytes: Meltano stops a pipeline at such a line; "
-                "raise its elt.buffer_size to twice the longest one",
-                len(line),
-            )
         self._pager.use_schema(columns.schema)
-        self._pager.extend([line])
+        self._hand_on([jsontext.dumps(fitted)])
+        if columns.version != self._version:
+            self._refresh(columns)
+
+    def _hand_on(self, lines: list[bytes]) -> None:
+        if not self._warned_of_length:
+            longest = max(map(len, lines))
+            if longest > _LONG_LINE_BYTES:
+                self._warned_of_length = True
+                _LOGGER.warning(
+                    "A record takes %d bytes: Meltano stops a pipeline at such a line; "
+                    "raise its elt.buffer_size to twice the longest one",
+                    longest,
+                )
+        self._pager.extend(lines)
 
 
 class _Sample:

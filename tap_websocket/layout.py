@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tap_websocket import fitting
 from tap_websocket.columns import ANY_JSON, Columns
 from tap_websocket.decode import DATA
+from tap_websocket.passage import Passage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,6 +87,21 @@ class Layout:
             rescue=self._rescues,
             deselected=self.deselected,
             nested=settings.stream.infer_nested,
+        )
+
+    def passage(self, columns: Columns) -> Passage | None:
+        """Make the passage for messages that are records as they stand."""
+        decode = self.settings.decode
+        test = None
+        if decode.message_format == "json":
+            test = None if self.whole else columns.decoder()
+            if test is None:
+                return None
+        return Passage(
+            test,
+            form=decode.message_format,
+            whole=self.whole,
+            sequence=SEQUENCE if decode.record_metadata else None,
         )
 
     @property

@@ -1,9 +1,10 @@
 """What every target can hold; found out with real ones (docs/columns.md).
 
 PostgreSQL holds no NUL in text, no lone surrogate in jsonb, no integer over 64 bits
-in a bigint, no name over 63 bytes; a target in Python reads JSON some hundred levels
-deep; a double turns what is over its range into infinity. Each of these would end
-the target, and lose the rows that it had not flushed.
+in a bigint, no number of over 16,383 decimals, no name over 63 bytes, and has names
+of its own; a target in Python reads JSON some hundred levels deep; a double turns
+what is over its range into infinity. Each of these would end the target and lose the
+rows that it had not flushed, or lose the value.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ __all__ = [
     "DEEPEST",
     "INTEGER_MAX",
     "INTEGER_MIN",
+    "MOST_DECIMALS",
+    "fold",
     "is_big_integer",
     "is_storable",
     "is_storable_name",
@@ -26,9 +29,15 @@ INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
 DEEPEST = 100
 """Levels of objects and arrays inside a column."""
 
+MOST_DECIMALS = 16_383
+"""Digits behind the decimal point of a PostgreSQL numeric."""
+
 _LONGEST_NAME = 63
 _BAD_TEXT = re.compile("[\x00\ud800-\udfff]")
 _BAD_NAME = re.compile('[\x00-\x1f\x7f"\ud800-\udfff]')
+_POSTGRES_NAMES = frozenset({"cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"})
+_TARGETS_OWN = "_sdc_"
+_SEPARATORS = str.maketrans(".- ", "___")
 
 
 def is_storable_name(name: str) -> bool:
@@ -37,7 +46,18 @@ def is_storable_name(name: str) -> bool:
         name.strip() != ""
         and not _BAD_NAME.search(name)
         and len(name.encode()) <= _LONGEST_NAME
+        and name not in _POSTGRES_NAMES
+        and not name.casefold().startswith(_TARGETS_OWN)
     )
+
+
+def fold(name: str) -> str:
+    """Return what two names share that are one column to some target.
+
+    DuckDB's names differ by more than case, and targets of the Singer SDK, unless
+    they say otherwise, make `a_b` of `a.b`, `a-b` and `a b`.
+    """
+    return name.strip().casefold().translate(_SEPARATORS)
 
 
 def is_big_integer(value: Any) -> bool:  # noqa: ANN401 - any JSON
@@ -70,10 +90,15 @@ def is_storable(value: Any, levels: int = DEEPEST) -> bool:  # noqa: ANN401 - an
 
 
 def _is_storable_decimal(value: Decimal) -> bool:
-    """A double holds its order of magnitude, and it is no integer in disguise."""
-    if is_big_integer(value):
-        return False
-    return value.adjusted() < _DOUBLE_DIGITS or abs(float(value)) != float("inf")
+    """Tell whether a double has its magnitude and a numeric its digits."""
+    exponent = value.as_tuple().exponent
+    return (
+        not is_big_integer(value)
+        and isinstance(exponent, int)
+        and exponent >= -MOST_DECIMALS
+        and exponent <= _DOUBLE_DIGITS
+        and (value.adjusted() < _DOUBLE_DIGITS or abs(float(value)) != float("inf"))
+    )
 
 
 _DOUBLE_DIGITS = 308

@@ -153,8 +153,10 @@ _setting(
     _GROUP,
     "transport",
     "options",
-    _choice("auto", "websockets"),
-    "The WebSocket library that carries the frames.",
+    _choice("auto", "websockets", "picows"),
+    "The WebSocket library that carries the frames. `auto`: picows when it is "
+    "installed (extra `fast`) and able to do what the config asks, else websockets. "
+    "Behaviour is the same on each.",
     default="auto",
 )
 

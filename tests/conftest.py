@@ -1,20 +1,18 @@
-"""Fixtures: scripted servers, a real PostgreSQL, settings by hand."""
+"""Fixtures: scripted servers, a real PostgreSQL."""
 
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_websocket import config
-from tap_websocket.settings import Settings
-from tap_websocket.tap import TapWebSocket
 from tests.support import postgres as postgres_server
+from tests.support import receive
 from tests.support.servers import KINDS, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.support.postgres import Postgres
 
@@ -22,6 +20,16 @@ if TYPE_CHECKING:
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> Kind:
     """Each server implementation in turn."""
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture(params=["websockets", "picows"])
+def each_transport(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> str:
+    """Let every run of a test be carried by each transport in turn."""
+    monkeypatch.setattr(receive, "transport", request.param)
     return request.param  # type: ignore[no-any-return]
 
 
@@ -42,16 +50,3 @@ def database(postgres: Postgres) -> str:
     with postgres.connect() as connection:
         connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
     return name
-
-
-@pytest.fixture
-def settings() -> Callable[..., Settings]:
-    """Make settings as the tap does, from a few of them."""
-
-    def make(**given: Any) -> Settings:
-        raw = {"url": "ws://localhost:1/", "max_messages": 1, **given}
-        prepared = config.prepare(raw, TapWebSocket.config_jsonschema)
-        assert not prepared.problems
-        return Settings.from_config(prepared.config, prepared.given)
-
-    return make

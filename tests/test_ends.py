@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from tests.support.servers import Kind, Peer
 
 
+pytestmark = pytest.mark.usefixtures("each_transport")
+
+
 async def count(peer: Peer) -> None:
     """Send numbers for ever."""
     for number in itertools.count():

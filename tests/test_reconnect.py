@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tap_websocket.errors import ConnectionFailed
 from tests.support.receive import receive
 from tests.support.servers import serve
 from tests.test_ends import free_port
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.support.servers import Kind, Peer
+
+
+pytestmark = pytest.mark.usefixtures("each_transport")
 
 
 async def two_then_close(peer: Peer) -> None:

@@ -25,8 +25,8 @@ from tap_websocket.transports.base import (
     HandshakeRefused,
     Listener,
     Unreachable,
-    Untrusted,
 )
+from tap_websocket.transports.network import network_error, words
 from tap_websocket.transports.text import valid_prefix
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ class _Connection(ClientConnection):
         elif isinstance(cause, exceptions.ProtocolError | UnicodeDecodeError):
             failure = f"the server violated the protocol: {cause}"
         elif isinstance(self.connection_exc, OSError):
-            failure = f"the connection broke: {_words(self.connection_exc)}"
+            failure = f"the connection broke: {words(self.connection_exc)}"
         else:
             failure = "the server ended the connection without a Close frame"
         return Closing(ABNORMAL, failure=failure, too_big=too_big)
@@ -253,10 +253,6 @@ class _Handle:
         self._connection.transport.resume_reading()
 
 
-def _words(error: OSError) -> str:
-    return error.strerror or type(error).__name__
-
-
 def _handshake_error(error: Exception) -> HandshakeError:
     """Say what a failed handshake means, without a word of the URL."""
     if isinstance(error, exceptions.InvalidStatus):
@@ -267,11 +263,7 @@ def _handshake_error(error: Exception) -> HandshakeError:
         )
     if isinstance(error, exceptions.WebSocketException):
         return _protocol_error(error)
-    if isinstance(error, ssl.SSLError):
-        return _tls_error(error)
-    if isinstance(error, OSError):
-        return Unreachable(_words(error))
-    return BadHandshake(str(error))
+    return network_error(error)
 
 
 def _protocol_error(error: exceptions.WebSocketException) -> HandshakeError:
@@ -285,11 +277,3 @@ def _protocol_error(error: exceptions.WebSocketException) -> HandshakeError:
             return Unreachable("the server hung up during the handshake")
         return BadHandshake("the server's answer is no HTTP; does it speak WebSocket?")
     return BadHandshake(f"the server did not agree to the handshake: {error}")
-
-
-def _tls_error(error: ssl.SSLError) -> HandshakeError:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return Untrusted(f"the certificate is not trusted: {error.verify_message}")
-    if error.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}:
-        return BadHandshake("the server speaks no TLS on this port; try ws://")
-    return Unreachable(f"TLS failed: {error.reason or 'the connection ended'}")

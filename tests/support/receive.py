@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from tap_websocket.pages import Page
 
+transport = "auto"
+"""The transport of runs that do not name one; the fixture `each_transport` sets it."""
+
 __all__ = ["Received", "make_settings", "receive"]
 
 
@@ -70,7 +73,7 @@ def receive(
         started: Called once the bridge runs.
         given: Settings of the tap.
     """
-    settings = make_settings(**{"close_timeout": 1, **given})
+    settings = make_settings(**{"close_timeout": 1, "transport": transport, **given})
     counts = Counts()
     bridge = Bridge(settings.delivery)
     begin = time.monotonic()

@@ -1,0 +1,1 @@
+"""How fast the tap is, beside its peers."""

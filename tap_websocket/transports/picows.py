@@ -1,0 +1,331 @@
+"""The transport on the picows library (extra `fast`).
+
+picows parses frames in compiled code and checks little beyond it; what RFC 6455 asks
+of a client is checked here: reserved bits, fragments, UTF-8, close codes, and what
+the server agreed to in the handshake.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from typing import TYPE_CHECKING, Any
+
+import picows
+
+from tap_websocket.transports.base import (
+    ABNORMAL,
+    BadHandshake,
+    Closing,
+    Handshake,
+    HandshakeError,
+    HandshakeRefused,
+    Listener,
+    Unreachable,
+)
+from tap_websocket.transports.closing import ViolationError, parse_close
+from tap_websocket.transports.network import network_error
+from tap_websocket.transports.text import valid_prefix
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["PicowsTransport"]
+
+_TEXT = picows.WSMsgType.TEXT
+_BINARY = picows.WSMsgType.BINARY
+_CONTINUATION = picows.WSMsgType.CONTINUATION
+_CLOSE = picows.WSMsgType.CLOSE
+_PING = picows.WSMsgType.PING
+_PONG = picows.WSMsgType.PONG
+
+_PROTOCOL_ERROR = 1002
+_INVALID_DATA = 1007
+_TOO_BIG = 1009
+_LINGER_SECONDS = 0.05
+_READ_BYTES = 64 * 1024
+
+_SILENT = logging.getLogger("tap-websocket.picows")
+_SILENT.setLevel(logging.CRITICAL + 1)
+"""picows logs URLs and an INFO line for each step; the feed says what matters."""
+
+
+class PicowsTransport:
+    """Opens connections with picows."""
+
+    name = "picows"
+
+    def __init__(self, *, read_bytes: int = _READ_BYTES) -> None:
+        """Make the transport.
+
+        Args:
+            read_bytes: Size of a connection's read buffer at its start.
+        """
+        self._read_bytes = read_bytes
+
+    async def connect(self, handshake: Handshake, listener: Listener) -> None:
+        """Perform the opening handshake (see `Transport.connect`).
+
+        Raises:
+            HandshakeError: One of its subclasses, for whatever went wrong.
+        """
+        frames = _Frames(handshake, listener)
+        options: dict[str, Any] = {}
+        if handshake.url.startswith("wss:"):
+            options["ssl_context"] = handshake.tls or ssl.create_default_context()
+            if handshake.server_name is not None:
+                options["server_hostname"] = handshake.server_name
+        headers = list(handshake.headers)
+        if handshake.subprotocols:
+            offered = ", ".join(handshake.subprotocols)
+            headers.append(("Sec-WebSocket-Protocol", offered))
+        try:
+            await picows.ws_connect(
+                lambda *_: frames,
+                handshake.url,
+                websocket_handshake_timeout=None,
+                logger_name=_SILENT,
+                enable_auto_pong=False,
+                max_frame_size=handshake.max_message_bytes,
+                extra_headers=headers,
+                max_redirects=0,
+                read_buffer_init_size=self._read_bytes,
+                **options,
+            )
+        except (picows.WSError, OSError, ValueError) as error:
+            raise _handshake_error(error) from error
+        frames.check_handshake()
+
+
+class _Frames(picows.WSListener):
+    """Turns frames into messages, in batches as they were read from the socket."""
+
+    def __init__(self, handshake: Handshake, listener: Listener) -> None:
+        self._handshake = handshake
+        self._listener = listener
+        self._loop = asyncio.get_running_loop()
+        self._transport: picows.WSTransport | None = None
+        self._problem: HandshakeError | None = None
+        self._batch: list[bytes] = []
+        self._binary = False
+        self._fragments: list[bytes] = []
+        self._fragment_bytes = 0
+        self._closing: Closing | None = None
+        self._over = False
+        self._watcher: asyncio.Task[None] | None = None
+
+    def check_handshake(self) -> None:
+        """Raise what was wrong with the server's answer.
+
+        Raises:
+            HandshakeError: When it agreed to what was not offered, or hung up.
+        """
+        if self._problem is not None:
+            raise self._problem
+        if self._transport is None:
+            msg = "the server hung up during the handshake"
+            raise Unreachable(msg)
+
+    def on_ws_connected(self, transport: picows.WSTransport) -> None:
+        self._problem = _disagreement(self._handshake, transport.response.headers)
+        self._transport = transport
+        if self._problem is not None:
+            self._over = True
+            transport.disconnect(graceful=False)
+            return
+        self._watcher = self._loop.create_task(self._watch(transport))
+        self._listener.opened(_Handle(self, transport, self._handshake.close_timeout))
+
+    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        kind = frame.msg_type
+        if self._over:
+            return
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self.fail(_PROTOCOL_ERROR, "reserved bits without an extension")
+        elif kind is _TEXT and frame.fin and not self._fragments and not self._binary:
+            self._batch.append(frame.get_payload_as_bytes())
+        else:
+            self._take(transport, frame, kind)
+        if frame.last_in_buffer:
+            self._deliver()
+
+    def _take(
+        self,
+        transport: picows.WSTransport,
+        frame: picows.WSFrame,
+        kind: picows.WSMsgType,
+    ) -> None:
+        payload: bytes = frame.get_payload_as_bytes()
+        if kind in {_PING, _PONG}:
+            self._deliver()
+            if kind is _PING:
+                transport.send_pong(payload)
+            self._listener.control(kind.value, payload)
+        elif kind is _CLOSE:
+            self._take_close(transport, payload)
+        elif (kind is _CONTINUATION) is not bool(self._fragments):
+            reason = "expected" if self._fragments else "unexpected"
+            self.fail(_PROTOCOL_ERROR, f"{reason} continuation frame")
+        else:
+            self._take_data(payload, kind, fin=frame.fin)
+
+    def _take_data(self, payload: bytes, kind: picows.WSMsgType, *, fin: bool) -> None:
+        if kind is not _CONTINUATION and (kind is _BINARY) is not self._binary:
+            self._deliver()
+            self._binary = kind is _BINARY
+        if fin and not self._fragments:
+            self._batch.append(payload)
+            return
+        self._fragments.append(payload)
+        self._fragment_bytes += len(payload)
+        if self._fragment_bytes > self._handshake.max_message_bytes:
+            self.fail(_TOO_BIG, "message too big")
+        elif fin:
+            self._batch.append(b"".join(self._fragments))
+            self._fragments = []
+            self._fragment_bytes = 0
+
+    def _take_close(self, transport: picows.WSTransport, payload: bytes) -> None:
+        self._deliver()
+        if self._over:
+            return
+        try:
+            code, reason = parse_close(payload)
+        except ViolationError as error:
+            self.fail(error.code, str(error))
+            return
+        if self._fragments:
+            self.fail(_PROTOCOL_ERROR, "incomplete fragmented message")
+            return
+        self._closing = Closing(code, reason)
+        self._over = True
+        if not transport.is_close_frame_sent:
+            transport.send(_CLOSE, payload)
+        self._loop.call_later(
+            self._handshake.close_timeout,
+            transport.underlying_transport.abort,
+        )
+
+    def _deliver(self) -> None:
+        if not self._batch:
+            return
+        batch, self._batch = self._batch, []
+        valid = len(batch) if self._binary else valid_prefix(batch)
+        if valid:
+            self._listener.messages(batch[:valid], binary=self._binary)
+        if valid < len(batch):
+            self.fail(_INVALID_DATA, "a text message is no valid UTF-8")
+
+    def fail(self, code: int, reason: str) -> None:
+        """Fail the connection (RFC 6455, section 7.1.7)."""
+        transport = self._transport
+        if transport is None or self._over:
+            return
+        self._deliver()
+        self._over = True
+        self._closing = _failure(code, reason)
+        transport.send_close(picows.WSCloseCode(code), reason)
+        self._loop.call_later(_LINGER_SECONDS, transport.underlying_transport.abort)
+
+    async def _watch(self, transport: picows.WSTransport) -> None:
+        """Wait for the end of the connection, and say how it came."""
+        closing = Closing(
+            ABNORMAL,
+            failure="the server ended the connection without a Close frame",
+        )
+        try:
+            await transport.wait_disconnected()
+        except picows.WSProtocolError as error:
+            closing = _failure(int(error.args[0].value), str(error.args[1]))
+        except OSError as error:
+            closing = Closing(
+                ABNORMAL,
+                failure=f"the connection broke: {error.strerror}",
+            )
+        self._over = True
+        self._listener.closed(self._closing or closing)
+
+
+class _Handle:
+    """The connection as the feed sees it."""
+
+    def __init__(
+        self,
+        frames: _Frames,
+        transport: picows.WSTransport,
+        close_timeout: float,
+    ) -> None:
+        self._frames = frames
+        self._transport = transport
+        self._close_timeout = close_timeout
+        self._loop = asyncio.get_running_loop()
+
+    def send(self, message: str | bytes) -> None:
+        if isinstance(message, str):
+            self._while_open(lambda: self._transport.send(_TEXT, message.encode()))
+        else:
+            self._while_open(lambda: self._transport.send(_BINARY, message))
+
+    def ping(self, payload: bytes) -> None:
+        self._while_open(lambda: self._transport.send_ping(payload))
+
+    def close(self, code: int, reason: str = "") -> None:
+        closing = picows.WSCloseCode(code)
+        self._while_open(lambda: self._transport.send_close(closing, reason))
+        self._loop.call_later(self._close_timeout, self.abort)
+
+    def _while_open(self, act: Callable[[], None]) -> None:
+        transport = self._transport
+        if not transport.is_disconnected and not transport.is_close_frame_sent:
+            act()
+
+    def abort(self) -> None:
+        self._transport.underlying_transport.abort()
+
+    def pause(self) -> None:
+        self._transport.underlying_transport.pause_reading()
+
+    def resume(self) -> None:
+        self._transport.underlying_transport.resume_reading()
+
+
+def _failure(code: int, reason: str) -> Closing:
+    if code == _TOO_BIG:
+        failure = "a message is larger than max_message_bytes"
+        return Closing(ABNORMAL, failure=failure, too_big=True)
+    return Closing(ABNORMAL, failure=f"the server violated the protocol: {reason}")
+
+
+def _disagreement(handshake: Handshake, headers: Any) -> HandshakeError | None:  # noqa: ANN401
+    """Return what is wrong with the server's answer, if anything."""
+    if headers.get("Sec-WebSocket-Extensions"):
+        return BadHandshake("the server agreed to an extension that was not offered")
+    agreed = headers.getall("Sec-WebSocket-Protocol", [])
+    if not agreed and not handshake.subprotocols:
+        return None
+    offered = ", ".join(handshake.subprotocols) or "none"
+    if not agreed:
+        return BadHandshake(
+            f"the server agreed to none of the subprotocols offered ({offered})",
+        )
+    if len(agreed) > 1 or agreed[0] not in handshake.subprotocols:
+        return BadHandshake(
+            f"the server agreed to a subprotocol that was not offered ({offered})",
+        )
+    return None
+
+
+def _handshake_error(error: Exception) -> HandshakeError:
+    """Say what a failed handshake means, without a word of the URL."""
+    if isinstance(error, picows.WSInvalidStatusError) and error.response is not None:
+        headers = error.response.headers.items()
+        return HandshakeRefused(
+            int(error.response.status),
+            {name.lower(): value for name, value in headers},
+        )
+    if isinstance(error, picows.WSInvalidMessageError):
+        return BadHandshake("the server's answer is no HTTP; does it speak WebSocket?")
+    if isinstance(error, picows.WSError):
+        return BadHandshake(f"the server did not agree to the handshake: {error}")
+    return network_error(error)

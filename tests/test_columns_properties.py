@@ -1,0 +1,315 @@
+"""Whatever is sent: records and rescue give it back, and every target holds them."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import msgspec
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tap_websocket import jsontext, storable
+from tap_websocket.columns import LONGEST, RESCUED, Columns, is_missed
+from tap_websocket.errors import SchemaError
+from tap_websocket.inference import infer, is_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ADDED: dict[str, dict[str, Any]] = {
+    "_received_at": {"type": ["string", "null"], "format": "date-time"},
+    "exchange": {"type": ["string", "null"]},
+}
+VALUES = {"_received_at": "2026-01-01T00:00:00.000000Z", "exchange": "kraken"}
+
+_NAMES = st.sampled_from(
+    [
+        *(
+            "a",
+            "A",
+            "a.b",
+            "a b",
+            "a-b",
+            "a_b",
+            "data",
+            "\N{LATIN SMALL LETTER SHARP S}",
+        ),
+        *("", " ", "\x00", "\ud800", "a\nb", 'a"b', "a\\b", "\N{FIRE}", "ctid"),
+        *(
+            "_rescued_data",
+            "_RESCUED_DATA",
+            "_received_at",
+            "exchange",
+            "_sdc_batched_at",
+        ),
+        *("x" * 63, "x" * 64, "x" * 200, "\xe9" * 32),
+    ],
+) | st.text(st.characters(codec=None), max_size=3)
+_NUMBERS = (
+    st.sampled_from(
+        [
+            *("0", "-0", "1", "1.0", "1e3", "42000.10", "-0.0", "1e400", "1e-400"),
+            *("9223372036854775807", "9223372036854775808", "-9223372036854775809"),
+            *("123456789012345678901234567890", "1e308", "1e309", "1e-20000"),
+            *("1234567890.123456789012345", "9" * 4301, "0." + "1" * 17_000),
+        ],
+    )
+    | st.integers().map(str)
+    | st.decimals(allow_nan=False, allow_infinity=False).map(str)
+)
+_TEXTS = st.sampled_from(
+    [
+        "",
+        "x",
+        "12",
+        "1.50",
+        '"q"',
+        "null",
+        " true ",
+        "[1]",
+        "{",
+        "\x00",
+        "\ud800",
+        "\udc00",
+    ],
+) | st.text(st.characters(codec=None), max_size=5)
+_SPACES = st.sampled_from(["", "", "", " ", "\n", "\r\n", "\t"])
+
+
+@st.composite
+def _texts_of_json(draw: Any, levels: int = 3) -> str:
+    """Draw the text of any JSON value, with line breaks and repeated names in it."""
+    kind = draw(st.integers(0, 8 if levels else 5))
+    space = draw(_SPACES)
+    if kind <= 1:
+        text = draw(_NUMBERS)
+    elif kind <= 3:
+        text = json.dumps(draw(_TEXTS), ensure_ascii=draw(st.booleans()))
+        text = text if text.isascii() else json.dumps(json.loads(text))
+    elif kind <= 5:
+        text = draw(st.sampled_from(["null", "true", "false", "{}", "[]"]))
+    elif kind == 6:
+        text = draw(_objects(levels=levels - 1))
+    elif kind == 7:
+        items = draw(st.lists(_texts_of_json(levels=levels - 1), max_size=3))
+        text = f"[{space}{','.join(items)}]"
+    else:
+        deep = draw(st.sampled_from([5, 7, 99, 100, 101, 300]))
+        text = "[" * deep + draw(_NUMBERS) + "]" * deep
+    return f"{space}{text}{space}"
+
+
+@st.composite
+def _objects(draw: Any, levels: int = 3) -> str:
+    inner = _texts_of_json(levels=levels)
+    members = draw(st.lists(st.tuples(_NAMES, inner), max_size=5))
+    space = draw(_SPACES)
+    body = ",".join(
+        f"{space}{json.dumps(name)}{space}:{text}" for name, text in members
+    )
+    return f"{{{body}{space}}}"
+
+
+def _exact(text: str) -> dict[str, str]:
+    """Return the fields of an object in canonical text, by the standard library."""
+    parsed = json.loads(
+        text,
+        parse_float=Decimal,
+        parse_int=lambda digits: int(digits) if len(digits) < 4000 else Decimal(digits),
+    )
+    return _canonical(parsed)
+
+
+def _canonical(record: dict[str, Any]) -> dict[str, str]:
+    return {name: jsontext.dumps(value).decode() for name, value in record.items()}
+
+
+def _sent(fitted: dict[str, Any], columns: Columns, added: dict[str, Any]) -> Any:
+    """Return what was sent, from what a target is given, as the documentation says."""
+    properties = columns.schema["properties"]
+    sent = {}
+    for name, value in fitted.items():
+        if name == RESCUED or name in added:
+            continue
+        if isinstance(value, str) and is_text(properties[name]):
+            sent[name] = _read_text(value)
+        else:
+            sent[name] = value
+    if fitted.get(RESCUED) is not None:
+        sent |= jsontext.parse(fitted[RESCUED])
+    return sent
+
+
+def _read_text(text: str) -> Any:
+    try:
+        return jsontext.parse(text)
+    except jsontext.InvalidJson:
+        return text
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from value
+        for item in value.values():
+            yield from _strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
+
+
+def _assert_every_target_holds(fitted: dict[str, Any], columns: Columns) -> None:
+    properties = columns.schema["properties"]
+    jsonschema.Draft7Validator(columns.schema).validate(fitted)
+    assert all(fitted[name] is None for name in fitted.keys() - properties.keys())
+    assert all(map(storable.is_storable, fitted.values()))
+    for text in _strings(fitted):
+        assert "\0" not in text
+        text.encode()
+    folded = [storable.fold(name) for name in {*fitted, *properties}]
+    assert len(set(folded)) == len(folded)
+    line = jsontext.dumps(fitted)
+    assert b"\n" not in line
+    assert b"\r" not in line
+
+
+@settings(deadline=None, max_examples=400)
+@given(
+    texts=st.lists(_objects(), max_size=6),
+    sampled=st.integers(0, 6),
+    evolution=st.sampled_from(["add_columns", "rescue"]),
+    nested=st.booleans(),
+    with_added=st.booleans(),
+)
+@example(
+    ['{"a":1}', '{"a":"x\\ud800","b":1e400}', '{"a":null}'], 1, "rescue", False, True
+)
+@example(['{"a":{"b":1}}', '{"a":{"b":1,"c":2}}'], 1, "add_columns", True, False)
+@example(['{"a":[[1,2],[3]]}'], 1, "add_columns", True, False)
+def test_records_and_rescue_give_back_what_was_sent(
+    texts: list[str],
+    sampled: int,
+    evolution: Any,
+    nested: bool,  # noqa: FBT001
+    with_added: bool,  # noqa: FBT001
+) -> None:
+    records = [jsontext.parse(text.encode()) for text in texts]
+    added = VALUES if with_added else {}
+    columns = Columns(
+        infer(records[:sampled], nested=nested, keys=()),
+        keys=(),
+        evolution=evolution,
+        added=ADDED if with_added else {},
+        rescue=True,
+        nested=nested,
+    )
+    known = columns.schema
+    for text, record in zip(texts, records, strict=True):
+        fitted = columns.fit(record, added)
+        assert _canonical(_sent(fitted, columns, added)) == _exact(text)
+        assert added.items() <= fitted.items()
+        _assert_every_target_holds(fitted, columns)
+        assert known["properties"].items() <= columns.schema["properties"].items()
+        known = columns.schema
+
+
+@settings(deadline=None, max_examples=400)
+@given(
+    st.lists(_objects(), min_size=1, max_size=6),
+    st.integers(0, 6),
+    st.booleans(),
+    st.sampled_from([(), ("a",)]),
+)
+@example(['{"a":1.0}', '{"a":1}'], 2, False, ())
+@example(['{"a":"12"}'], 0, False, ("a",))
+@example(['{"a":null}'], 0, False, ("a",))
+@example(['{"a\\\\b":1,"a":2}'], 1, False, ())
+@example(['{"a":0.5}', '{"a":1e-20000}'], 1, False, ())
+def test_what_the_decoder_takes_is_left_as_it_is(
+    texts: list[str],
+    sampled: int,
+    nested: bool,  # noqa: FBT001
+    keys: tuple[str, ...],
+) -> None:
+    records = [jsontext.parse(text.encode()) for text in texts]
+    columns = Columns(
+        infer(records[:sampled], nested=nested, keys=keys),
+        keys=keys,
+        evolution="add_columns",
+        added=ADDED,
+        rescue=True,
+        nested=nested,
+    )
+    for text, record in zip(texts, records, strict=True):
+        decode, version = columns.decoder(), columns.version
+        taken = decode is not None and _takes(decode, text)
+        try:
+            fitted = columns.fit(record, {})
+        except SchemaError:
+            assert not taken
+            continue
+        if taken:
+            assert _canonical(fitted) == _exact(text)
+            assert columns.version == version
+
+
+def _takes(decode: Any, text: str) -> bool:
+    try:
+        decode(text.encode())
+    except (msgspec.MsgspecError, RecursionError):
+        return False
+    return not is_missed(text.encode())
+
+
+_TRADE = (
+    '{"symbol":"BTCUSDT","price":42000.10,"quantity":2,"trade_id":7,'
+    '"buyer_is_maker":true,"venue":{"id":1,"tags":["x"]},"flags":["a"],"note":null}'
+)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("keys", [(), ("trade_id",)])
+def test_the_decoder_takes_what_fits(nested: bool, keys: tuple[str, ...]) -> None:  # noqa: FBT001
+    columns = Columns(
+        infer([jsontext.parse(_TRADE)], nested=nested, keys=keys),
+        keys=keys,
+        evolution="add_columns",
+        added=ADDED,
+        rescue=True,
+        nested=nested,
+    )
+    columns.fit(jsontext.parse(_TRADE), VALUES)
+    decode = columns.decoder()
+    assert decode is not None
+    assert _takes(decode, _TRADE)
+    assert _takes(decode, '{"trade_id":1,\r\n"price":7,"venue":null}')
+    assert not _takes(decode, '{"trade_id":1.0}')
+    assert not _takes(decode, '{"trade_id":9223372036854775808}')
+    assert not _takes(decode, '{"trade_id":1,"venue":{"id":9223372036854775808}}')
+    assert not _takes(decode, '{"trade_id":1,"exchange":"x"}')
+    assert not _takes(decode, '{"trade_id":1,"new":1}')
+    assert not _takes(decode, '{"trade_id":1,"symbol":"\\u0000"}')
+    assert not _takes(decode, '{"trade_id":1,"symbol":"\\ud800"}')
+    assert not _takes(decode, '{"trade_id":1,"price":0.%s}' % ("1" * LONGEST))
+    assert _takes(decode, "{}") == (not keys)
+    assert _takes(decode, '{"trade_id":null}') == (not keys)
+
+
+def test_the_decoder_of_text_columns_takes_plain_text() -> None:
+    sample = [jsontext.parse(text) for text in ('{"a":1}', '{"a":"x"}')]
+    columns = make(
+        infer(sample, nested=False, keys=("id",))["properties"], keys=("id",)
+    )
+    decode = columns.decoder()
+    assert decode is not None
+    assert _takes(decode, '{"id":"12","a":"true story"}')
+    assert not _takes(decode, '{"id":"12","a":" true "}')
+    assert not _takes(decode, '{"id":"12","a":1}')
+    assert not _takes(decode, '{"id":12}')
+
+

@@ -1,0 +1,121 @@
+"""A user's schema: made ready, and its JSON types checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from tap_websocket import jsontext
+from tap_websocket.columns import RESCUED, Columns, is_missed, prepare_schema
+from tap_websocket.inference import ANY_JSON
+
+
+def test_a_users_schema_is_made_ready() -> None:
+    prepared = prepare_schema(
+        {
+            "properties": {
+                "id": {"type": "integer"},
+                "side": {"type": "string", "enum": ["buy", "sell"]},
+                "kind": {"const": "trade"},
+                "tags": {"type": "array"},
+                "sizes": {"type": "array", "items": {"type": "number"}},
+                "price": {"$ref": "#/definitions/price"},
+                "either": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+                "any": {},
+                "both": {"allOf": [{"type": "number"}, {"minimum": 1}]},
+            },
+            "definitions": {"price": {"type": "number"}},
+            "required": ["id", "side"],
+        },
+        ["id"],
+    )
+    assert prepared["properties"] == {
+        "id": {"type": "integer"},
+        "side": {"type": ["string", "null"], "enum": ["buy", "sell", None]},
+        "kind": {"type": ["string", "null"], "enum": ["trade", None]},
+        "tags": {"type": ["array", "null"]},
+        "sizes": {"type": ["array", "null"], "items": {"type": "number"}},
+        "price": {"type": ["number", "null"]},
+        "either": {
+            "anyOf": [{"type": "string"}, {"type": "integer"}, {"type": "null"}]
+        },
+        "any": ANY_JSON,
+        "both": {
+            "allOf": [{"type": "number"}, {"minimum": 1}],
+            "type": ["number", "integer", "null"],
+        },
+    }
+    assert prepared["required"] == ["id"]
+    assert prepared["type"] == "object"
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({}, "no properties"),
+        ({"type": "array"}, "no properties"),
+        ({"type": "object", "properties": {}}, "no properties"),
+        ({"properties": {"a": {"type": "text"}}}, "properties.a.type"),
+        ({"properties": {"a": 5}}, "properties.a"),
+        ({"properties": {"a": {"$ref": "#/definitions/b"}}}, "ref"),
+    ],
+)
+def test_what_is_no_schema_of_a_record_is_refused(schema: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        prepare_schema(schema, [])
+
+
+@pytest.mark.parametrize(
+    ("declared", "fit", "unfit"),
+    [
+        ({"type": "integer"}, ["1"], ["1.0", "1e3", "true", '"1"']),
+        ({"type": "number"}, ["1", "1.0", "1e3"], ["true", '"1"']),
+        ({"type": ["string", "integer"]}, ["1", '"x"'], ["1.5", "{}"]),
+        ({"oneOf": [{"type": "boolean"}, {"type": "array"}]}, ["true", "[1]"], ["1"]),
+        ({"enum": ["x", 1]}, ["1", '"y"'], ["{}", "true"]),
+        ({"type": "string", "format": "date-time"}, ['"no time"'], ["1"]),
+        (
+            {"type": "object", "properties": {"a": {"type": "integer"}}},
+            ["{}", '{"a":1}'],
+            ['{"a":"x"}', '{"a":null}', '{"b":1}', "[]"],
+        ),
+        (
+            {
+                "type": "object",
+                "properties": {"a": {"type": "integer"}},
+                "additionalProperties": {"type": "string"},
+                "required": ["a"],
+            },
+            ['{"a":1}', '{"a":1,"b":"x"}'],
+            ["{}", '{"a":1,"b":2}'],
+        ),
+        ({"type": "object", "additionalProperties": False}, ["{}"], ['{"a":1}']),
+        ({"type": "array", "items": {"type": "integer"}}, ["[]", "[1]"], ["[1.0]"]),
+        ({}, ["1", "1.5", '"x"', "[[1]]", '{"a":1}', "true"], ["1e400"]),
+    ],
+)
+def test_the_types_of_a_users_schema_are_checked(
+    declared: Any,
+    fit: list[str],
+    unfit: list[str],
+) -> None:
+    schema = prepare_schema({"properties": {"a": declared}}, [])
+    columns = Columns(schema, keys=(), evolution="rescue", added={}, rescue=True)
+    decode = columns.decoder()
+    for text in ["null", *fit]:
+        value = jsontext.parse(text)
+        assert columns.fit({"a": value}, {}) == {"a": value}
+    for text in unfit:
+        fitted = columns.fit({"a": jsontext.parse(text)}, {})
+        assert jsontext.parse(fitted[RESCUED]) == {"a": jsontext.parse(text)}
+        assert decode is None or not _takes(decode, f'{{"a":{text}}}')
+
+
+def _takes(decode: Any, text: str) -> bool:
+    try:
+        decode(text.encode())
+    except (msgspec.MsgspecError, RecursionError):
+        return False
+    return not is_missed(text.encode())
