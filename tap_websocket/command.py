@@ -35,6 +35,12 @@ class TapCommand(SingerCommand):
         except ConfigValidationError as error:
             lines = list(error.errors)
         except (TapError, MapExpressionError) as error:
+            lines = [str(error)]
+        except json.JSONDecodeError as error:
+            lines = [f"a file given on the command line is no valid JSON: {error}"]
+        except FileNotFoundError as error:
+            lines = [f"{error.filename}: {error.strerror}"]
+        except Exception as error:  # noqa: BLE001 - said in one line, and exit code 1
             name = type(error).__name__
             where = "LOGLEVEL=DEBUG shows where, for a bug report"
             lines = [f"an unexpected {name} ended the run; {where}"]
