@@ -144,7 +144,8 @@ class Columns:
         or holds one of `MARKS` has to be asked about, which a look at a whole page
         mostly spares. None when the columns have no such test.
         """
-        return compile_decoder(self._properties, self._keys, self._null_fields)
+        keys = [key for key in self._keys if key not in self._added]
+        return compile_decoder(self._properties, keys, self._null_fields)
 
     def _may_be_column(self, name: str) -> bool:
         """Tell whether a column of that name can stand beside the others."""

@@ -23,14 +23,17 @@ __all__ = ["LONGEST", "MARKS", "compile_decoder", "is_missed"]
 
 Field = tuple[str, Any] | tuple[str, Any, Any]
 
-MARKS = (b"\\u0000", b"e-", b"E-")
+_NUL = b"\\u0000"
+_NEGATIVE_EXPONENTS = (b"e-", b"E-")
+
+MARKS = (_NUL, *_NEGATIVE_EXPONENTS)
 """Without one of these in it, a payload of up to `LONGEST` bytes that a decoder takes
 needs no further look."""
 
 LONGEST = 16_000
 """No number in a payload of so many bytes has more decimals than PostgreSQL's."""
 
-_MISSED = re.compile(rb"\\u0000|[eE]-0*[1-9][0-9]{2}")
+_SMALL_NUMBER = re.compile(rb"[\s:,\[]-?[0-9]+(?:\.[0-9]+)?[eE]-0*[1-9][0-9]{2}")
 _LEVELS = 6
 _NO_FIELD_NAME = re.compile(r'[\x00-\x1f"\\]')
 _Integer = Annotated[int, msgspec.Meta(ge=INTEGER_MIN, le=INTEGER_MAX)]
@@ -48,7 +51,12 @@ def is_missed(payload: bytes) -> bool:
 
     That is a NUL (`\u0000`), or a number of more decimals than PostgreSQL has.
     """
-    return len(payload) > LONGEST or _MISSED.search(payload) is not None
+    if len(payload) > LONGEST or _NUL in payload:
+        return True
+    return (
+        any(mark in payload for mark in _NEGATIVE_EXPONENTS)
+        and _SMALL_NUMBER.search(payload) is not None
+    )
 
 
 def compile_decoder(

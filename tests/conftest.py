@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> Kind:
     """Each server implementation in turn."""
-    return request.param  # type: ignore[no-any-return]
+    kind: Kind = request.param
+    return kind
 
 
 @pytest.fixture(params=["websockets", "picows"])
@@ -29,8 +30,9 @@ def each_transport(
     monkeypatch: pytest.MonkeyPatch,
 ) -> str:
     """Let every run of a test be carried by each transport in turn."""
-    monkeypatch.setattr(receive, "transport", request.param)
-    return request.param  # type: ignore[no-any-return]
+    name: str = request.param
+    monkeypatch.setattr(receive, "transport", name)
+    return name
 
 
 @pytest.fixture(scope="session")
@@ -48,5 +50,5 @@ def database(postgres: Postgres) -> str:
     """A database of its own."""
     name = f"test{next(_DATABASES)}"
     with postgres.connect() as connection:
-        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+        connection.execute(f"CREATE DATABASE {name}")
     return name

@@ -184,27 +184,36 @@ def _assert_every_target_holds(fitted: dict[str, Any], columns: Columns) -> None
     sampled=st.integers(0, 6),
     evolution=st.sampled_from(["add_columns", "rescue"]),
     nested=st.booleans(),
-    with_added=st.booleans(),
+    added=st.sampled_from([{}, VALUES]),
 )
 @example(
-    ['{"a":1}', '{"a":"x\\ud800","b":1e400}', '{"a":null}'], 1, "rescue", False, True
+    texts=['{"a":1}', '{"a":"x\\ud800","b":1e400}', '{"a":null}'],
+    sampled=1,
+    evolution="rescue",
+    nested=False,
+    added=VALUES,
 )
-@example(['{"a":{"b":1}}', '{"a":{"b":1,"c":2}}'], 1, "add_columns", True, False)
-@example(['{"a":[[1,2],[3]]}'], 1, "add_columns", True, False)
+@example(
+    texts=['{"a":{"b":1}}', '{"a":{"b":1,"c":2}}', '{"c":[[1,2],[3]]}'],
+    sampled=1,
+    evolution="add_columns",
+    nested=True,
+    added={},
+)
 def test_records_and_rescue_give_back_what_was_sent(
+    *,
     texts: list[str],
     sampled: int,
     evolution: Any,
-    nested: bool,  # noqa: FBT001
-    with_added: bool,  # noqa: FBT001
+    nested: bool,
+    added: dict[str, Any],
 ) -> None:
     records = [jsontext.parse(text.encode()) for text in texts]
-    added = VALUES if with_added else {}
     columns = Columns(
         infer(records[:sampled], nested=nested, keys=()),
         keys=(),
         evolution=evolution,
-        added=ADDED if with_added else {},
+        added=ADDED if added else {},
         rescue=True,
         nested=nested,
     )
@@ -220,20 +229,20 @@ def test_records_and_rescue_give_back_what_was_sent(
 
 @settings(deadline=None, max_examples=400)
 @given(
-    st.lists(_objects(), min_size=1, max_size=6),
-    st.integers(0, 6),
-    st.booleans(),
-    st.sampled_from([(), ("a",)]),
+    texts=st.lists(_objects(), min_size=1, max_size=6),
+    sampled=st.integers(0, 6),
+    nested=st.booleans(),
+    keys=st.sampled_from([(), ("a",)]),
 )
-@example(['{"a":1.0}', '{"a":1}'], 2, False, ())
-@example(['{"a":"12"}'], 0, False, ("a",))
-@example(['{"a":null}'], 0, False, ("a",))
-@example(['{"a\\\\b":1,"a":2}'], 1, False, ())
-@example(['{"a":0.5}', '{"a":1e-20000}'], 1, False, ())
+@example(texts=['{"a":1.0}', '{"a":1}'], sampled=2, nested=False, keys=())
+@example(texts=['{"a":"12"}', '{"a":null}'], sampled=0, nested=False, keys=("a",))
+@example(texts=['{"a\\\\b":1,"a":2}'], sampled=1, nested=False, keys=())
+@example(texts=['{"a":0.5}', '{"a":1e-20000}'], sampled=1, nested=False, keys=())
 def test_what_the_decoder_takes_is_left_as_it_is(
+    *,
     texts: list[str],
     sampled: int,
-    nested: bool,  # noqa: FBT001
+    nested: bool,
     keys: tuple[str, ...],
 ) -> None:
     records = [jsontext.parse(text.encode()) for text in texts]
@@ -274,7 +283,7 @@ _TRADE = (
 
 @pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize("keys", [(), ("trade_id",)])
-def test_the_decoder_takes_what_fits(nested: bool, keys: tuple[str, ...]) -> None:  # noqa: FBT001
+def test_the_decoder_takes_what_fits(*, nested: bool, keys: tuple[str, ...]) -> None:
     columns = Columns(
         infer([jsontext.parse(_TRADE)], nested=nested, keys=keys),
         keys=keys,
@@ -300,10 +309,43 @@ def test_the_decoder_takes_what_fits(nested: bool, keys: tuple[str, ...]) -> Non
     assert _takes(decode, '{"trade_id":null}') == (not keys)
 
 
+def test_a_key_that_the_tap_adds_is_not_looked_for_in_payloads() -> None:
+    columns = Columns(
+        infer([{"a": 1}], nested=False, keys=()),
+        keys=("exchange",),
+        evolution="add_columns",
+        added=ADDED,
+        rescue=True,
+    )
+    decode = columns.decoder()
+    assert decode is not None
+    assert _takes(decode, '{"a":1}')
+
+
+@pytest.mark.parametrize(
+    ("payload", "missed"),
+    [
+        ('{"id":"0b54fa4e-1234-4e-100"}', False),
+        ('{"price":1e-99,"other":[0.5E-8]}', False),
+        ('{"price":1.5e-100}', True),
+        ('{"prices":[-1E-0020000]}', True),
+        ('{"price": \n0e-123}', True),
+        ('{"text":"\\u0000"}', True),
+        ('{"text":"%s"}' % ("x" * LONGEST), True),
+    ],
+)
+def test_what_a_decoder_misses(*, payload: str, missed: bool) -> None:
+    assert is_missed(payload.encode()) == missed
+
+
 def test_the_decoder_of_text_columns_takes_plain_text() -> None:
-    sample = [jsontext.parse(text) for text in ('{"a":1}', '{"a":"x"}')]
-    columns = make(
-        infer(sample, nested=False, keys=("id",))["properties"], keys=("id",)
+    sample: list[dict[str, Any]] = [{"a": 1}, {"a": "x"}]
+    columns = Columns(
+        infer(sample, nested=False, keys=("id",)),
+        keys=("id",),
+        evolution="add_columns",
+        added={},
+        rescue=True,
     )
     decode = columns.decoder()
     assert decode is not None
@@ -311,5 +353,3 @@ def test_the_decoder_of_text_columns_takes_plain_text() -> None:
     assert not _takes(decode, '{"id":"12","a":" true "}')
     assert not _takes(decode, '{"id":"12","a":1}')
     assert not _takes(decode, '{"id":12}')
-
-

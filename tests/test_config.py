@@ -55,10 +55,16 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"auth": {}}, "auth: needs type"),
     ({"auth": {"type": "bearer"}}, "auth: type bearer needs token"),
     ({"auth": {"type": "bearer", "token": ""}}, "auth.token: must be a token"),
-    ({"auth": {"type": "bearer", "tokn": SECRET}}, "auth: type bearer has no key 'tokn'"),
+    (
+        {"auth": {"type": "bearer", "tokn": SECRET}},
+        "auth: type bearer has no key 'tokn'",
+    ),
     ({"auth": {"type": "none", "token": SECRET}}, "auth: type none has no key 'token'"),
     ({"auth": {"type": "custom"}}, "auth: type custom needs headers"),
-    ({"auth": {"type": "custom", "headers": {"Host": SECRET}}}, "auth.headers: Host is"),
+    (
+        {"auth": {"type": "custom", "headers": {"Host": SECRET}}},
+        "auth.headers: Host is",
+    ),
     ({"auth": f"bearer {SECRET}"}, "auth: must be an object, as JSON"),
     ({"connect_timeout": 0}, "connect_timeout: must be a number greater than 0; 0 was"),
     ({"connect_timeout": -1}, "connect_timeout: must be a number greater than 0"),
@@ -68,7 +74,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"max_message_bytes": 0}, "max_message_bytes: must be a whole number, at least 1"),
     ({"max_message_bytes": 1.5}, "max_message_bytes: must be a whole number"),
     ({"max_messages": 0}, "max_messages: must be a whole number, at least 1; 0 was"),
-    ({"max_messages": "ten"}, "max_messages: must be a whole number, at least 1; 'ten'"),
+    (
+        {"max_messages": "ten"},
+        "max_messages: must be a whole number, at least 1; 'ten'",
+    ),
     ({"max_messages": ...}, "set max_messages, idle_timeout or max_duration"),
     ({"idle_reset": "ping"}, "idle_reset: must be one of frame, message; 'ping' was"),
     ({"reconnect": "ture"}, "reconnect: must be true or false; 'ture' was given"),
@@ -79,7 +88,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"fatal_close_codes": ["4x"]}, "fatal_close_codes[0]: must be"),
     ({"fatal_close_codes": [99]}, "fatal_close_codes[0]: must be"),
     ({"fatal_close_codes": 4000}, "fatal_close_codes: must be an array; 4000 was"),
-    ({"message_format": "xml"}, "message_format: must be one of json, raw_string, binary"),
+    (
+        {"message_format": "xml"},
+        "message_format: must be one of json, raw_string, binary",
+    ),
     ({"on_parse_error": "ignore"}, "on_parse_error: must be one of fail, skip"),
     ({"envelope": "yes"}, "envelope: must be true or false; 'yes' was given"),
     ({"contexts": [{"a b": "x"}]}, "contexts[0]: 'a b' is no valid name"),
@@ -89,7 +101,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"primary_keys": "id"}, "primary_keys: must be an array, as JSON"),
     ({"schema": "nowhere.json"}, "schema: the file nowhere.json cannot be read"),
     ({"schema": {"type": "object"}}, "schema: it declares no properties"),
-    ({"schema": {"properties": {"a": {"b": {"type": "string"}}}}}, "put the schema into"),
+    (
+        {"schema": {"properties": {"a": {"b": {"type": "string"}}}}},
+        "put the schema into",
+    ),
     ({"schema": 5}, "schema: must be an object or a string; 5 was given"),
     ({"schema_evolution": "grow"}, "schema_evolution: must be one of add_columns"),
     ({"infer_messages": -1}, "infer_messages: must be a whole number, at least 0"),
@@ -129,7 +144,9 @@ def test_every_problem_gets_its_line_and_no_run_starts(tmp_path: Path) -> None:
     assert SECRET not in run.stderr
 
 
-def test_an_unknown_setting_is_warned_about_with_the_nearest_name(tmp_path: Path) -> None:
+def test_an_unknown_setting_is_warned_about_with_the_nearest_name(
+    tmp_path: Path,
+) -> None:
     async def one(peer: Peer) -> None:
         await peer.send("{}")
         await peer.wait()
@@ -158,7 +175,10 @@ def test_an_unknown_setting_is_warned_about_with_the_nearest_name(tmp_path: Path
         ),
         ({"envelope": True, "infer_nested": True}, "infer_nested"),
         ({"infer_messages": 0, "infer_timeout": 3}, "infer_timeout"),
-        ({"message_format": "raw_string", "schema_evolution": "fail"}, "schema_evolution"),
+        (
+            {"message_format": "raw_string", "schema_evolution": "fail"},
+            "schema_evolution",
+        ),
     ],
 )
 def test_settings_that_cannot_act_are_warned_about(

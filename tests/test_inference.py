@@ -53,7 +53,7 @@ def test_a_trade() -> None:
     ],
 )
 @pytest.mark.parametrize("nested", [False, True])
-def test_a_field(values: tuple[str, ...], column: Any, nested: bool) -> None:  # noqa: FBT001
+def test_a_field(*, values: tuple[str, ...], column: Any, nested: bool) -> None:
     texts = [f'{{"f":{value}}}' for value in values]
     assert _properties(*texts, nested=nested) == {"f": column}
 

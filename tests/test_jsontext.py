@@ -18,10 +18,7 @@ _NUMBERS = st.from_regex(
 )
 _TEXTS = st.text(st.characters(codec=None), max_size=8)
 _VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | _TEXTS
-    | _NUMBERS.map(lambda text: jsontext.parse(text)),
+    st.none() | st.booleans() | _TEXTS | _NUMBERS.map(jsontext.parse),
     lambda inner: (
         st.lists(inner, max_size=4) | st.dictionaries(_TEXTS, inner, max_size=4)
     ),

@@ -52,20 +52,23 @@ def into_postgres(
     database: str,
 ) -> tuple[list[int], Rows, dict[str, str]]:
     target_config = postgres.config(database)
-    run, code, errors = pipe(directory, config, [tool("target-postgres")], target_config)
+    run, code, errors = pipe(
+        directory, config, [tool("target-postgres")], target_config
+    )
     assert run.code == 0, run.stderr
     assert code == 0, errors
     with postgres.connect(database) as connection:
-        types = dict(
-            connection.execute(
+        types = {
+            str(name): str(kind)
+            for name, kind in connection.execute(
                 "SELECT column_name, data_type FROM information_schema.columns "
                 "WHERE table_name = 'messages'",
-            ).fetchall(),
-        )
+            )
+        }
         cursor = connection.execute(
             "SELECT row_to_json(messages)::text FROM messages",
         )
-        rows = [parse(row[0]) for row in cursor]
+        rows = [parse(str(row[0])) for row in cursor]
     return [run.code, code], rows, types
 
 
@@ -287,6 +290,8 @@ def test_meltano_run_into_jsonl(tmp_path: Path) -> None:
         peers = server.peers
     assert done.returncode == 0, done.stderr
     assert peers[-1].headers["x-api.key"] == "abc"
-    rows = [parse(line) for line in (output / "messages.jsonl").read_text().splitlines()]
+    rows = [
+        parse(line) for line in (output / "messages.jsonl").read_text().splitlines()
+    ]
     assert rows == [parse(message) for message in messages]
     assert json.loads(messages[0]).keys() <= rows[0].keys()

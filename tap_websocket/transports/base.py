@@ -24,6 +24,7 @@ __all__ = [
     "Handshake",
     "HandshakeError",
     "HandshakeRefused",
+    "Incapable",
     "Listener",
     "Transport",
     "Unreachable",
@@ -151,6 +152,10 @@ class Untrusted(HandshakeError):
 
 class BadHandshake(HandshakeError):
     """The peer speaks no WebSocket, or agreed to what was not offered."""
+
+
+class Incapable(HandshakeError):
+    """The server answered in a legal way that this library does not take."""
 
 
 class HandshakeRefused(HandshakeError):

@@ -7,11 +7,12 @@ import logging
 from typing import TYPE_CHECKING
 
 from tap_websocket.errors import ConfigError
+from tap_websocket.transports.base import Incapable
 from tap_websocket.transports.websockets import WebsocketsTransport
 
 if TYPE_CHECKING:
     from tap_websocket.settings import ConnectionSettings
-    from tap_websocket.transports.base import Transport
+    from tap_websocket.transports.base import Handshake, Listener, Transport
 
 __all__ = ["choose", "reason_against_picows"]
 
@@ -36,7 +37,7 @@ def choose(settings: ConnectionSettings, connections: int) -> Transport:
             PicowsTransport,
         )
 
-        return PicowsTransport(read_bytes=_read_bytes(connections))
+        return _Fallback(PicowsTransport(read_bytes=_read_bytes(connections)))
     if settings.transport == "picows":
         msg = f"transport: picows cannot be used: {reason}"
         raise ConfigError([msg])
@@ -47,8 +48,24 @@ def choose(settings: ConnectionSettings, connections: int) -> Transport:
 def reason_against_picows() -> str | None:
     """Return why picows cannot carry a run, or None."""
     if importlib.util.find_spec("picows") is None:
-        return "picows, the faster one, is missing: pip install 'tap-websocket[fast]'"
+        return "picows, the faster one, is missing: pip install tap-websocket[fast]"
     return None
+
+
+class _Fallback:
+    """A transport that gives way where it does not take a server's answer."""
+
+    def __init__(self, first: Transport) -> None:
+        self._transport = first
+        self.name = first.name
+
+    async def connect(self, handshake: Handshake, listener: Listener) -> None:
+        try:
+            await self._transport.connect(handshake, listener)
+        except Incapable as error:
+            _LOGGER.info("The websockets transport carries this run: %s", error)
+            self._transport = WebsocketsTransport()
+            await self._transport.connect(handshake, listener)
 
 
 _BUFFERS_BYTES = 16 * 1024 * 1024

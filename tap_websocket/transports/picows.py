@@ -21,6 +21,7 @@ from tap_websocket.transports.base import (
     Handshake,
     HandshakeError,
     HandshakeRefused,
+    Incapable,
     Listener,
     Unreachable,
 )
@@ -45,6 +46,7 @@ _INVALID_DATA = 1007
 _TOO_BIG = 1009
 _LINGER_SECONDS = 0.05
 _READ_BYTES = 64 * 1024
+_BATCH = 1000
 
 _SILENT = logging.getLogger("tap-websocket.picows")
 _SILENT.setLevel(logging.CRITICAL + 1)
@@ -81,7 +83,7 @@ class PicowsTransport:
             offered = ", ".join(handshake.subprotocols)
             headers.append(("Sec-WebSocket-Protocol", offered))
         try:
-            await picows.ws_connect(
+            transport, _ = await picows.ws_connect(
                 lambda *_: frames,
                 handshake.url,
                 websocket_handshake_timeout=None,
@@ -90,12 +92,17 @@ class PicowsTransport:
                 max_frame_size=handshake.max_message_bytes,
                 extra_headers=headers,
                 max_redirects=0,
+                use_aiofastnet=False,
                 read_buffer_init_size=self._read_bytes,
                 **options,
             )
         except (picows.WSError, OSError, ValueError) as error:
             raise _handshake_error(error) from error
-        frames.check_handshake()
+        try:
+            frames.check_handshake()
+        except HandshakeError:
+            transport.underlying_transport.abort()
+            raise
 
 
 class _Frames(picows.WSListener):
@@ -147,7 +154,7 @@ class _Frames(picows.WSListener):
             self._batch.append(frame.get_payload_as_bytes())
         else:
             self._take(transport, frame, kind)
-        if frame.last_in_buffer:
+        if frame.last_in_buffer or len(self._batch) >= _BATCH:
             self._deliver()
 
     def _take(
@@ -324,8 +331,16 @@ def _handshake_error(error: Exception) -> HandshakeError:
             int(error.response.status),
             {name.lower(): value for name, value in headers},
         )
+    if isinstance(error, picows.WSInvalidUpgradeError) and _is_legal(error):
+        return Incapable("picows does not take the server's Connection header")
     if isinstance(error, picows.WSInvalidMessageError):
         return BadHandshake("the server's answer is no HTTP; does it speak WebSocket?")
     if isinstance(error, picows.WSError):
         return BadHandshake(f"the server did not agree to the handshake: {error}")
     return network_error(error)
+
+
+def _is_legal(error: picows.WSInvalidUpgradeError) -> bool:
+    """Tell whether a Connection header names the upgrade, among others."""
+    tokens = [token.strip().lower() for token in (error.value or "").split(",")]
+    return error.name.lower() == "connection" and "upgrade" in tokens

@@ -34,7 +34,9 @@ class Postgres:
     def __init__(self, port: int) -> None:
         self.port = port
 
-    def connect(self, database: str = "postgres") -> psycopg.Connection[tuple[object]]:
+    def connect(
+        self, database: str = "postgres"
+    ) -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(
             host="127.0.0.1",
             port=self.port,

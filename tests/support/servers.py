@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import dataclasses
 import socket
-import ssl
 import struct
 import threading
 from abc import ABC, abstractmethod
@@ -18,8 +17,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import uvicorn
 from aiohttp import WSMsgType, web
+from uvicorn.protocols.utils import ClientDisconnected
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Awaitable, Callable, Iterator
 
 __all__ = ["KINDS", "Kind", "Peer", "Script", "Server", "run_loop", "serve"]
@@ -232,7 +233,7 @@ class _UvicornPeer(Peer):
         kind = "text" if isinstance(message, str) else "bytes"
         try:
             await self._send({"type": "websocket.send", kind: message})
-        except uvicorn.protocols.utils.ClientDisconnected as error:
+        except ClientDisconnected as error:
             raise Gone from error
 
     async def recv(self) -> str | bytes:
@@ -286,7 +287,6 @@ async def _uvicorn(
         timeout_graceful_shutdown=1,
     )
     runner = uvicorn.Server(config)
-    runner.install_signal_handlers = lambda: None  # type: ignore[method-assign]
     serving = asyncio.ensure_future(runner.serve(sockets=[listener]))
     while not runner.started:
         await asyncio.sleep(0.01)

@@ -1,0 +1,407 @@
+"""Servers that misbehave: each way has its outcome, on every transport."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_websocket.errors import ConnectionFailed
+from tests.support.raw import close_frame, frame, serve_raw
+from tests.support.receive import receive
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tests.support.raw import RawPeer
+
+pytestmark = pytest.mark.usefixtures("each_transport")
+
+HELLO = frame(b'{"n": 1}')
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """What a server does after the handshake and one message."""
+
+    name: str
+    parts: tuple[bytes, ...] = ()
+    then: str = "close"
+    error: str | None = None
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    records: int = 1
+    answer: int | None = None
+
+
+VIOLATION = "violated the protocol"
+LOST = "ended the connection without a Close frame"
+
+CASES = [
+    Case("1000", (close_frame(1000),)),
+    Case("a Close with no code", (close_frame(None),)),
+    Case("1001", (close_frame(1001),), error="code 1001"),
+    Case("1008", (close_frame(1008, b"policy"),), error="code 1008 ('policy')"),
+    Case("1011", (close_frame(1011),), error="code 1011"),
+    Case("1012", (close_frame(1012),), error="code 1012"),
+    Case("4000", (close_frame(4000),), error="code 4000"),
+    Case("TCP gone", error=LOST),
+    Case("an invalid code", (close_frame(1005),), error=VIOLATION, answer=1002),
+    Case("an invalid code 999", (close_frame(999),), error=VIOLATION, answer=1002),
+    Case("half a code", (frame(b"\x03", opcode=8),), error=VIOLATION, answer=1002),
+    Case("a reason that is no UTF-8", (close_frame(1000, b"\xff"),), error=VIOLATION),
+    Case(
+        "a Close and then silence",
+        (close_frame(1000),),
+        then="silence",
+        settings={"close_timeout": 0.3},
+    ),
+    Case("RST in a frame", (HELLO[:4],), then="reset", error=""),
+    Case("FIN in a fragmented message", (frame(b"[", fin=False),), error=LOST),
+    Case(
+        "silence",
+        then="silence",
+        error="no Pong within 0.2 s (ping_timeout)",
+        settings={"ping_interval": 0.1, "ping_timeout": 0.2},
+    ),
+    Case("masked frames", (frame(b"{}", mask=True),), error=VIOLATION, answer=1002),
+    Case("a reserved bit", (frame(b"{}", rsv=4),), error=VIOLATION, answer=1002),
+    Case("a reserved opcode", (frame(b"{}", opcode=3),), error=VIOLATION, answer=1002),
+    Case(
+        "a control frame of 126 bytes",
+        (frame(b"x" * 126, opcode=9),),
+        error=VIOLATION,
+        answer=1002,
+    ),
+    Case(
+        "a fragmented control frame",
+        (frame(b"", opcode=9, fin=False),),
+        error=VIOLATION,
+        answer=1002,
+    ),
+    Case(
+        "a stray continuation", (frame(b"{}", opcode=0),), error=VIOLATION, answer=1002
+    ),
+    Case(
+        "a new message inside of a fragmented one",
+        (frame(b"[", fin=False), frame(b"{}")),
+        error=VIOLATION,
+        answer=1002,
+    ),
+    Case(
+        "a Close inside of a fragmented message",
+        (frame(b"[", fin=False), close_frame(1000)),
+        error=VIOLATION,
+    ),
+    Case("invalid UTF-8", (frame(b'{"a": "\xff"}'),), error=VIOLATION, answer=1007),
+    Case(
+        "invalid UTF-8 over two fragments",
+        (frame(b'{"a": "\xc3', fin=False), frame(b'("}', opcode=0)),
+        error=VIOLATION,
+        answer=1007,
+    ),
+    Case(
+        "a character over two fragments",
+        (
+            frame(b'{"n": "\xc3', fin=False),
+            frame(b"", opcode=9),
+            frame(b'\xa9"}', opcode=0),
+            close_frame(1000),
+        ),
+        records=2,
+    ),
+    Case(
+        "half a character in each of two messages",
+        (frame(b'{"a": "\xc3'), frame(b'\xa9"}')),
+        error=VIOLATION,
+        answer=1007,
+    ),
+    Case(
+        "a frame that announces 2^63 bytes",
+        (frame(b"{}", length=2**63),),
+        error="",
+    ),
+    Case(
+        "a frame over max_message_bytes",
+        (frame(b'"' + b"x" * 2000 + b'"'),),
+        error="larger than max_message_bytes",
+        settings={"max_message_bytes": 2001},
+        answer=1009,
+    ),
+    Case(
+        "a frame of just max_message_bytes",
+        (frame(b'"' + b"x" * 1998 + b'"'), close_frame(1000)),
+        settings={"max_message_bytes": 2000},
+        records=2,
+    ),
+    Case(
+        "a fragmented message over max_message_bytes",
+        (frame(b"x", fin=False), *[frame(b"y", opcode=0, fin=False)] * 3000),
+        error="larger than max_message_bytes",
+        settings={"max_message_bytes": 2000},
+        answer=1009,
+    ),
+    Case(
+        "a message in 100,000 fragments",
+        (
+            frame(b'"', fin=False),
+            *[frame(b"y", opcode=0, fin=False)] * 100_000,
+            frame(b'"', opcode=0),
+            close_frame(1000),
+        ),
+        records=2,
+    ),
+    Case(
+        "an empty message",
+        (frame(b""), close_frame(1000)),
+        settings={"on_parse_error": "skip"},
+    ),
+]
+
+
+def script(case: Case) -> Callable[[RawPeer], Awaitable[None]]:
+    async def play(peer: RawPeer) -> None:
+        await peer.upgrade(HELLO)
+        for part in case.parts:
+            peer.writer.write(part)
+        await peer.writer.drain()
+        if case.then == "silence":
+            await peer.silence()
+        elif case.then == "reset":
+            await asyncio.sleep(0.1)
+            peer.reset()
+        elif case.parts and case.error != LOST:
+            await asyncio.wait_for(peer.wait(), 5)
+
+    return play
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_each_way_to_end_has_its_outcome(case: Case) -> None:
+    with serve_raw(script(case)) as server:
+        run = receive(url=server.url, **{"max_duration": 10, **case.settings})
+        (peer,) = server.peers
+    assert run.seconds < 5
+    assert len(run.records) == case.records
+    if case.error is None:
+        assert run.error is None
+    else:
+        assert isinstance(run.error, ConnectionFailed)
+        assert case.error in str(run.error)
+    if case.answer is not None:
+        assert peer.close_code == case.answer
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if not case.settings.get("max_message_bytes")],
+    ids=lambda case: case.name,
+)
+def test_with_reconnect_each_way_to_end_is_a_drop(case: Case) -> None:
+    with serve_raw(script(case)) as server:
+        run = receive(
+            url=server.url,
+            **{
+                "max_duration": 10,
+                "max_messages": case.records * 2,
+                "reconnect": True,
+                "reconnect_backoff": 0.02,
+                **case.settings,
+            },
+        )
+        assert len(server.peers) == 2
+    assert run.error is None
+    assert len(run.records) == case.records * 2
+    assert run.counts.reconnects == 1
+
+
+def test_two_messages_too_big_without_a_record_between_end_the_run() -> None:
+    async def play(peer: RawPeer) -> None:
+        await peer.upgrade(frame(b"x" * 3000))
+        await peer.wait()
+
+    with serve_raw(play) as server:
+        run = receive(
+            url=server.url,
+            max_message_bytes=2000,
+            reconnect=True,
+            reconnect_backoff=0.02,
+        )
+        assert len(server.peers) == 2
+    assert isinstance(run.error, ConnectionFailed)
+    assert "max_message_bytes (2000)" in str(run.error)
+
+
+HANDSHAKES: list[tuple[str, Any, str]] = [
+    ("never answers", lambda peer: peer.silence(), "no answer within 0.5 s"),
+    ("hangs up", lambda peer: peer.read_request(), "hung up during the handshake"),
+    ("is no HTTP", lambda peer: peer.send(b"SSH-2.0-OpenSSH\r\n\r\n"), "no HTTP"),
+    ("200", lambda peer: peer.status(200, body=b"<html>"), "HTTP 200"),
+    ("400", lambda peer: peer.status(400), "HTTP 400"),
+    ("401", lambda peer: peer.status(401), "HTTP 401"),
+    ("403", lambda peer: peer.status(403), "HTTP 403"),
+    ("404", lambda peer: peer.status(404, body=b"x" * 500), "HTTP 404"),
+    ("407", lambda peer: peer.status(407), "HTTP 407"),
+    ("429", lambda peer: peer.status(429), "HTTP 429"),
+    ("500", lambda peer: peer.status(500), "HTTP 500"),
+    ("503", lambda peer: peer.status(503), "HTTP 503"),
+    ("a wrong accept", lambda peer: peer.upgrade(accept="x"), "agree to the handshake"),
+    (
+        "an extension that was not offered",
+        lambda peer: peer.upgrade(extra="Sec-WebSocket-Extensions: x-zip\r\n"),
+        "extension",
+    ),
+    (
+        "a subprotocol that was not offered",
+        lambda peer: peer.upgrade(extra="Sec-WebSocket-Protocol: chat\r\n"),
+        "subprotocol",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "play", "error"), HANDSHAKES)
+def test_each_bad_handshake_is_an_error(name: str, play: Any, error: str) -> None:
+    del name
+    with serve_raw(play) as server:
+        run = receive(url=server.url, connect_timeout=0.5, max_duration=10)
+    assert isinstance(run.error, ConnectionFailed)
+    assert error in str(run.error)
+    assert run.seconds < 3
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503])
+def test_some_statuses_are_retried(status: int) -> None:
+    async def play(peer: RawPeer) -> None:
+        if peer.number < 3:
+            await peer.status(status)
+        else:
+            await peer.upgrade(HELLO, close_frame(1000))
+            await peer.wait()
+
+    with serve_raw(play) as server:
+        run = receive(
+            url=server.url,
+            reconnect=True,
+            reconnect_backoff=0.02,
+            max_messages=1,
+        )
+    assert run.error is None
+    assert len(run.records) == 1
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 404])
+def test_other_statuses_are_not_retried(status: int) -> None:
+    with serve_raw(lambda peer: peer.status(status)) as server:
+        run = receive(url=server.url, reconnect=True, reconnect_backoff=0.02)
+        assert len(server.peers) == 1
+    assert isinstance(run.error, ConnectionFailed)
+
+
+def test_retry_after_is_honoured() -> None:
+    async def play(peer: RawPeer) -> None:
+        if peer.number == 1:
+            await peer.status(429, "Retry-After: 1")
+        else:
+            await peer.upgrade(HELLO)
+            await peer.wait()
+
+    with serve_raw(play) as server:
+        run = receive(
+            url=server.url,
+            reconnect=True,
+            reconnect_backoff=0.02,
+            max_messages=1,
+        )
+    assert run.error is None
+    assert run.seconds >= 1
+
+
+def test_an_answer_byte_by_byte_is_an_answer() -> None:
+    async def play(peer: RawPeer) -> None:
+        await peer.read_request()
+        for byte in peer.answer() + HELLO:
+            await peer.send(bytes([byte]))
+            await asyncio.sleep(0)
+        await peer.wait()
+
+    with serve_raw(play) as server:
+        run = receive(url=server.url, max_messages=1)
+    assert run.error is None
+    assert len(run.records) == 1
+
+
+def test_what_is_legal_but_rare_is_accepted() -> None:
+    async def play(peer: RawPeer) -> None:
+        await peer.upgrade(HELLO, HELLO, connection="keep-alive, Upgrade")
+        await peer.wait()
+
+    with serve_raw(play) as server:
+        run = receive(url=server.url, max_messages=2)
+    assert run.error is None
+    assert len(run.records) == 2
+
+
+def test_a_redirect_is_followed_and_credentials_stay_behind() -> None:
+    async def target(peer: RawPeer) -> None:
+        await peer.upgrade(HELLO)
+        await peer.wait()
+
+    with serve_raw(target) as second:
+
+        async def first(peer: RawPeer) -> None:
+            await peer.status(302, f"Location: {second.url}moved?x=1")
+
+        with serve_raw(first) as server:
+            run = receive(
+                url=server.url.replace("localhost", "user:pass@localhost"),
+                headers={"X-Token": "t"},
+                auth={"type": "custom", "headers": {"X-Key": "k"}},
+                max_messages=1,
+            )
+            asked = server.peers[0].headers
+        sent = second.peers[0]
+    assert run.error is None
+    assert asked["x-token"] == "t"
+    assert asked["x-key"] == "k"
+    assert asked["authorization"] == "Basic dXNlcjpwYXNz"
+    assert "@" not in asked["host"]
+    assert sent.request.startswith("GET /moved?x=1 HTTP/1.1")
+    assert not {"x-token", "x-key", "authorization"} & sent.headers.keys()
+    assert sent.headers["user-agent"].startswith("tap-websocket/")
+
+
+def test_a_redirect_within_the_origin_keeps_credentials() -> None:
+    async def play(peer: RawPeer) -> None:
+        if peer.number == 1:
+            await peer.status(307, "Location: /elsewhere")
+        else:
+            await peer.upgrade(HELLO)
+            await peer.wait()
+
+    with serve_raw(play) as server:
+        run = receive(url=server.url, headers={"X-Token": "t"}, max_messages=1)
+        peer = server.peers[1]
+    assert run.error is None
+    assert peer.request.startswith("GET /elsewhere ")
+    assert peer.headers["x-token"] == "t"
+
+
+def test_redirects_in_a_circle_end() -> None:
+    with serve_raw(lambda peer: peer.status(301, "Location: /")) as server:
+        run = receive(url=server.url, reconnect=True)
+        assert len(server.peers) == 6
+    assert "more than 5 redirects" in str(run.error)
+
+
+def test_a_body_of_a_gigabyte_is_not_read() -> None:
+    async def play(peer: RawPeer) -> None:
+        await peer.read_request()
+        await peer.send(b"HTTP/1.1 404 No\r\nContent-Length: 1000000000\r\n\r\n")
+        for _ in range(1000):
+            await peer.send(b"x" * 1_000_000)
+
+    with serve_raw(play) as server:
+        run = receive(url=server.url, connect_timeout=5, max_duration=20)
+    assert isinstance(run.error, ConnectionFailed)
+    assert run.seconds < 5
