@@ -19,7 +19,7 @@ from tap_websocket.storable import INTEGER_MAX, INTEGER_MIN
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-__all__ = ["LONGEST", "MARKS", "compile_decoder", "is_missed"]
+__all__ = ["LONGEST", "MARKS", "compile_decoder", "compile_value", "is_missed"]
 
 Field = tuple[str, Any] | tuple[str, Any, Any]
 
@@ -82,6 +82,29 @@ def compile_decoder(
         kinds |= dict.fromkeys(null_fields)
         struct = _struct(kinds, keys)
         decode: Callable[[bytes], Any] = msgspec.json.Decoder(struct).decode
+    except (TypeError, _UncompilableError):
+        return None
+    return decode
+
+
+def compile_value(schema: Mapping[str, Any]) -> Callable[[bytes], Any] | None:
+    """Compile a column for whole documents into a decoder of one document.
+
+    It refuses arrays: one of objects is several documents.
+
+    Args:
+        schema: JSON schema of the column.
+
+    Returns:
+        The decoder, or None when msgspec has no type for the column.
+    """
+    types = sorted(fitting.types_of(schema) - {"array"})
+    if fitting.options_of(schema) is not None:
+        return None
+    try:
+        decode: Callable[[bytes], Any] = msgspec.json.Decoder(
+            _type({**schema, "type": types}),
+        ).decode
     except (TypeError, _UncompilableError):
         return None
     return decode

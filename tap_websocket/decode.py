@@ -24,20 +24,23 @@ Record = dict[str, Any]
 class Decoder:
     """Turns payloads into records, as the settings say."""
 
-    def __init__(self, settings: DecodeSettings, *, whole: bool) -> None:
+    def __init__(
+        self,
+        settings: DecodeSettings,
+        *,
+        whole: bool,
+        opens_arrays: bool,
+    ) -> None:
         """Make a decoder.
 
         Args:
             settings: The message format and the like.
             whole: Each record lands whole in the column `data`.
+            opens_arrays: An array of objects is several documents.
         """
         self._settings = settings
+        self._opens_arrays = opens_arrays
         self._whole = whole
-
-    @property
-    def passthrough(self) -> bool:
-        """Whether a JSON object that is a payload is, as it stands, a record."""
-        return self._settings.message_format == "json" and not self._whole
 
     def documents(self, payload: bytes) -> Iterator[Any]:
         """Yield the documents of a payload: parsed JSON, or text, or base64.
@@ -68,18 +71,22 @@ class Decoder:
                 "message_format: raw_string, or on_parse_error: skip"
             )
             raise ParseError(msg) from error
-        if isinstance(document, list) and _all_objects(document):
+        if isinstance(document, list) and self._opens(document):
             yield from document
         else:
             yield document
+
+    def _opens(self, items: list[Any]) -> bool:
+        """Tell whether each item of an array is a document of its own.
+
+        The items of an array of objects are; an empty one has no document in it.
+        """
+        if not items:
+            return True
+        return self._opens_arrays and all(isinstance(item, dict) for item in items)
 
     def record(self, document: Any) -> Record:  # noqa: ANN401 - any JSON
         """Return the record that a document is."""
         if isinstance(document, dict) and not self._whole:
             return document
         return {DATA: document}
-
-
-def _all_objects(items: list[Any]) -> bool:
-    """Tell whether an array is one of objects; an empty one has no record in it."""
-    return all(isinstance(item, dict) for item in items)

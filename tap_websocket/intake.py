@@ -66,7 +66,11 @@ class Intake:
         self._counts = counts
         self._now_ns = now_ns
         self._settled = settled
-        self._decoder = Decoder(settings.decode, whole=plan.whole)
+        self._decoder = Decoder(
+            settings.decode,
+            whole=plan.whole,
+            opens_arrays=plan.opens_arrays,
+        )
         self._columns: Columns | None = None
         self._version = -1
         self.passage: Passage | None = None
@@ -221,6 +225,8 @@ class Intake:
             added[layout.CONNECTION] = source.number
             added[layout.SEQUENCE] = source.sequence
         added.update(source.context)
+        for name in self._plan.deselected & added.keys():
+            del added[name]
         return added
 
     def _emit(self, record: Record, added: Record, size: int) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_websocket import fitting
 from tap_websocket.columns import ANY_JSON, Columns
+from tap_websocket.compiled import compile_value
 from tap_websocket.decode import DATA
 from tap_websocket.passage import Passage
 
@@ -67,6 +68,11 @@ class Layout:
         return stream.schema is None and stream.infer_messages == 0
 
     @property
+    def opens_arrays(self) -> bool:
+        """Whether an array of objects is several documents; else it stays whole."""
+        return not self.whole or self.settings.decode.envelope
+
+    @property
     def infers(self) -> bool:
         """Whether the columns are to be inferred from a sample."""
         return (
@@ -94,15 +100,21 @@ class Layout:
         decode = self.settings.decode
         test = None
         if decode.message_format == "json":
-            test = None if self.whole else columns.decoder()
+            data = columns.schema["properties"].get(DATA, {})
+            test = compile_value(data) if self.whole else columns.decoder()
             if test is None:
                 return None
         return Passage(
             test,
             form=decode.message_format,
             whole=self.whole,
-            sequence=SEQUENCE if decode.record_metadata else None,
+            sequence=SEQUENCE if self._numbers else None,
         )
+
+    @property
+    def _numbers(self) -> bool:
+        """Whether records get the column that numbers them."""
+        return self.settings.decode.record_metadata and SEQUENCE not in self.deselected
 
     @property
     def _rescues(self) -> bool:

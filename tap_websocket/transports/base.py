@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ABNORMAL",
+    "LINGER_SECONDS",
     "NO_CODE",
     "BadHandshake",
     "Closing",
@@ -36,6 +37,10 @@ NO_CODE = 1005
 
 ABNORMAL = 1006
 """No Close frame was received (RFC 6455, section 7.4.1)."""
+
+
+LINGER_SECONDS = 0.05
+"""Time for the Close frame to go out on a connection that this side fails."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -8,14 +8,18 @@ the server agreed to in the handshake.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import socket
 import ssl
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import picows
 
 from tap_websocket.transports.base import (
     ABNORMAL,
+    LINGER_SECONDS,
     BadHandshake,
     Closing,
     Handshake,
@@ -27,6 +31,7 @@ from tap_websocket.transports.base import (
 )
 from tap_websocket.transports.closing import ViolationError, parse_close
 from tap_websocket.transports.network import network_error
+from tap_websocket.transports.tcp import open_tcp
 from tap_websocket.transports.text import valid_prefix
 
 if TYPE_CHECKING:
@@ -44,8 +49,8 @@ _PONG = picows.WSMsgType.PONG
 _PROTOCOL_ERROR = 1002
 _INVALID_DATA = 1007
 _TOO_BIG = 1009
-_LINGER_SECONDS = 0.05
 _READ_BYTES = 64 * 1024
+_PORTS = {"ws": 80, "wss": 443}
 _BATCH = 1000
 
 _SILENT = logging.getLogger("tap-websocket.picows")
@@ -73,15 +78,22 @@ class PicowsTransport:
             HandshakeError: One of its subclasses, for whatever went wrong.
         """
         frames = _Frames(handshake, listener)
+        parts = urlsplit(handshake.url)
+        host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         options: dict[str, Any] = {}
-        if handshake.url.startswith("wss:"):
+        if parts.scheme == "wss":
             options["ssl_context"] = handshake.tls or ssl.create_default_context()
-            if handshake.server_name is not None:
-                options["server_hostname"] = handshake.server_name
+            options["server_hostname"] = handshake.server_name or host
         headers = list(handshake.headers)
         if handshake.subprotocols:
             offered = ", ".join(handshake.subprotocols)
             headers.append(("Sec-WebSocket-Protocol", offered))
+        try:
+            opened = await open_tcp(host, port)
+        except OSError as error:
+            raise network_error(error) from error
+        # picows keeps the socket of a handshake that is given up: this one ends it.
+        handle = opened.dup()
         try:
             transport, _ = await picows.ws_connect(
                 lambda *_: frames,
@@ -92,12 +104,19 @@ class PicowsTransport:
                 max_frame_size=handshake.max_message_bytes,
                 extra_headers=headers,
                 max_redirects=0,
-                use_aiofastnet=False,
                 read_buffer_init_size=self._read_bytes,
+                socket_factory=lambda _: opened,
+                use_aiofastnet=False,
                 **options,
             )
+        except asyncio.CancelledError:
+            with contextlib.suppress(OSError):
+                handle.shutdown(socket.SHUT_RDWR)
+            raise
         except (picows.WSError, OSError, ValueError) as error:
             raise _handshake_error(error) from error
+        finally:
+            handle.close()
         try:
             frames.check_handshake()
         except HandshakeError:
@@ -233,7 +252,7 @@ class _Frames(picows.WSListener):
         self._over = True
         self._closing = _failure(code, reason)
         transport.send_close(picows.WSCloseCode(code), reason)
-        self._loop.call_later(_LINGER_SECONDS, transport.underlying_transport.abort)
+        self._loop.call_later(LINGER_SECONDS, transport.underlying_transport.abort)
 
     async def _watch(self, transport: picows.WSTransport) -> None:
         """Wait for the end of the connection, and say how it came."""

@@ -18,6 +18,7 @@ from websockets.typing import Subprotocol
 
 from tap_websocket.transports.base import (
     ABNORMAL,
+    LINGER_SECONDS,
     BadHandshake,
     Closing,
     Handshake,
@@ -152,15 +153,10 @@ class _Connection(ClientConnection):
 
     def bound_closing(self) -> None:
         """See to it that a closing handshake ends, whatever the peer does."""
-        if (
-            self._deadline is None
-            and self.close_timeout is not None
-            and self.protocol.close_expected()
-        ):
-            self._deadline = self.loop.call_later(
-                self.close_timeout,
-                self.transport.abort,
-            )
+        if self._deadline is None and self.protocol.close_expected():
+            violated = self.protocol.parser_exc is not None
+            wait = LINGER_SECONDS if violated else self.close_timeout
+            self._deadline = self.loop.call_later(wait or 0, self.transport.abort)
 
     def _take(self, frame: Frame) -> None:
         opcode = frame.opcode
