@@ -37,6 +37,7 @@ class Buffer:
         *,
         on_full: Callable[[], None],
         on_room: Callable[[], None],
+        on_failure: Callable[[DeliveryError], None],
     ) -> None:
         """Make an empty buffer.
 
@@ -44,12 +45,16 @@ class Buffer:
             settings: `buffer_bytes`, `spill_bytes` and `batch_size`.
             on_full: Called in the loop's thread when there is no room any more.
             on_room: Called in the main thread when there is room again.
+            on_failure: Called in the loop's thread when the disk fails; what it had
+                to take is kept in memory.
         """
         self._most = settings.buffer_bytes
         self._hold = settings.batch_size == 0
         self._held = self._hold
         self._on_full = on_full
         self._on_room = on_room
+        self._on_failure = on_failure
+        self._disk_failed = False
         self._changed = threading.Condition()
         self._pages: collections.deque[Page | SpilledPage] = collections.deque()
         self._spill = Spill(settings.spill_bytes)
@@ -66,21 +71,18 @@ class Buffer:
         return self.accepted - self.delivered
 
     def put(self, page: Page) -> None:
-        """Take a page; never blocks.
-
-        Raises:
-            DeliveryError: When the disk fails. The page is kept, in memory.
-        """
+        """Take a page; never blocks."""
         error: OSError | None = None
         with self._changed:
             self.accepted += page.count
             entry: Page | SpilledPage = page
             fits = not self._pages or self._used + page.size <= self._most
-            if not fits and self._spill.has_room(page):
+            if not fits and not self._disk_failed and self._spill.has_room(page):
                 try:
                     entry = self._spill.write(page)
                 except OSError as failure:
                     error = failure
+                    self._disk_failed = True
             self._pages.append(entry)
             if entry is page:
                 self._used += page.size
@@ -97,7 +99,7 @@ class Buffer:
                 f"the disk for spill_bytes failed ({error.strerror}); free space "
                 "in the temporary directory, or set spill_bytes lower"
             )
-            raise DeliveryError(msg) from error
+            self._on_failure(DeliveryError(msg))
 
     @property
     def failure(self) -> BaseException | None:
@@ -115,6 +117,12 @@ class Buffer:
                 self._error = error
             self._held = False
             self._changed.notify()
+
+    def discard(self) -> None:
+        """Drop the pages that nobody will take, and their space on disk."""
+        with self._changed:
+            self._pages.clear()
+            self._spill.close()
 
     def get(self, timeout: float) -> Page | None:
         """Wait for the next page and take it.
@@ -158,6 +166,9 @@ class Runner(Protocol):
     def stop(self, reason: str) -> None:
         """End the run; everything received is still delivered."""
 
+    def fail(self, error: Exception) -> None:
+        """End the run with an error, after everything received was delivered."""
+
     def pause(self) -> None:
         """Stop reading from the network."""
 
@@ -175,7 +186,12 @@ class Bridge:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._stopping: str | None = None
-        self.buffer = Buffer(settings, on_full=self._pause, on_room=self._resume)
+        self.buffer = Buffer(
+            settings,
+            on_full=self._pause,
+            on_room=self._resume,
+            on_failure=self._fail,
+        )
 
     def start(self, make_runner: Callable[[Buffer], Runner]) -> None:
         """Start the loop's thread.
@@ -219,6 +235,10 @@ class Bridge:
                 "pauses until it has caught up",
             )
             self._runner.pause()
+
+    def _fail(self, error: DeliveryError) -> None:
+        if self._runner is not None:
+            self._runner.fail(error)
 
     def _resume(self) -> None:
         _LOGGER.info("The target has caught up; reading resumes")
@@ -273,3 +293,4 @@ class Bridge:
         self.stop("closed")
         if self._thread is not None:
             self._thread.join()
+        self.buffer.discard()

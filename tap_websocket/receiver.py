@@ -109,6 +109,10 @@ class Receiver:
         """End the run as it should."""
         self._feed.stop(reason)
 
+    def fail(self, error: Exception) -> None:
+        """End the run with an error, after everything received was delivered."""
+        self._feed.end("records could not be kept", error)
+
     def pause(self) -> None:
         """Stop reading from the network."""
         self._feed.pause()

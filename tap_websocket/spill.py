@@ -53,6 +53,7 @@ class Spill:
         """Make an empty one that holds up to `most` bytes of records."""
         self._most = most
         self._segment: _Segment | None = None
+        self._segments: set[_Segment] = set()
         self.used = 0
 
     def has_room(self, page: Page) -> bool:
@@ -68,6 +69,7 @@ class Spill:
         segment = self._segment
         if segment is None or segment.written >= _SEGMENT_BYTES:
             segment = self._segment = _Segment()
+            self._segments.add(segment)
         offset = segment.written
         data = b"".join(page.chunks)
         written = 0
@@ -103,12 +105,20 @@ class Spill:
             self._release(segment)
         return dataclasses.replace(spilled.page, chunks=tuple(chunks))
 
+    def close(self) -> None:
+        """Give all space back; what was not read is gone."""
+        for segment in self._segments:
+            segment.file.close()
+        self._segments.clear()
+        self._segment = None
+
     def _release(self, segment: _Segment) -> None:
         if segment is self._segment:
             segment.file.truncate(0)
             segment.written = 0
         else:
             segment.file.close()
+            self._segments.remove(segment)
 
 
 def _read(descriptor: int, length: int, offset: int) -> bytes:

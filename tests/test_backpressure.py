@@ -1,0 +1,264 @@
+"""A slow target: receiving goes on, then waits; nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import itertools
+import os
+import tempfile
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_websocket.errors import DeliveryError
+from tests.support.raw import close_frame, frame, serve_raw
+from tests.support.receive import receive
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tap_websocket.bridge import Bridge
+    from tap_websocket.pages import Page
+    from tests.support.raw import RawPeer
+
+pytestmark = pytest.mark.usefixtures("each_transport")
+
+KIB = 1024
+
+
+class Strict:
+    """A server that hangs up on a consumer that leaves a ping unanswered."""
+
+    def __init__(self, rate: int, messages: int, patience: float) -> None:
+        self.rate = rate
+        self.messages = messages
+        self.patience = patience
+        self.sent = 0
+        self.hung_up = False
+        self.pongs = 0
+
+    async def __call__(self, peer: RawPeer) -> None:
+        await peer.upgrade()
+        reading = asyncio.ensure_future(self.read(peer))
+        pinging = asyncio.ensure_future(self.ping(peer))
+        begin = time.monotonic()
+        while self.sent < self.messages:
+            burst = min(self.rate // 50, self.messages - self.sent)
+            for _ in range(burst):
+                peer.writer.write(
+                    frame(b'{"n": %d, "pad": "%s"}' % (self.sent, b"x" * 60))
+                )
+                self.sent += 1
+            await peer.writer.drain()
+            ahead = self.sent / self.rate - (time.monotonic() - begin)
+            await asyncio.sleep(max(0, ahead))
+        pinging.cancel()
+        await peer.send(close_frame(1000))
+        await asyncio.wait_for(reading, 20)
+
+    async def read(self, peer: RawPeer) -> None:
+        while True:
+            opcode, _ = await peer.recv()
+            if opcode == 10:
+                self.pongs += 1
+            if opcode == 8:
+                return
+
+    async def ping(self, peer: RawPeer) -> None:
+        for number in itertools.count(1):
+            peer.writer.write(frame(b"%d" % number, opcode=9))
+            await asyncio.sleep(self.patience)
+            if self.pongs < number:
+                self.hung_up = True
+                peer.reset()
+                return
+
+
+def stalling(seconds: float) -> Any:
+    """Let the target stall at its first page."""
+    stalled = threading.Event()
+
+    def each(page: Page, bridge: Bridge) -> None:
+        del page, bridge
+        if not stalled.is_set():
+            stalled.set()
+            time.sleep(seconds)  # the target's stall is what is tested
+
+    return each
+
+
+def numbers(run: Any) -> list[int]:
+    return [record["n"] for record in run.records]
+
+
+def test_a_stall_of_the_target_does_not_cost_the_connection() -> None:
+    server = Strict(rate=20_000, messages=60_000, patience=0.5)
+    with serve_raw(server) as serving:
+        run = receive(
+            url=serving.url,
+            buffer_bytes=1024 * KIB,
+            spill_bytes=64 * 1024 * KIB,
+            each=stalling(2.5),
+        )
+    assert run.error is None
+    assert not server.hung_up
+    assert numbers(run) == list(range(60_000))
+
+
+def test_without_room_reading_pauses_and_nothing_is_lost() -> None:
+    sent_at_stall = 0
+    server = Strict(rate=400_000, messages=200_000, patience=30)
+
+    def each(page: Page, bridge: Bridge) -> None:
+        nonlocal sent_at_stall
+        del page, bridge
+        if not sent_at_stall:
+            time.sleep(1)
+            sent_at_stall = server.sent
+
+    with serve_raw(server) as serving:
+        run = receive(url=serving.url, buffer_bytes=256 * KIB, each=each)
+    assert run.error is None
+    assert sent_at_stall < 200_000
+    assert numbers(run) == list(range(200_000))
+
+
+def test_all_clocks_stand_still_while_reading_is_paused() -> None:
+    server = Strict(rate=400_000, messages=200_000, patience=30)
+    with serve_raw(server) as serving:
+        run = receive(
+            url=serving.url,
+            buffer_bytes=128 * KIB,
+            idle_timeout=0.5,
+            ping_interval=0.1,
+            ping_timeout=0.3,
+            max_duration=60,
+            each=stalling(2),
+        )
+    assert run.error is None
+    assert run.counts.reconnects == 0
+    assert numbers(run) == list(range(200_000))
+
+
+@pytest.mark.parametrize("messages", [10, 5000])
+def test_batch_size_zero_is_one_page_handed_on_at_the_end(messages: int) -> None:
+    server = Strict(rate=1_000_000, messages=messages, patience=30)
+    first: list[float] = []
+
+    def each(page: Page, bridge: Bridge) -> None:
+        del page
+        if not first:
+            first.append(time.monotonic())
+            assert bridge.buffer.accepted == messages
+
+    with serve_raw(server) as serving:
+        run = receive(url=serving.url, batch_size=0, each=each)
+    assert run.error is None
+    assert numbers(run) == list(range(messages))
+
+
+def test_batch_size_zero_with_more_than_the_buffer_goes_on() -> None:
+    server = Strict(rate=400_000, messages=50_000, patience=30)
+    with serve_raw(server) as serving:
+        run = receive(url=serving.url, batch_size=0, buffer_bytes=512 * KIB)
+    assert run.error is None
+    assert numbers(run) == list(range(50_000))
+
+
+def test_a_record_larger_than_the_buffer_passes_alone() -> None:
+    async def play(peer: RawPeer) -> None:
+        await peer.upgrade()
+        for number in range(5):
+            await peer.send(frame(b'{"n": %d, "pad": "%s"}' % (number, b"x" * 200_000)))
+        await peer.send(close_frame(1000))
+        await peer.wait()
+
+    with serve_raw(play) as serving:
+        run = receive(url=serving.url, buffer_bytes=100_000, infer_messages=1)
+    assert run.error is None
+    assert numbers(run) == list(range(5))
+
+
+def test_a_full_disk_is_an_error_and_nothing_received_before_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    server = Strict(rate=400_000, messages=100_000, patience=30)
+    monkeypatch.setattr(os, "pwrite", full)
+    with serve_raw(server) as serving:
+        run = receive(
+            url=serving.url,
+            buffer_bytes=256 * KIB,
+            spill_bytes=1024 * KIB,
+            each=stalling(1),
+        )
+    assert isinstance(run.error, DeliveryError)
+    assert "No space left" in str(run.error)
+    assert "spill_bytes" in str(run.error)
+    assert numbers(run) == list(range(len(run.records)))
+    assert len(run.records) == run.counts.records
+
+
+def test_the_spill_file_is_unlinked_and_shrinks_when_drained(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    sizes: list[int] = []
+    server = Strict(rate=200_000, messages=100_000, patience=30)
+
+    def spilled() -> int:
+        total = 0
+        for name in os.listdir("/proc/self/fd"):
+            try:
+                target = os.readlink(f"/proc/self/fd/{name}")
+            except OSError:
+                continue
+            if target.startswith(str(tmp_path)):
+                assert target.endswith("(deleted)")
+                total += os.stat(f"/proc/self/fd/{name}").st_blocks * 512
+        return total
+
+    def each(page: Page, bridge: Bridge) -> None:
+        del page, bridge
+        if not sizes:
+            time.sleep(1)
+        sizes.append(spilled())
+
+    with serve_raw(server) as serving:
+        run = receive(
+            url=serving.url,
+            buffer_bytes=256 * KIB,
+            spill_bytes=64 * 1024 * KIB,
+            each=each,
+        )
+    assert run.error is None
+    assert numbers(run) == list(range(100_000))
+    assert max(sizes) > 1024 * KIB
+    assert sizes[-1] < max(sizes)
+
+
+def test_a_partial_page_is_flushed_after_the_interval() -> None:
+    arrived: list[float] = []
+
+    async def play(peer: RawPeer) -> None:
+        await peer.upgrade(frame(b'{"n": 0}'))
+        await asyncio.sleep(1)
+        await peer.send(close_frame(1000))
+        await peer.wait()
+
+    with serve_raw(play) as serving:
+        begin = time.monotonic()
+        receive(
+            url=serving.url,
+            flush_interval=0.2,
+            infer_messages=1,
+            each=lambda _page, _bridge: arrived.append(time.monotonic() - begin),
+        )
+    assert len(arrived) == 1
+    assert 0.2 <= arrived[0] < 0.9
