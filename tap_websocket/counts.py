@@ -20,6 +20,8 @@ class Counts:
         rescued: Records with a value in `_rescued_data`.
         reconnects: Handshakes that succeeded after an outage.
         disconnected_seconds: Time without a connection, over all connections.
+        last_inbound: When the idle clock was last reset, in seconds of the event
+            loop's clock (`time.monotonic`).
     """
 
     messages: int = 0
@@ -30,6 +32,7 @@ class Counts:
     rescued: int = 0
     reconnects: int = 0
     disconnected_seconds: float = 0.0
+    last_inbound: float = 0.0
 
     def summary(self) -> str:
         """Return the counts in one line."""

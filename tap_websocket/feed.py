@@ -76,13 +76,13 @@ class Feed:
         self._open_links = len(settings.contexts) or 1
         self._tasks: set[asyncio.Task[None]] = set()
         self._trial = max_messages is not None
-        self._last_inbound = self._loop.time()
+        counts.last_inbound = self._loop.time()
         self._last_failure = "no connection was tried"
 
     async def run(self) -> Ending:
         """Receive until the run ends; its connections are still open then."""
         contexts = self.settings.contexts or ((),)
-        self._last_inbound = self._loop.time()
+        self.counts.last_inbound = self._loop.time()
         timers = [
             self._loop.create_task(self._watch_duration()),
             self._loop.create_task(self._watch_idle()),
@@ -134,7 +134,7 @@ class Feed:
     def resume(self) -> None:
         """Read again; the clocks start afresh."""
         self.paused = False
-        self._last_inbound = self._loop.time()
+        self.counts.last_inbound = self._loop.time()
         for session in self._sessions:
             session.resume()
 
@@ -162,7 +162,7 @@ class Feed:
     def inbound(self) -> None:
         """Take notice of an inbound frame that carries no data."""
         if self.settings.ends.idle_reset == "frame":
-            self._last_inbound = self._loop.time()
+            self.counts.last_inbound = self._loop.time()
 
     def received(
         self,
@@ -184,7 +184,7 @@ class Feed:
         counts.messages += outcome.messages
         counts.records += outcome.records
         if outcome.messages or self.settings.ends.idle_reset == "frame":
-            self._last_inbound = self._loop.time()
+            counts.last_inbound = self._loop.time()
         if outcome.error is not None:
             self.end("a message was fatal", outcome.error)
         elif most is not None and counts.messages >= most:
@@ -211,7 +211,7 @@ class Feed:
         if timeout is None:
             return
         while True:
-            left = self._last_inbound + timeout - self._loop.time()
+            left = self.counts.last_inbound + timeout - self._loop.time()
             if self.paused:
                 left = timeout
             elif left <= 0:

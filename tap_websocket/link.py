@@ -51,6 +51,12 @@ class Link:
         Raises:
             TapError: When it failed for good.
         """
+        try:
+            await self._keep_open()
+        finally:
+            self._count_outage()
+
+    async def _keep_open(self) -> None:
         while True:
             session = Session(self)
             try:
@@ -73,9 +79,7 @@ class Link:
     def _up(self) -> None:
         if self._down_since is None:
             return
-        seconds = self._loop.time() - self._down_since
-        self._down_since = None
-        self.feed.counts.disconnected_seconds += seconds
+        seconds = self._count_outage()
         self.feed.counts.reconnects += 1
         _LOGGER.info(
             "Connected again after %.1f s and %d attempts; what the server sent in "
@@ -83,6 +87,15 @@ class Link:
             seconds,
             self._attempts,
         )
+
+    def _count_outage(self) -> float:
+        """Count the seconds of the outage that is over, if there was one."""
+        if self._down_since is None:
+            return 0.0
+        seconds = self._loop.time() - self._down_since
+        self._down_since = None
+        self.feed.counts.disconnected_seconds += seconds
+        return seconds
 
     async def _retry_handshake(self, error: HandshakeError) -> None:
         settings = self.feed.settings.reconnect

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from tap_websocket import jsontext, templates
-from tap_websocket.auth import Auth, Bearer, Custom, NoAuth
+from tap_websocket.auth import Auth, Bearer, Custom, NoAuth, userinfo_secrets
 from tap_websocket.columns import prepare_schema
 from tap_websocket.errors import ConfigError
 
@@ -157,6 +157,16 @@ class Settings:
     stream: StreamSettings
     delivery: DeliverySettings
     warnings: tuple[str, ...]
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not show in any output: credentials in all their places."""
+        headers = self.connection.headers
+        return (
+            *self.auth.secrets,
+            *(value for name, value in headers if name.lower() != "user-agent"),
+            *userinfo_secrets(self.connection.url),
+        )
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], given: Collection[str]) -> Settings:

@@ -16,6 +16,8 @@ from tap_websocket.bridge import Bridge
 from tap_websocket.counts import Counts
 from tap_websocket.errors import StreamMapError
 from tap_websocket.layout import Layout
+from tap_websocket.metrics import log_counts
+from tap_websocket.progress import Progress
 from tap_websocket.receiver import Receiver, Sampled
 from tap_websocket.writer import PageWriter
 
@@ -196,15 +198,24 @@ class WebSocketStream(Stream):
         """Yield the pages of the run, announcing each new schema before its first."""
         announced: Mapping[str, Any] = self.schema
         bridge = self._start()
+        progress = Progress(self._counts)
+
+        def alive() -> None:
+            progress.update()
+            self._check_target()
+
         try:
-            for page in bridge.pages(self._check_target):
-                if page.schema is not announced and page.schema != announced:
-                    self._in_force = page.schema
-                    sdk.replace_schema(self, self._tap, dict(page.schema))
-                announced = page.schema
-                yield page
+            with progress:
+                for page in bridge.pages(alive):
+                    if page.schema is not announced and page.schema != announced:
+                        self._in_force = page.schema
+                        sdk.replace_schema(self, self._tap, dict(page.schema))
+                    announced = page.schema
+                    yield page
+                    progress.update(page.count)
         finally:
             self.close()
+            log_counts(self.metrics_logger, self.name, self._counts)
 
     def _start(self) -> Bridge:
         """Start the feed, once."""

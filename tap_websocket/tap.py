@@ -6,6 +6,7 @@ table, `meltano.yml` and the Hub definition are generated from this module.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Tap
@@ -18,6 +19,7 @@ from singer_sdk.helpers.capabilities import (
 from tap_websocket import __version__, config, sdk
 from tap_websocket.command import TapCommand
 from tap_websocket.errors import ConfigError
+from tap_websocket.masking import Mask
 from tap_websocket.sdk import classproperty
 from tap_websocket.settings import Settings
 from tap_websocket.shutdown import Shutdown
@@ -453,6 +455,9 @@ class TapWebSocket(Tap):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's
         """Make the tap; no connection is opened yet."""
         self.shutdown = Shutdown()
+        self.mask = Mask()
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(self.mask)
         super().__init__(*args, **kwargs)
 
     @classproperty
@@ -483,6 +488,7 @@ class TapWebSocket(Tap):
                 problems = error.problems
             else:
                 self._config = prepared.config
+                self.mask.add(self.settings.secrets)
                 for warning in self.settings.warnings:
                     self.logger.warning(warning)
         if problems and raise_errors:

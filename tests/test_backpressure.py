@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import itertools
 import os
 import tempfile
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,8 +20,6 @@ from tests.support.raw import close_frame, frame, serve_raw
 from tests.support.receive import receive
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tap_websocket.bridge import Bridge
     from tap_websocket.pages import Page
     from tests.support.raw import RawPeer
@@ -214,14 +214,12 @@ def test_the_spill_file_is_unlinked_and_shrinks_when_drained(
 
     def spilled() -> int:
         total = 0
-        for name in os.listdir("/proc/self/fd"):
-            try:
-                target = os.readlink(f"/proc/self/fd/{name}")
-            except OSError:
-                continue
-            if target.startswith(str(tmp_path)):
-                assert target.endswith("(deleted)")
-                total += os.stat(f"/proc/self/fd/{name}").st_blocks * 512
+        for opened in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(OSError):
+                target = str(opened.readlink())
+                if target.startswith(str(tmp_path)):
+                    assert target.endswith("(deleted)")
+                    total += opened.stat().st_blocks * 512
         return total
 
     def each(page: Page, bridge: Bridge) -> None:

@@ -1,0 +1,78 @@
+"""One live line on a terminal; nothing where stderr is none."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Self, TextIO
+
+    from tap_websocket.counts import Counts
+
+__all__ = ["Progress"]
+
+
+class Progress:
+    """Shows records, their rate, reconnects and the idle clock while a run goes on."""
+
+    def __init__(
+        self,
+        counts: Counts,
+        *,
+        file: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Make a line; it shows nothing unless the file is a terminal.
+
+        Args:
+            counts: What the run counts.
+            file: Where the line goes; stderr when not given.
+            clock: The clock of `Counts.last_inbound`, in seconds.
+        """
+        self._counts = counts
+        self._clock = clock
+        stream = file or sys.stderr
+        self._bar = tqdm(
+            unit=" records",
+            unit_scale=True,
+            file=stream,
+            disable=not stream.isatty(),
+            leave=False,
+            bar_format="{n_fmt}{unit}, {rate_fmt}{postfix}",
+        )
+
+    def __enter__(self) -> Self:
+        """Show the line."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Take the line away again."""
+        self._bar.close()
+
+    def update(self, records: int = 0) -> None:
+        """Show the counts as they are now.
+
+        Args:
+            records: Records that were handed on since the last time.
+        """
+        if self._bar.disable:
+            return
+        idle = max(0.0, self._clock() - self._counts.last_inbound)
+        self._bar.set_postfix_str(
+            f"{self._counts.reconnects} reconnects, idle {idle:.0f} s",
+            refresh=False,
+        )
+        self._bar.update(records)
+        if not records:
+            self._bar.refresh()

@@ -1,0 +1,309 @@
+"""For who operates it: signals at every stage, secrets, metrics, the live line."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.raw import close_frame, frame, serve_raw
+from tests.support.servers import serve
+from tests.support.tap import (
+    COMMAND,
+    clean_environment,
+    run_tap,
+    start_tap,
+    write_config,
+)
+from tests.test_ends import free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.raw import RawPeer
+    from tests.support.servers import Peer
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+SECRET = "hunter2-token"
+
+
+async def never_answers(peer: RawPeer) -> None:
+    await peer.read_request()
+    await peer.silence()
+
+
+async def silent(peer: RawPeer) -> None:
+    await peer.upgrade()
+    await peer.wait()
+
+
+async def one_then_silent(peer: RawPeer) -> None:
+    await peer.upgrade(frame(b'{"n": 0}'))
+    await peer.wait()
+
+
+async def refuses(peer: RawPeer) -> None:
+    await peer.status(503)
+
+
+STAGES: dict[str, tuple[Any, dict[str, Any], int]] = {
+    "connecting": (never_answers, {}, 0),
+    "sampling": (one_then_silent, {"infer_timeout": 60}, 1),
+    "streaming": (one_then_silent, {"infer_messages": 1, "flush_interval": 60}, 1),
+    "silent": (silent, {"infer_messages": 0}, 0),
+    "reconnecting": (refuses, {"reconnect": True, "reconnect_backoff": 60}, 0),
+}
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_signal_at_every_stage_ends_the_run_well(
+    stage: str,
+    number: signal.Signals,
+    tmp_path: Path,
+) -> None:
+    script, settings, records = STAGES[stage]
+    with serve_raw(script) as server:
+        tap = start_tap(tmp_path, {"url": server.url, "idle_timeout": 60, **settings})
+        _wait_for(lambda: server.peers and server.peers[0].request)
+        time.sleep(0.3)  # for what the server sent to arrive
+        begin = time.monotonic()
+        tap.send_signal(number)
+        output, errors = tap.communicate(timeout=20)
+        closes = [peer.close_code for peer in server.peers]
+    assert tap.returncode == 0, errors.decode()
+    assert time.monotonic() - begin < 4
+    lines = [json.loads(line) for line in output.splitlines()]
+    assert sum(line["type"] == "RECORD" for line in lines) == records
+    assert number.name in errors.decode()
+    if stage not in {"connecting", "reconnecting"}:
+        assert closes == [1001]
+
+
+def _wait_for(condition: Any) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+async def floods(peer: RawPeer) -> None:
+    await peer.upgrade()
+    reading = asyncio.ensure_future(peer.wait())
+    for number in itertools.count():
+        peer.writer.write(frame(b'{"n": %d, "pad": "%s"}' % (number, b"x" * 1000)))
+        if number % 100 == 0:
+            await peer.writer.drain()
+        if reading.done():
+            return
+
+
+def test_a_signal_while_stdout_is_blocked_waits_for_the_target(tmp_path: Path) -> None:
+    with serve_raw(floods) as server:
+        config = {"url": server.url, "idle_timeout": 60, "buffer_bytes": 3_000_000}
+        tap = start_tap(tmp_path, config)
+        assert tap.stdout is not None
+        tap.stdout.readline()
+        time.sleep(1.5)  # until the pipe and the buffer are full
+        tap.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        output, errors = tap.communicate(timeout=30)
+    assert tap.returncode == 0, errors.decode()
+    numbers = [json.loads(line)["record"]["n"] for line in output.splitlines()]
+    assert numbers == list(range(len(numbers)))
+    assert f"records={len(numbers)} " in errors.decode()
+
+
+def test_a_target_that_does_not_take_it_costs_the_exit_code(tmp_path: Path) -> None:
+    with serve_raw(floods) as server:
+        config = {
+            "url": server.url,
+            "idle_timeout": 60,
+            "buffer_bytes": 1_000_000,
+            "drain_timeout": 1,
+        }
+        tap = start_tap(tmp_path, config)
+        assert tap.stdout is not None
+        tap.stdout.readline()
+        time.sleep(1)
+        begin = time.monotonic()
+        tap.send_signal(signal.SIGTERM)
+        assert tap.wait(20) == 1
+        assert 0.9 < time.monotonic() - begin < 5
+        assert tap.stderr is not None
+        errors = tap.stderr.read().decode()
+        tap.stdout.close()
+        tap.stderr.close()
+    assert re.search(r"drain_timeout\): [1-9]\d* records were not delivered", errors)
+
+
+@pytest.mark.parametrize(
+    ("second", "pause", "code"),
+    [
+        (signal.SIGINT, 0.2, 1),
+        (signal.SIGTERM, 0.02, 0),
+        (signal.SIGTERM, 2.3, 1),
+    ],
+    ids=["the same again", "another at once", "another later"],
+)
+def test_a_second_signal_by_its_rule(
+    second: signal.Signals,
+    pause: float,
+    code: int,
+    tmp_path: Path,
+) -> None:
+    with serve_raw(floods) as server:
+        config = {"url": server.url, "idle_timeout": 60, "buffer_bytes": 1_000_000}
+        tap = start_tap(tmp_path, config)
+        assert tap.stdout is not None
+        tap.stdout.readline()
+        time.sleep(1)
+        tap.send_signal(signal.SIGINT)
+        time.sleep(pause)
+        tap.send_signal(second)
+        if code:
+            assert tap.wait(5) == code
+        output, errors = tap.communicate(timeout=30)
+    assert tap.returncode == code
+    assert output
+    assert ("second signal" in errors.decode()) is bool(code)
+
+
+def test_a_target_that_exits_at_start(tmp_path: Path) -> None:
+    with serve_raw(silent) as server:
+        tap = start_tap(tmp_path, {"url": server.url, "idle_timeout": 60})
+        assert tap.stdout is not None
+        tap.stdout.close()
+        assert tap.wait(10) == 1
+        assert tap.stderr is not None
+        errors = tap.stderr.read().decode()
+        tap.stderr.close()
+    (line,) = [line for line in errors.splitlines() if "| ERROR" in line]
+    assert "target went away" in line
+
+
+async def drops(peer: Peer) -> None:
+    await peer.send('{"a": 1}')
+    await peer.send("no json")
+    await peer.send("[]")
+    await peer.close(1011)
+
+
+def test_metric_lines_carry_the_counts(tmp_path: Path) -> None:
+    with serve(drops) as server:
+        config = {
+            "url": server.url,
+            "max_messages": 3,
+            "on_parse_error": "skip",
+            "reconnect": True,
+            "reconnect_backoff": 0.1,
+        }
+        run = run_tap(tmp_path, config)
+    assert run.code == 0, run.stderr
+    lines = [line.partition("METRIC: ")[2] for line in run.stderr.splitlines()]
+    points = [json.loads(line) for line in lines if line]
+    values = {point["metric"]: point["value"] for point in points}
+    assert values["record_count"] == 3
+    assert values["message_count"] == 3
+    assert values["reconnect_count"] == 2
+    assert values["skipped_count"] == 2
+    assert values["ignored_count"] == 2
+    assert values["byte_count"] == 3 * 8 + 2 * 7 + 2 * 2
+    assert values["disconnected_seconds"] >= 0.2
+    assert "sync_duration" in values
+
+
+FAILURES: dict[str, Any] = {
+    "refused": lambda peer: peer.status(401, body=SECRET.encode()),
+    "redirected": lambda peer: peer.status(302, f"Location: /{SECRET}"),
+    "closed": lambda peer: peer.upgrade(close_frame(1008, SECRET.encode())),
+    "hung up": lambda peer: peer.upgrade(),
+    "no json": lambda peer: peer.upgrade(frame(SECRET.encode())),
+    "violation": lambda peer: peer.upgrade(frame(b"{}", rsv=2)),
+}
+
+
+@pytest.mark.parametrize("transport", ["websockets", "picows"])
+@pytest.mark.parametrize("failure", [*FAILURES, "unreachable"])
+def test_secrets_never_show(failure: str, transport: str, tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        if failure == "unreachable":
+            port = free_port()
+        else:
+            port = stack.enter_context(serve_raw(FAILURES[failure])).port
+        config = {
+            "url": f"ws://user:{SECRET}@localhost:{port}/{SECRET}/?token={SECRET}",
+            "headers": {"X-Key": SECRET},
+            "auth": {"type": "bearer", "token": SECRET},
+            "subscribe_messages": [SECRET, {"message": {"key": SECRET}}],
+            "max_messages": 1,
+            "transport": transport,
+            "connect_timeout": 2,
+        }
+        run = run_tap(tmp_path, config, env={"LOGLEVEL": "DEBUG"})
+    assert run.code == 1
+    assert SECRET not in run.stderr
+    assert SECRET.encode() not in run.stdout
+
+
+def test_no_traceback_above_debug_level(tmp_path: Path) -> None:
+    with serve_raw(FAILURES["no json"]) as server:
+        config = {"url": server.url, "max_messages": 1}
+        run = run_tap(tmp_path, config)
+        debug = run_tap(tmp_path, config, env={"LOGLEVEL": "DEBUG"})
+    assert "Traceback" not in run.stderr
+    assert len(run.errors) == 1
+    assert "Traceback" in debug.stderr
+
+
+def test_on_a_terminal_one_live_line(tmp_path: Path) -> None:
+    async def script(peer: Peer) -> None:
+        for number in range(30):
+            await peer.send(f'{{"n": {number}}}')
+            await asyncio.sleep(0.05)
+        await peer.wait()
+
+    main, terminal = pty.openpty()
+    shown = bytearray()
+
+    def read() -> None:
+        with contextlib.suppress(OSError):
+            while data := os.read(main, 65536):
+                shown.extend(data)
+
+    reader = threading.Thread(target=read)
+    with serve(script) as server:
+        config = {
+            "url": server.url,
+            "idle_timeout": 1.2,
+            "flush_interval": 0.1,
+            "infer_messages": 1,
+        }
+        options = ["--config", str(write_config(tmp_path, config))]
+        tap = subprocess.Popen(
+            [*COMMAND, *options],
+            stdout=subprocess.DEVNULL,
+            stderr=terminal,
+            env=clean_environment(),
+            cwd=tmp_path,
+        )
+        os.close(terminal)
+        reader.start()
+        assert tap.wait(30) == 0
+        reader.join()
+        os.close(main)
+        plain = run_tap(tmp_path, config)
+    text = shown.decode()
+    assert re.search(r"\r[\d.]+ records, .*/s, 0 reconnects, idle \d+ s", text)
+    assert " records, " not in plain.stderr
