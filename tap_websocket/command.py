@@ -32,19 +32,23 @@ class TapCommand(SingerCommand):
         """Run, and turn a failure into its line and exit code 1."""
         try:
             return super().main(*args, **kwargs)
-        except ConfigValidationError as error:
-            lines = list(error.errors)
-        except (TapError, MapExpressionError) as error:
-            lines = [str(error)]
-        except json.JSONDecodeError as error:
-            lines = [f"a file given on the command line is no valid JSON: {error}"]
-        except FileNotFoundError as error:
-            lines = [f"{error.filename}: {error.strerror}"]
-        except Exception as error:  # noqa: BLE001 - said in one line, and exit code 1
-            name = type(error).__name__
-            where = "LOGLEVEL=DEBUG shows where, for a bug report"
-            lines = [f"an unexpected {name} ended the run; {where}"]
-        traceback = self.logger.isEnabledFor(logging.DEBUG)
-        for line in lines:
-            self.logger.error(line, exc_info=traceback)
+        except Exception as error:
+            for line in _lines(error):
+                self.logger.error(line)  # noqa: TRY400 - a traceback is for debugging
+            self.logger.debug("The error came from here", exc_info=error)
         sys.exit(1)
+
+
+def _lines(error: Exception) -> list[str]:
+    """Say in a line, or one for each wrong setting, what ended the run."""
+    if isinstance(error, ConfigValidationError):
+        return list(error.errors)
+    if isinstance(error, TapError | MapExpressionError):
+        return [str(error)]
+    if isinstance(error, json.JSONDecodeError):
+        return [f"a file given on the command line is no valid JSON: {error}"]
+    if isinstance(error, FileNotFoundError):
+        return [f"{error.filename}: {error.strerror}"]
+    name = type(error).__name__
+    where = "LOGLEVEL=DEBUG shows where, for a bug report"
+    return [f"an unexpected {name} ended the run; {where}"]

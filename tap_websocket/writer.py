@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
 import os
 import select
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PageWriter"]
 
+_PENDING_BYTES = 64 * 1024
 _GONE = "the target went away (its end of the pipe is closed); nothing more is written"
 
 
@@ -28,7 +30,14 @@ class PageWriter(MsgSpecWriter):
     """Writes messages without a flush for each, and pages in one piece.
 
     Whoever writes flushes: the stream does at the end of each page.
+
+    What a pipe does not take at once is written by hand: CPython's buffered writer
+    loses bytes of a large write that a signal interrupts (seen with 3.11.7).
     """
+
+    def __init__(self) -> None:
+        """Make a writer to stdout."""
+        self._pending = bytearray()
 
     def write_message(self, message: Message) -> None:
         """Write a message to stdout; a record is flushed with its page.
@@ -36,8 +45,10 @@ class PageWriter(MsgSpecWriter):
         Raises:
             DeliveryError: When the target went away.
         """
-        self._write(self.format_message(message))
-        if not isinstance(message, RecordMessage):
+        self._pending += self.format_message(message)
+        if len(self._pending) >= _PENDING_BYTES or not isinstance(
+            message, RecordMessage
+        ):
             self.flush()
 
     def write_page(self, stream: str, page: Page) -> None:
@@ -50,6 +61,7 @@ class PageWriter(MsgSpecWriter):
         Raises:
             DeliveryError: When the target went away.
         """
+        self.flush()
         seconds, nanoseconds = divmod(page.received_at, 1_000_000_000)
         extracted = dt.datetime.fromtimestamp(seconds, dt.UTC).replace(
             microsecond=nanoseconds // 1000,
@@ -58,8 +70,7 @@ class PageWriter(MsgSpecWriter):
         suffix = b',"time_extracted":"%s"}\n' % extracted.isoformat().encode()
         between = suffix + prefix
         for chunk in page.chunks:
-            self._write(prefix + chunk.replace(b"\n", between) + suffix)
-        self.flush()
+            _write(prefix + chunk.replace(b"\n", between) + suffix)
 
     def flush(self) -> None:
         """Hand everything written to the target.
@@ -67,10 +78,8 @@ class PageWriter(MsgSpecWriter):
         Raises:
             DeliveryError: When the target went away.
         """
-        try:
-            sys.stdout.buffer.flush()
-        except BrokenPipeError as error:
-            raise _gone() from error
+        pending, self._pending = self._pending, bytearray()
+        _write(pending)
 
     def check_target(self) -> None:
         """See whether the target is still there, while there is nothing to write.
@@ -78,22 +87,45 @@ class PageWriter(MsgSpecWriter):
         Raises:
             DeliveryError: When it went away.
         """
+        descriptor = _descriptor()
+        if descriptor is None:
+            return
         poll = select.poll()
-        poll.register(sys.stdout.fileno(), 0)
+        poll.register(descriptor, 0)
         if any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
-            raise _gone()
-
-    @staticmethod
-    def _write(data: bytes | bytearray) -> None:
-        try:
-            sys.stdout.buffer.write(data)
-        except BrokenPipeError as error:
-            raise _gone() from error
+            raise _gone(descriptor)
 
 
-def _gone() -> DeliveryError:
+def _descriptor() -> int | None:
+    """Return the file descriptor of stdout, or None when it is no file."""
+    try:
+        return sys.stdout.fileno()
+    except (AttributeError, io.UnsupportedOperation):
+        return None
+
+
+def _write(data: bytes | bytearray) -> None:
+    """Write all of the data, whatever interrupts.
+
+    Raises:
+        DeliveryError: When the target went away.
+    """
+    sys.stdout.flush()
+    descriptor = _descriptor()
+    if descriptor is None:
+        sys.stdout.buffer.write(data)
+        return
+    rest = memoryview(data)
+    try:
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+    except BrokenPipeError as error:
+        raise _gone(descriptor) from error
+
+
+def _gone(descriptor: int) -> DeliveryError:
     """Return the error, and spare the interpreter's exit another broken pipe."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(nowhere, descriptor)
     os.close(nowhere)
     return DeliveryError(_GONE)

@@ -116,10 +116,12 @@ class RawPeer:
         return self.frames[-1]
 
     async def wait(self) -> None:
-        """Read until the client leaves."""
+        """Read until the client closes, and close in turn."""
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                await self.recv()
+            opcode = 0
+            while opcode != 8:
+                opcode, payload = await self.recv()
+            await self.send(frame(payload, opcode=8))
 
     async def silence(self) -> None:
         """Neither read nor write, with TCP left open."""
