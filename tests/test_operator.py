@@ -11,6 +11,7 @@ import pty
 import re
 import signal
 import subprocess
+import termios
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -286,6 +287,7 @@ def test_on_a_terminal_one_live_line(tmp_path: Path) -> None:
         await peer.wait()
 
     main, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 100))
     shown = bytearray()
 
     def read() -> None:
