@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import ssl
 
 from tap_websocket.transports.base import (
@@ -29,4 +31,8 @@ def network_error(error: Exception) -> HandshakeError:
 
 def words(error: OSError) -> str:
     """Return an operating system's error in words."""
-    return error.strerror or type(error).__name__
+    if isinstance(error, socket.gaierror):
+        return f"the name cannot be resolved ({error.strerror})"
+    if error.errno is None:
+        return "none of the host's addresses answers"
+    return os.strerror(error.errno)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable, Iterator
 
-__all__ = ["KINDS", "Kind", "Peer", "Script", "Server", "run_loop", "serve"]
+__all__ = ["KINDS", "Kind", "Peer", "Server", "listen", "run_loop", "serve"]
 
 Kind = Literal["aiohttp", "uvicorn"]
 KINDS: tuple[Kind, ...] = ("aiohttp", "uvicorn")
@@ -64,9 +64,6 @@ class Peer(ABC):
         with contextlib.suppress(Gone):
             while True:
                 await self.recv()
-
-
-Script = "Callable[[Peer], Awaitable[None]]"
 
 
 @dataclasses.dataclass
@@ -129,9 +126,10 @@ def serve(
     tls: ssl.SSLContext | None = None,
     subprotocols: tuple[str, ...] = (),
     compress: bool = False,
+    listener: socket.socket | None = None,
 ) -> Iterator[Server]:
     """Serve a script until the block is left."""
-    listener = listen()
+    listener = listener or listen()
     server = Server(
         listener.getsockname()[1], [], scheme="ws" if tls is None else "wss"
     )
