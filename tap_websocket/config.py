@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from jsonschema import ValidationError
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["Prepared", "emptied", "prepare"]
 
 Schema = dict[str, Any]
 
@@ -87,6 +87,43 @@ def prepare(raw: Mapping[str, Any], schema: Schema) -> Prepared:
             _unknown(name, properties) for name in given if name not in known
         ),
     )
+
+
+def emptied(
+    config: Mapping[str, Any],
+    environment: Mapping[str, str],
+    prefix: str,
+) -> Iterator[str]:
+    """Find objects that lost their keys on the way from the environment.
+
+    Meltano takes a key with a dot in it for a path, and hands on an empty object; what
+    was given still stands in the environment.
+
+    Args:
+        config: The raw config.
+        environment: The environment's variables.
+        prefix: What the names of the settings' variables begin with.
+    """
+    for name, value in config.items():
+        text = environment.get(f"{prefix}{name.upper()}", "")
+        try:
+            given = json.loads(text)
+        except ValueError:
+            continue
+        for path in _emptied(name, value, given):
+            yield (
+                f"{path}: arrived empty, since its keys have dots, which Meltano takes "
+                "for paths; set it in meltano.yml or in a config file"
+            )
+
+
+def _emptied(path: str, value: Any, given: Any) -> Iterator[str]:  # noqa: ANN401
+    if not isinstance(value, dict) or not isinstance(given, dict):
+        return
+    if not value and any("." in name for name in given):
+        yield path
+    for name in value.keys() & given.keys():
+        yield from _emptied(f"{path}.{name}", value[name], given[name])
 
 
 def nearest(name: str, known: Mapping[str, Any] | frozenset[str]) -> str:

@@ -7,6 +7,7 @@ table, `meltano.yml` and the Hub definition are generated from this module.
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Tap
@@ -480,7 +481,10 @@ class TapWebSocket(Tap):
         prepared = config.prepare(self._config, self._schema())
         for warning in prepared.warnings:
             self.logger.warning(warning)
-        problems = list(prepared.problems)
+        problems = [
+            *config.emptied(self._config, os.environ, self._env_var_prefix),
+            *prepared.problems,
+        ]
         if not problems:
             try:
                 self.settings = Settings.from_config(prepared.config, prepared.given)

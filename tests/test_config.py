@@ -216,6 +216,20 @@ def test_keys_with_dots_are_joined_again() -> None:
     assert ("X-Api.Other.Deep", "b") in settings.connection.headers
 
 
+def test_an_object_that_meltano_emptied_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TAP_WEBSOCKET_HEADERS", '{"X-Api.Key": "s3cr3t"}')
+    auth = '{"type": "custom", "headers": {"A.B": "s3cr3t"}}'
+    monkeypatch.setenv("TAP_WEBSOCKET_AUTH", auth)
+    found = problems(headers={}, auth={"type": "custom", "headers": {}})
+    assert len(found) == 2
+    assert found[0].startswith("headers: arrived empty, since its keys have dots")
+    assert found[1].startswith("auth.headers: arrived empty")
+    assert SECRET not in " ".join(found)
+    assert problems(headers={"X-Api": {"Key": "s3cr3t"}}) == []
+
+
 def test_headers_are_merged_over_the_default_whatever_their_case() -> None:
     (only,) = make_settings().connection.headers
     assert only[0] == "User-Agent"

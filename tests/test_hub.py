@@ -97,7 +97,9 @@ async def feed(peer: Peer) -> None:
 def test_meltano_add_gives_an_extractor_that_runs(source: str, tmp_path: Path) -> None:
     """In an empty project, from the definition alone."""
     meltano = tool("meltano")
-    plugin = definition() | {"executable": f"{Path(sys.executable).parent}/tap-websocket"}
+    plugin = definition() | {
+        "executable": f"{Path(sys.executable).parent}/tap-websocket"
+    }
     del plugin["pip_url"]
     reference = tmp_path / "tap-websocket.yml"
     reference.write_text(yaml.safe_dump(plugin))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jsonpath_ng.ext import parse
+from jsonpath_ng.ext.parser import parse
 
 from tap_websocket.paths import MISSING, compile_path
 
@@ -24,7 +24,7 @@ _DOCUMENTS = st.recursive(
 )
 _STEPS = st.one_of(
     st.sampled_from([".a", ".b", ".*", "[*]", ".err-code", "..a", "[0:1]", ".a,b"]),
-    st.sampled_from(["['a b']", '["é"]', "['*']", "['']", "['0']", ".0"]),
+    st.sampled_from(["['a b']", '["é"]', "['*']", "['']", "['0']"]),
     st.integers(-3, 3).map("[{}]".format),
     st.sampled_from(["[0,1]", "['a','b']", "['a'][0]", ".`len`", "[?(@.a>0)]"]),
 )
