@@ -139,6 +139,7 @@ class _Frames(picows.WSListener):
         self._fragment_bytes = 0
         self._closing: Closing | None = None
         self._over = False
+        self.sent_close = False
         self._watcher: asyncio.Task[None] | None = None
 
     def check_handshake(self) -> None:
@@ -214,7 +215,7 @@ class _Frames(picows.WSListener):
 
     def _take_close(self, transport: picows.WSTransport, payload: bytes) -> None:
         self._deliver()
-        if self._over:
+        if self._over or self._picows_failed(transport):
             return
         try:
             code, reason = parse_close(payload)
@@ -226,7 +227,8 @@ class _Frames(picows.WSListener):
             return
         self._closing = Closing(code, reason)
         self._over = True
-        if not transport.is_close_frame_sent:
+        if not self.sent_close:
+            self.sent_close = True
             transport.send(_CLOSE, payload)
         self._loop.call_later(
             self._handshake.close_timeout,
@@ -237,11 +239,19 @@ class _Frames(picows.WSListener):
         if not self._batch:
             return
         batch, self._batch = self._batch, []
+        if self._transport is not None and self._picows_failed(self._transport):
+            # picows goes on parsing behind a frame that it has refused for its size.
+            most = self._handshake.max_message_bytes
+            batch = [payload for payload in batch if len(payload) <= most]
         valid = len(batch) if self._binary else valid_prefix(batch)
         if valid:
             self._listener.messages(batch[:valid], binary=self._binary)
         if valid < len(batch):
             self.fail(_INVALID_DATA, "a text message is no valid UTF-8")
+
+    def _picows_failed(self, transport: picows.WSTransport) -> bool:
+        """Tell whether picows itself has found a violation, and sent a Close frame."""
+        return bool(transport.is_close_frame_sent) and not self.sent_close
 
     def fail(self, code: int, reason: str) -> None:
         """Fail the connection (RFC 6455, section 7.1.7)."""
@@ -251,6 +261,7 @@ class _Frames(picows.WSListener):
         self._deliver()
         self._over = True
         self._closing = _failure(code, reason)
+        self.sent_close = True
         transport.send_close(picows.WSCloseCode(code), reason)
         self._loop.call_later(LINGER_SECONDS, transport.underlying_transport.abort)
 
@@ -298,6 +309,7 @@ class _Handle:
 
     def close(self, code: int, reason: str = "") -> None:
         closing = picows.WSCloseCode(code)
+        self._frames.sent_close = True
         self._while_open(lambda: self._transport.send_close(closing, reason))
         self._loop.call_later(self._close_timeout, self.abort)
 
