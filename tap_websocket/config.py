@@ -152,14 +152,26 @@ def _types(schema: Schema) -> frozenset[str]:
     return frozenset(name for name in names if name != "null")
 
 
-def _typed(path: str, value: Any, schema: Schema) -> Any:  # noqa: ANN401 - any JSON
+def _typed(
+    path: str,
+    value: Any,  # noqa: ANN401 - any JSON
+    schema: Schema,
+    *,
+    inside: bool = False,
+) -> Any:  # noqa: ANN401
     """Return a value with its type, texts parsed where the setting is no text.
+
+    Args:
+        path: What a problem names.
+        value: The value given.
+        schema: Its JSON schema.
+        inside: The value stands inside of another, where no text stands for JSON.
 
     Raises:
         ValueError: When a text cannot be read as the setting's type.
     """
     types = _types(schema)
-    if isinstance(value, str):
+    if isinstance(value, str) and not (inside and "object" in types):
         value = _from_text(path, value, types)
     elif types == {"boolean"} and value in (0, 1):
         value = bool(value)
@@ -169,7 +181,10 @@ def _typed(path: str, value: Any, schema: Schema) -> Any:  # noqa: ANN401 - any 
         return _typed_object(path, value, schema)
     if isinstance(value, list) and "array" in types and "items" in schema:
         items = schema["items"]
-        return [_typed(f"{path}[{n}]", item, items) for n, item in enumerate(value)]
+        return [
+            _typed(f"{path}[{number}]", item, items, inside=True)
+            for number, item in enumerate(value)
+        ]
     return value
 
 
@@ -212,7 +227,7 @@ def _typed_object(path: str, value: dict[str, Any], schema: Schema) -> dict[str,
     if isinstance(others, dict) and _types(others) == {"string"} and not properties:
         return dict(_joined(value))
     return {
-        name: _typed(f"{path}.{name}", item, properties[name])
+        name: _typed(f"{path}.{name}", item, properties[name], inside=True)
         if name in properties
         else item
         for name, item in value.items()

@@ -6,7 +6,8 @@ import asyncio
 import concurrent.futures
 import logging
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from tap_websocket.dial import Dialer
 from tap_websocket.errors import TapError
@@ -28,8 +29,8 @@ __all__ = ["Receiver", "Sampled"]
 _LOGGER = logging.getLogger("tap-websocket")
 _PAGES_IN_BUFFER = 4
 
-Sampled = concurrent.futures.Future["Columns"]
-"""The columns, once they are known: at once, or when the sample is complete."""
+Sampled = concurrent.futures.Future[Mapping[str, Any]]
+"""The schema that a run begins with: known at once, or when the sample is complete."""
 
 
 class Receiver:
@@ -51,7 +52,7 @@ class Receiver:
             settings: All settings.
             buffer: Takes the pages.
             plan: Makes the columns.
-            sampled: Is given the columns.
+            sampled: Is given the schema that the run begins with.
             most: Messages after which a trial ends, or None.
             counts: The run's counts.
         """
@@ -123,7 +124,7 @@ class Receiver:
 
     def _settled(self, columns: Columns) -> None:
         if not self._sampled.done():
-            self._sampled.set_result(columns)
+            self._sampled.set_result(columns.schema)
 
     def _subscribed(self) -> None:
         timeout = self._settings.stream.infer_timeout

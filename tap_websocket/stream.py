@@ -240,7 +240,7 @@ class WebSocketStream(Stream):
         bridge = self._start()
         while True:
             try:
-                return self._sampled.result(_POLL_SECONDS).schema
+                return self._sampled.result(_POLL_SECONDS)
             except concurrent.futures.TimeoutError:
                 if bridge.failure is not None:
                     raise bridge.failure from None
