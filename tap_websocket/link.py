@@ -14,6 +14,7 @@ from tap_websocket.keepalive import Keepalive
 from tap_websocket.source import Directive, Outcome, Source
 from tap_websocket.transports.base import (
     ABNORMAL,
+    LINGER_SECONDS,
     NO_CODE,
     Closing,
     Connection,
@@ -218,6 +219,7 @@ class Session:
     def closed(self, closing: Closing) -> None:
         """Take the end of the connection."""
         self._keepalive.stop()
+        self._connection = None
         self._feed.closed(self)
         if not self.ended.done():
             self.ended.set_result(closing)
@@ -236,11 +238,14 @@ class Session:
 
     def end(self, ending: Ending) -> None:
         """Start the closing handshake, at the end of the run."""
+        connection = self._connection
+        if connection is None:
+            return
         signalled = ending.reason.startswith("SIG")
+        connection.close(_GOING_AWAY if signalled else _NORMAL)
         if self._feed.paused:
-            self.resume()
-        if self._connection is not None:
-            self._connection.close(_GOING_AWAY if signalled else _NORMAL)
+            # The answer stands behind everything that is not read any more.
+            self._loop.call_later(LINGER_SECONDS, connection.abort)
 
     def abort(self) -> None:
         """Drop the connection at once."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Receiver", "Sampled"]
 
 _LOGGER = logging.getLogger("tap-websocket")
-_PAGES_IN_BUFFER = 4
+_PAGES_IN_BUFFER = 16
 
 Sampled = concurrent.futures.Future[Mapping[str, Any]]
 """The schema that a run begins with: known at once, or when the sample is complete."""

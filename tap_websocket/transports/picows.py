@@ -35,7 +35,7 @@ from tap_websocket.transports.tcp import open_tcp
 from tap_websocket.transports.text import valid_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = ["PicowsTransport"]
 
@@ -53,9 +53,11 @@ _READ_BYTES = 64 * 1024
 _PORTS = {"ws": 80, "wss": 443}
 _BATCH = 1000
 
-_SILENT = logging.getLogger("tap-websocket.picows")
-_SILENT.setLevel(logging.CRITICAL + 1)
-"""picows logs URLs and an INFO line for each step; the feed says what matters."""
+_WINDOW_BYTES = 2 * 1024 * 1024
+"""picows doubles its buffer whenever a read fills it, and never halves it."""
+
+_PIECE_BYTES = 1024 * 1024
+"""More than so many bytes are not handed on at once, since each step copies them."""
 
 
 class PicowsTransport:
@@ -89,7 +91,7 @@ class PicowsTransport:
             offered = ", ".join(handshake.subprotocols)
             headers.append(("Sec-WebSocket-Protocol", offered))
         try:
-            opened = await open_tcp(host, port)
+            opened = await open_tcp(host, port, _WINDOW_BYTES)
         except OSError as error:
             raise network_error(error) from error
         # picows keeps the socket of a handshake that is given up: this one ends it.
@@ -99,7 +101,7 @@ class PicowsTransport:
                 lambda *_: frames,
                 handshake.url,
                 websocket_handshake_timeout=None,
-                logger_name=_SILENT,
+                logger_name=_logger(frames),
                 enable_auto_pong=False,
                 max_frame_size=handshake.max_message_bytes,
                 extra_headers=headers,
@@ -215,7 +217,7 @@ class _Frames(picows.WSListener):
 
     def _take_close(self, transport: picows.WSTransport, payload: bytes) -> None:
         self._deliver()
-        if self._over or self._picows_failed(transport):
+        if self._over:
             return
         try:
             code, reason = parse_close(payload)
@@ -239,19 +241,24 @@ class _Frames(picows.WSListener):
         if not self._batch:
             return
         batch, self._batch = self._batch, []
-        if self._transport is not None and self._picows_failed(self._transport):
-            # picows goes on parsing behind a frame that it has refused for its size.
-            most = self._handshake.max_message_bytes
-            batch = [payload for payload in batch if len(payload) <= most]
+        for piece in _pieces(batch):
+            self._hand_on(piece)
+
+    def _hand_on(self, batch: list[bytes]) -> None:
         valid = len(batch) if self._binary else valid_prefix(batch)
         if valid:
             self._listener.messages(batch[:valid], binary=self._binary)
         if valid < len(batch):
             self.fail(_INVALID_DATA, "a text message is no valid UTF-8")
 
-    def _picows_failed(self, transport: picows.WSTransport) -> bool:
-        """Tell whether picows itself has found a violation, and sent a Close frame."""
-        return bool(transport.is_close_frame_sent) and not self.sent_close
+    def refused(self) -> None:
+        """Take notice that picows itself has found a violation.
+
+        It would go on parsing behind the frame that it refused until it hangs up; so
+        nothing more is read.
+        """
+        if self._transport is not None:
+            self._transport.underlying_transport.pause_reading()
 
     def fail(self, code: int, reason: str) -> None:
         """Fail the connection (RFC 6455, section 7.1.7)."""
@@ -262,6 +269,7 @@ class _Frames(picows.WSListener):
         self._over = True
         self._closing = _failure(code, reason)
         self.sent_close = True
+        transport.underlying_transport.pause_reading()
         transport.send_close(picows.WSCloseCode(code), reason)
         self._loop.call_later(LINGER_SECONDS, transport.underlying_transport.abort)
 
@@ -281,6 +289,10 @@ class _Frames(picows.WSListener):
                 failure=f"the connection broke: {error.strerror}",
             )
         self._over = True
+        self._fragments = []
+        # The transport's logger knows this object: without a word the two would wait
+        # for the garbage collector, with all that was read.
+        self._transport = None
         self._listener.closed(self._closing or closing)
 
 
@@ -326,6 +338,43 @@ class _Handle:
 
     def resume(self) -> None:
         self._transport.underlying_transport.resume_reading()
+
+
+class _Refusals(logging.Handler):
+    """Hears of a violation in the moment that picows logs it, its only sign of it."""
+
+    def __init__(self, frames: _Frames) -> None:
+        super().__init__()
+        self._frames = frames
+
+    def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002 - one sign
+        self._frames.refused()
+
+
+def _logger(frames: _Frames) -> logging.Logger:
+    """Return the logger of one connection; it writes nothing.
+
+    picows logs URLs, and a line for each step; the feed says what matters.
+    """
+    logger = logging.Logger("picows", level=logging.ERROR)  # noqa: LOG001 - of its own
+    logger.addHandler(_Refusals(frames))
+    return logger
+
+
+def _pieces(batch: list[bytes]) -> Iterator[list[bytes]]:
+    """Cut a batch so that each piece is of a moderate size, or one message."""
+    if sum(map(len, batch)) <= _PIECE_BYTES:
+        yield batch
+        return
+    piece: list[bytes] = []
+    size = 0
+    for payload in batch:
+        if piece and size + len(payload) > _PIECE_BYTES:
+            yield piece
+            piece, size = [], 0
+        piece.append(payload)
+        size += len(payload)
+    yield piece
 
 
 def _failure(code: int, reason: str) -> Closing:

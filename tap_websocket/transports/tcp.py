@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 
 __all__ = ["open_tcp"]
 
 
-async def open_tcp(host: str, port: int) -> socket.socket:
+async def open_tcp(host: str, port: int, window: int) -> socket.socket:
     """Connect to the first address of a host that answers.
+
+    Args:
+        host: A name or an address.
+        port: The port.
+        window: Bytes that the peer may send before they are read, and so the most
+            that is read at once. Where the system allows less, its own bounds stay.
 
     Raises:
         OSError: When the name is unknown, or no address answers.
@@ -24,6 +31,8 @@ async def open_tcp(host: str, port: int) -> socket.socket:
         opened = socket.socket(family, kind, protocol)
         try:
             opened.settimeout(0)
+            if _takes(window):
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
             await loop.sock_connect(opened, address)
         except OSError as error:
             opened.close()
@@ -34,3 +43,15 @@ async def open_tcp(host: str, port: int) -> socket.socket:
         else:
             return opened
     raise failure or OSError("the name has no address")
+
+
+@functools.cache
+def _takes(window: int) -> bool:
+    """Tell whether the system lets a socket have a receive buffer of that size.
+
+    A smaller one would cost throughput on a long way: without any word of ours, the
+    system lets the buffer grow.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+        return probe.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) >= window

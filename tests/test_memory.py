@@ -1,0 +1,104 @@
+"""Memory stays bounded, measured from outside (contract, "Back-pressure")."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.raw import frame, serve_raw
+from tests.support.tap import start_tap
+
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
+
+    from tests.support.raw import RawPeer
+
+MIB = 1024 * 1024
+SLACK = 100 * MIB
+
+
+def peak(process: subprocess.Popen[bytes]) -> int:
+    """Peak resident memory of a process so far, in bytes."""
+    with open(f"/proc/{process.pid}/status") as status:  # noqa: PTH123 - no file
+        line = next(line for line in status if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
+
+
+def run_stalled(directory: Path, url: str, seconds: float, **given: Any) -> int:
+    """Run the tap with nobody reading for a while; return its peak."""
+    tap = start_tap(directory, {"url": url, "max_duration": seconds, **given})
+    assert tap.stdout is not None
+    assert tap.stderr is not None
+    time.sleep(seconds)
+    measured = peak(tap)
+    for _ in tap.stdout:
+        pass
+    assert tap.wait(60) == 0, tap.stderr.read().decode()
+    tap.stdout.close()
+    tap.stderr.close()
+    return measured
+
+
+def flood(payload: bytes) -> Any:
+    async def play(peer: RawPeer) -> None:
+        await peer.upgrade()
+        whole = frame(payload)
+        burst = whole * max(1, 200_000 // len(whole))
+        for _ in itertools.count():
+            await peer.send(burst)
+
+    return play
+
+
+@pytest.mark.parametrize("transport", ["websockets", "picows"])
+@pytest.mark.parametrize("size", [40, 1000, 1_000_000])
+def test_a_stalled_target_costs_the_buffer_and_no_more(
+    size: int,
+    transport: str,
+    tmp_path: Path,
+) -> None:
+    payload = b'{"n": 1, "pad": "%s"}' % (b"x" * (size - 20))
+    with serve_raw(flood(payload)) as server:
+        measured = run_stalled(
+            tmp_path,
+            server.url,
+            4,
+            buffer_bytes=64 * MIB,
+            transport=transport,
+        )
+    assert measured < 64 * MIB + SLACK
+
+
+@pytest.mark.parametrize("transport", ["websockets", "picows"])
+def test_messages_that_are_too_big_are_not_buffered(
+    transport: str,
+    tmp_path: Path,
+) -> None:
+    async def play(peer: RawPeer) -> None:
+        await peer.upgrade(frame(b'{"n": 1}'))
+        if peer.number % 2:
+            await peer.send(frame(b"x", length=2**62))
+        else:
+            await peer.send(frame(b"x" * 1000, fin=False))
+        part = frame(b"y" * 100_000, opcode=0, fin=False)
+        for _ in range(10_000):
+            await peer.send(part)
+
+    with serve_raw(play) as server:
+        measured = run_stalled(
+            tmp_path,
+            server.url,
+            4,
+            reconnect=True,
+            reconnect_backoff=0.1,
+            max_message_bytes=8 * MIB,
+            buffer_bytes=8 * MIB,
+            transport=transport,
+            record_metadata=True,
+        )
+        assert len(server.peers) > 4
+    assert measured < 8 * MIB + SLACK
