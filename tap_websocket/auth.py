@@ -1,17 +1,33 @@
-"""Credentials to headers."""
+"""The setting `auth`: what a user gave, and what of it must never show.
+
+`authenticator` makes credentials of it; what needs no request and no placeholder is
+done here.
+"""
 
 from __future__ import annotations
 
 import base64
+import binascii
 import dataclasses
-from urllib.parse import unquote_to_bytes, urlsplit
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote_plus, unquote_to_bytes, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 __all__ = [
     "Auth",
+    "Basic",
     "Bearer",
+    "Credentials",
     "Custom",
+    "Headers",
     "NoAuth",
+    "OAuth2",
+    "Signed",
+    "TokenEndpoint",
     "basic",
+    "decode_secret",
     "split_userinfo",
     "userinfo_secrets",
 ]
@@ -20,52 +36,248 @@ Headers = tuple[tuple[str, str], ...]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class NoAuth:
-    """No credentials."""
+class Credentials:
+    """What one connection attempt carries.
+
+    Attributes:
+        headers: For the handshake; they win over those of the setting `headers`.
+        values: For placeholders.
+        secrets: What of these must not show in any output.
+    """
+
+    headers: Headers = dataclasses.field(default=(), repr=False)
+    values: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
+    secrets: tuple[str, ...] = dataclasses.field(default=(), repr=False)
+
+
+class Auth:
+    """What the types of `auth` have in common."""
+
+    __slots__ = ()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The placeholders that the credentials offer."""
+        return frozenset()
+
+    @property
+    def offers(self) -> Mapping[str, str]:
+        """The values of those placeholders, where they are known."""
+        return {}
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must not show in any output."""
         return ()
 
+    @property
+    def texts(self) -> Headers:
+        """What may hold placeholders, each after the name of where it stands."""
+        return ()
+
     def headers(self) -> Headers:
-        """Return the headers that carry the credentials."""
+        """Return the headers that carry the credentials, where they are known."""
         return ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Bearer:
+class NoAuth(Auth):
+    """No credentials."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Bearer(Auth):
     """A bearer token (RFC 6750)."""
 
     token: str = dataclasses.field(repr=False)
 
     @property
+    def names(self) -> frozenset[str]:
+        """The placeholder `{token}`."""
+        return frozenset({"token"})
+
+    @property
+    def offers(self) -> Mapping[str, str]:
+        """The token."""
+        return {"token": self.token}
+
+    @property
     def secrets(self) -> tuple[str, ...]:
-        """What must not show in any output."""
+        """The token."""
         return (self.token,)
 
     def headers(self) -> Headers:
-        """Return the headers that carry the credentials."""
+        """Return the header that carries the token."""
         return (("Authorization", f"Bearer {self.token}"),)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Custom:
-    """Headers as they are."""
+class Custom(Auth):
+    """Headers, which may hold placeholders."""
 
     given: Headers = dataclasses.field(repr=False)
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must not show in any output."""
+        """The values of the headers."""
         return tuple(value for _, value in self.given)
 
+    @property
+    def texts(self) -> Headers:
+        """The values of the headers."""
+        return tuple((f"auth.headers.{name}", value) for name, value in self.given)
+
     def headers(self) -> Headers:
-        """Return the headers that carry the credentials."""
+        """Return the headers, placeholders as they are."""
         return self.given
 
 
-Auth = NoAuth | Bearer | Custom
+@dataclasses.dataclass(frozen=True, slots=True)
+class Basic(Auth):
+    """A user name and a password (RFC 7617), sent as UTF-8."""
+
+    username: str = dataclasses.field(repr=False)
+    password: str = dataclasses.field(repr=False)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """User name and password, also as they are sent."""
+        return (self.username, self.password, _credentials(self.headers()))
+
+    def headers(self) -> Headers:
+        """Return the header that carries the credentials."""
+        return basic(self.username.encode(), self.password.encode())
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OAuth2(Auth):
+    """Client credentials, or a refresh token where one is given (RFC 6749)."""
+
+    token_url: str = dataclasses.field(repr=False)
+    client_id: str = dataclasses.field(repr=False)
+    client_secret: str = dataclasses.field(repr=False)
+    scope: str | None = dataclasses.field(default=None, repr=False)
+    audience: str | None = dataclasses.field(default=None, repr=False)
+    refresh_token: str | None = dataclasses.field(default=None, repr=False)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The placeholder `{access_token}`."""
+        return frozenset({"access_token"})
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every string of the setting, also as it is sent."""
+        given = (
+            self.client_id,
+            self.client_secret,
+            self.scope,
+            self.audience,
+            self.refresh_token,
+        )
+        return (
+            *(text for text in given if text),
+            _credentials(self.client_headers(encoded=True)),
+            _credentials(self.client_headers(encoded=False)),
+            *_url_secrets(self.token_url),
+        )
+
+    def client_headers(self, *, encoded: bool) -> Headers:
+        """Return the header that tells the token server who asks (section 2.3.1).
+
+        Args:
+            encoded: Both parts are form-encoded first, as that section says.
+        """
+        client = [self.client_id, self.client_secret]
+        if encoded:
+            client = [quote_plus(part) for part in client]
+        return basic(client[0].encode(), client[1].encode())
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TokenEndpoint(Auth):
+    """A call before every connection attempt, whose JSON reply offers values.
+
+    Attributes:
+        values: Name to JSONPath into the reply.
+        body: A string, sent as it is; another JSON value; None for no body.
+    """
+
+    url: str = dataclasses.field(repr=False)
+    values: tuple[tuple[str, str], ...]
+    method: str = "POST"
+    given: Headers = dataclasses.field(default=(), repr=False)
+    body: Any = dataclasses.field(default=None, repr=False)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The placeholders that `values` names."""
+        return frozenset(name for name, _ in self.values)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every string of the setting that the endpoint is sent."""
+        return (
+            *(value for _, value in self.given),
+            *_strings(self.body),
+            *_url_secrets(self.url),
+        )
+
+    @property
+    def texts(self) -> Headers:
+        """The URL, the values of the headers, and each string of the body."""
+        return (
+            ("auth.url", self.url),
+            *((f"auth.headers.{name}", value) for name, value in self.given),
+            *(("auth.body", text) for text in _strings(self.body)),
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Signed(Auth):
+    """An HMAC over a template that holds the time (RFC 2104).
+
+    Attributes:
+        timestamp_offset: Seconds from now to the timestamp.
+    """
+
+    secret: str = dataclasses.field(repr=False)
+    template: str = dataclasses.field(repr=False)
+    hash: Literal["sha256", "sha384", "sha512"] = "sha256"
+    encoding: Literal["base64", "hex"] = "base64"
+    secret_encoding: Literal["text", "base64"] = "text"  # noqa: S105 - an encoding
+    timestamp: Literal["s", "ms", "iso"] = "s"
+    timestamp_offset: float = 0.0
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The placeholders `{timestamp}` and `{signature}`."""
+        return frozenset({"timestamp", "signature"})
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The secret and the template."""
+        return (self.secret, self.template)
+
+    @property
+    def texts(self) -> Headers:
+        """The template; `{timestamp}` is declared in it, `{signature}` is not."""
+        return (("auth.template", self.template),)
+
+
+def decode_secret(secret: str, encoding: Literal["text", "base64"]) -> bytes:
+    """Return the key that the secret of `signed` stands for.
+
+    Raises:
+        ValueError: When it is no base64; the message does not show it.
+    """
+    if encoding == "text":
+        return secret.encode()
+    try:
+        return base64.b64decode(secret, validate=True)
+    except (binascii.Error, ValueError) as error:
+        msg = "is no base64; check it, or set secret_encoding: text"
+        raise ValueError(msg) from error
 
 
 def basic(username: bytes, password: bytes) -> Headers:
@@ -90,7 +302,36 @@ def userinfo_secrets(url: str) -> tuple[str, ...]:
     userinfo, at, _ = urlsplit(url).netloc.rpartition("@")
     if not at:
         return ()
-    _, ((_, header),) = split_userinfo(url)
+    _, headers = split_userinfo(url)
     parts = userinfo.split(":", 1)
     decoded = [unquote_to_bytes(part).decode(errors="replace") for part in parts]
-    return (*parts, *decoded, header.removeprefix("Basic "))
+    return (*parts, *decoded, _credentials(headers))
+
+
+def _credentials(headers: Headers) -> str:
+    """Return the credentials in a header, without their scheme."""
+    return headers[0][1].partition(" ")[2]
+
+
+def _url_secrets(url: str) -> Iterator[str]:
+    """Yield what of a token server's URL must not show; scheme and host may."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return
+    yield from userinfo_secrets(url)
+    if parts.path.strip("/") or parts.query:
+        yield url
+        yield parts._replace(scheme="", netloc="").geturl()
+
+
+def _strings(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield name
+            yield from _strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)

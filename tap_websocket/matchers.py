@@ -1,0 +1,270 @@
+"""Matchers: whether a document is of a kind, by its text or its JSON value.
+
+Each matcher also tells which bytes a payload cannot do without when it is to match,
+so that plain data can be told apart before it is looked at (`prefilter`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["Matcher", "Prefilter", "compile_matcher", "prefilter", "quoted"]
+
+Test = Callable[[Any], bool]
+Prefilter = Callable[[bytes], bool]
+"""Tells of a payload whether anything may match it; False is certain."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Matcher:
+    """A compiled matcher.
+
+    Attributes:
+        kind: What it looks at: a document's `text`, or its `json` value.
+        test: Whether that matches.
+        needles: Bytes that each payload with a match holds, the rarest first; where a
+            payload has a backslash, JSON's strings may be written in other ways.
+            None where there is no saying.
+    """
+
+    kind: Literal["text", "json"]
+    test: Test
+    needles: tuple[bytes, ...] | None
+
+    def matches_text(self, text: str) -> bool:
+        """Tell whether a document matches by its text."""
+        return self.kind == "text" and self.test(text)
+
+    def matches_json(self, value: Any) -> bool:  # noqa: ANN401 - any JSON
+        """Tell whether a document matches by its value."""
+        return self.kind == "json" and self.test(value)
+
+
+def compile_matcher(spec: Any) -> Matcher:  # noqa: ANN401 - any JSON
+    """Compile a matcher.
+
+    Args:
+        spec: A string, equal to the whole text; `{"$regex": …}`, searched in it; an
+            object or an array, found in the JSON value.
+
+    Raises:
+        ValueError: When it is none of these; the message says what is wrong.
+    """
+    if isinstance(spec, str):
+        return Matcher("text", _equals(spec), _encoded(spec))
+    pattern = _operand(spec, "$regex")
+    if pattern is not None:
+        return Matcher("text", _searches(pattern), _literal(pattern))
+    if not isinstance(spec, dict | list):
+        msg = (
+            f'a matcher is a string, {{"$regex": …}}, an object or an array, not '
+            f"{json.dumps(spec, default=str)}"
+        )
+        raise ValueError(msg)  # noqa: TRY004 - a value of the config
+    return Matcher("json", _compile(spec), tuple(_needles(spec)) or None)
+
+
+def _operand(spec: Any, operator: str) -> Any:  # noqa: ANN401 - any JSON
+    """Return what stands behind an operator, None for anything but that operator."""
+    if isinstance(spec, dict) and len(spec) == 1:
+        return spec.get(operator)
+    return None
+
+
+def _compile(spec: Any) -> Test:  # noqa: ANN401 - any JSON
+    if isinstance(spec, dict):
+        return _operation(spec) or _has_members(spec)
+    if isinstance(spec, list):
+        return _begins(spec)
+    if isinstance(spec, bool) or spec is None:
+        return lambda value: value is spec
+    if isinstance(spec, str):
+        return _equals(spec)
+    return _is_number(Decimal(repr(spec)) if isinstance(spec, float) else spec)
+
+
+def _operation(spec: dict[str, Any]) -> Test | None:
+    if len(spec) == 1 and "$exists" in spec:
+        if spec["$exists"] is not True:
+            msg = "$exists takes true, and nothing else"
+            raise ValueError(msg)
+        return _anything
+    if len(spec) == 1 and "$regex" in spec:
+        return _searches(spec["$regex"])
+    return None
+
+
+def _anything(_: object) -> bool:
+    return True
+
+
+def _equals(text: str) -> Test:
+    return lambda value: value == text
+
+
+def _searches(pattern: object) -> Test:
+    if not isinstance(pattern, str):
+        msg = "$regex takes a string, a regular expression"
+        raise ValueError(msg)  # noqa: TRY004 - a value of the config
+    try:
+        search = re.compile(pattern).search
+    except re.error as error:
+        msg = f"$regex: {pattern!r} is no regular expression: {error}"
+        raise ValueError(msg) from error
+    return lambda value: isinstance(value, str) and search(value) is not None
+
+
+def _is_number(number: int | Decimal) -> Test:
+    """Compare by value, where 1 is 1.0 but not true."""
+    return lambda value: (
+        isinstance(value, int | Decimal)
+        and not isinstance(value, bool)
+        and value == number
+    )
+
+
+def _has_members(spec: dict[str, Any]) -> Test:
+    members = [(name, _compile(item)) for name, item in spec.items()]
+
+    def test(value: object) -> bool:
+        if not isinstance(value, dict):
+            return False
+        for name, matches in members:
+            if name not in value or not matches(value[name]):
+                return False
+        return True
+
+    return test
+
+
+def _begins(spec: list[Any]) -> Test:
+    tests = [_compile(item) for item in spec]
+
+    def test(value: object) -> bool:
+        if not isinstance(value, list) or len(value) < len(tests):
+            return False
+        return all(matches(item) for matches, item in zip(tests, value, strict=False))
+
+    return test
+
+
+def _encoded(text: str) -> tuple[bytes, ...] | None:
+    """Return the bytes of a text; a lone surrogate has none, and is in no payload."""
+    try:
+        return (text.encode(),) if text else None
+    except UnicodeEncodeError:
+        return None
+
+
+_PLAIN_PATTERN = re.compile(
+    r"\^?((?:[A-Za-z0-9_ \"':;,@#%&=<>/!~-]|\\[.\[\]{}()])+)\$?",
+)
+
+
+def _literal(pattern: str) -> tuple[bytes, ...] | None:
+    """Return the bytes that a regular expression needs where it is hardly one."""
+    plain = _PLAIN_PATTERN.fullmatch(pattern)
+    return _encoded(plain[1].replace("\\", "")) if plain else None
+
+
+def quoted(name: str) -> Iterator[bytes]:
+    """Yield a string as a payload without a backslash holds it, if it can."""
+    written = json.dumps(name, ensure_ascii=False)
+    if "\\" not in written:
+        try:
+            yield written.encode()
+        except UnicodeEncodeError:
+            return
+
+
+def _needles(spec: Any) -> list[bytes]:  # noqa: ANN401 - any JSON
+    """Return what a payload must hold, the rarest first.
+
+    Texts are rarer than the names before them, and long ones rarer than short ones.
+    Numbers can be written in many ways.
+    """
+    found = sorted(_required(spec), key=lambda needle: (needle[0], -len(needle[1])))
+    return list(dict.fromkeys(needle for _, needle in found))
+
+
+_TEXT, _NAME, _CONSTANT = range(3)
+
+
+def _required(spec: Any) -> Iterator[tuple[int, bytes]]:  # noqa: ANN401 - any JSON
+    if isinstance(spec, dict):
+        if _operation(spec) is None:
+            for name, item in spec.items():
+                yield from ((_NAME, needle) for needle in quoted(name))
+                yield from _required(item)
+    elif isinstance(spec, list):
+        for item in spec:
+            yield from _required(item)
+    elif isinstance(spec, str):
+        yield from ((_TEXT, needle) for needle in quoted(spec))
+    elif isinstance(spec, bool) or spec is None:
+        yield _CONSTANT, json.dumps(spec).encode()
+
+
+def prefilter(alternatives: Iterable[tuple[bytes, ...] | None]) -> Prefilter | None:
+    """Make the test that tells plain data from what something may match.
+
+    Args:
+        alternatives: The needles of each matcher.
+
+    Returns:
+        The test of a payload; None where each may match.
+    """
+    needed: list[tuple[str, ...]] = [("\\",)]
+    for needles in alternatives:
+        if not needles:
+            return None
+        needed.append(tuple(needle.decode("latin-1") for needle in needles))
+
+    if len(needed) == 1:
+        return lambda _: False
+
+    def confirmed(text: str) -> bool:
+        return any(all(needle in text for needle in needles) for needles in needed)
+
+    return _quick([needles[0] for needles in needed], confirmed)
+
+
+def _quick(needles: list[str], confirmed: Callable[[str], bool]) -> Prefilter:
+    """Return the test for needles: each payload of a feed goes through it.
+
+    Searching a `str` is several times faster than searching `bytes` in CPython, and
+    Latin-1 makes one of any bytes; the loop is written out for one and two matchers.
+    """
+    if len(needles) == 2:  # noqa: PLR2004
+        one, two = needles
+
+        def has_either(payload: bytes) -> bool:
+            text = payload.decode("latin-1")
+            return (one in text or two in text) and confirmed(text)
+
+        return has_either
+    if len(needles) == 3:  # noqa: PLR2004
+        one, two, three = needles
+
+        def has_one(payload: bytes) -> bool:
+            text = payload.decode("latin-1")
+            return (one in text or two in text or three in text) and confirmed(text)
+
+        return has_one
+
+    def has_any(payload: bytes) -> bool:
+        text = payload.decode("latin-1")
+        for needle in needles:
+            if needle in text:
+                return confirmed(text)
+        return False
+
+    return has_any

@@ -1,0 +1,151 @@
+"""The first half of the way from a message to documents: bytes to texts."""
+
+from __future__ import annotations
+
+import base64
+import re
+import zlib
+from typing import TYPE_CHECKING, Literal
+
+from tap_websocket.errors import ParseError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "JSON_GROUP",
+    "Compression",
+    "MessagePattern",
+    "PayloadTooBig",
+    "decompress",
+    "encode_binary",
+    "split",
+]
+
+Compression = Literal["none", "gzip", "zlib", "deflate"]
+
+JSON_GROUP = "json"
+"""The group of `message_pattern` that is parsed in `json` format."""
+
+_MOST_MEMBERS = 1000
+"""Each member of a gzip file costs a copy of the rest."""
+
+_WINDOW_BITS = {
+    "gzip": 16 + zlib.MAX_WBITS,
+    "zlib": zlib.MAX_WBITS,
+    "deflate": -zlib.MAX_WBITS,
+}
+
+
+class PayloadTooBig(ParseError):
+    """A message exceeds `max_message_bytes` once it is decompressed."""
+
+
+def decompress(payload: bytes, compression: Compression, most: int) -> bytes:
+    """Return a binary message without the feed's own compression.
+
+    Args:
+        payload: The message.
+        compression: `payload_compression`; `deflate` has no header (RFC 1951).
+        most: `max_message_bytes`; no more than this is ever inflated.
+
+    Raises:
+        PayloadTooBig: When it inflates to more than `most` bytes.
+        ParseError: When it is not what `payload_compression` says.
+    """
+    if compression == "none":
+        return payload
+    parts: list[bytes] = []
+    size = 0
+    rest = payload
+    while rest or not parts:
+        inflater = zlib.decompressobj(_WINDOW_BITS[compression])
+        try:
+            part = inflater.decompress(rest, most - size + 1)
+        except zlib.error as error:
+            raise _unreadable(payload, compression, _reason(error)) from error
+        size += len(part)
+        if size > most:
+            msg = f"a message inflates to over {most} bytes (max_message_bytes)"
+            raise PayloadTooBig(msg)
+        if not inflater.eof:
+            raise _unreadable(payload, compression, "it ends too early")
+        parts.append(part)
+        rest = inflater.unused_data
+        if rest and (compression != "gzip" or len(parts) == _MOST_MEMBERS):
+            raise _unreadable(payload, compression, "more bytes follow its end")
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _reason(error: zlib.error) -> str:
+    """Return zlib's own words: `Error -3 while decompressing data: …`."""
+    return str(error).rpartition(": ")[2]
+
+
+def _unreadable(payload: bytes, compression: str, reason: str) -> ParseError:
+    msg = (
+        f"a message of {len(payload)} bytes is no valid {compression} ({reason}); "
+        "set payload_compression to what the feed sends, or on_parse_error: skip"
+    )
+    return ParseError(msg)
+
+
+def split(text: str, separator: str | None) -> list[str]:
+    """Return the documents of a message, split at `record_separator`.
+
+    Empty ones are dropped; without a separator the message is one document.
+    """
+    if separator is None:
+        return [text]
+    return [part for part in text.split(separator) if part]
+
+
+def encode_binary(payload: bytes) -> str:
+    """Return the document of a message in `binary` format: its base64."""
+    return base64.b64encode(payload).decode("ascii")
+
+
+class MessagePattern:
+    """The setting `message_pattern`: what of a document's text is looked at."""
+
+    def __init__(self, pattern: str, *, parses: bool) -> None:
+        """Compile the pattern.
+
+        Args:
+            pattern: A regular expression, searched in the text.
+            parses: The format is `json`, so the group `json` is what gets parsed;
+                else the named groups become columns.
+
+        Raises:
+            ValueError: When it is none, or lacks the group; the message says where.
+        """
+        try:
+            self._search = re.compile(pattern).search
+            groups = re.compile(pattern).groupindex
+        except re.error as error:
+            msg = f"{pattern!r} is no regular expression: {error}"
+            raise ValueError(msg) from error
+        if parses and JSON_GROUP not in groups:
+            msg = (
+                f"{pattern!r} has no group (?P<{JSON_GROUP}>…), which says what is "
+                "parsed; add it, or set message_format: raw_string"
+            )
+            raise ValueError(msg)
+        if not groups:
+            msg = f"{pattern!r} has no named group (?P<name>…); each becomes a column"
+            raise ValueError(msg)
+        self.names = tuple(groups)
+        self._parses = parses
+
+    def groups(self, text: str) -> Mapping[str, str | None] | None:
+        """Return the named groups of the first match, None for those not in it.
+
+        Returns:
+            None where the document is to be ignored: it does not match, or what is
+            to be parsed is not in it.
+        """
+        found = self._search(text)
+        if found is None:
+            return None
+        groups: dict[str, str | None] = found.groupdict()
+        return None if self._parses and groups[JSON_GROUP] is None else groups
