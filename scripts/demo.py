@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from scripts.feed import demo_feed
 from scripts.project import environment, make_project
 from scripts.tools import ROOT, tool
 
@@ -18,14 +19,7 @@ def main() -> int:
     """Run the demo; return the exit code."""
     directory = ROOT / ".demo"
     output = directory / "output"
-    feed = subprocess.Popen(
-        [sys.executable, "-m", "tap_websocket.demo", "--rate", "1000"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert feed.stdout is not None  # noqa: S101 - it was asked for
-    try:
-        url = feed.stdout.readline().strip()
+    with demo_feed("--rate", "1000") as url:
         (output / "messages.jsonl").unlink(missing_ok=True)
         make_project(
             directory,
@@ -39,9 +33,6 @@ def main() -> int:
             env=environment(),
             check=False,
         ).returncode
-    finally:
-        feed.terminate()
-        feed.wait()
     if code == 0:
         _show(output / "messages.jsonl")
     return code

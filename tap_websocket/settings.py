@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from tap_websocket import jsontext, templates
 from tap_websocket.auth import Auth, Bearer, Custom, NoAuth, userinfo_secrets
 from tap_websocket.columns import prepare_schema
+from tap_websocket.conflicts import conflicts
 from tap_websocket.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -221,7 +222,7 @@ class _Reader:
                 spill_bytes=config["spill_bytes"],
                 drain_timeout=config["drain_timeout"],
             ),
-            warnings=tuple(_conflicts(config, self.given)),
+            warnings=tuple(conflicts(config, self.given)),
         )
         if self.problems:
             raise ConfigError(self.problems)
@@ -455,36 +456,3 @@ def _unnested(schema: Mapping[str, Any]) -> Iterator[str]:
             and all(isinstance(inner, dict) for inner in declared.values())
         ):
             yield name
-
-
-def _conflicts(config: Mapping[str, Any], given: Collection[str]) -> Iterator[str]:
-    """Warn about settings that were given and cannot act."""
-    for names, idle, when in (
-        (_RECONNECTING, not config["reconnect"], "without reconnect: true"),
-        (("ping_timeout",), "ping_interval" not in config, "without ping_interval"),
-        (("idle_reset",), "idle_timeout" not in config, "without idle_timeout"),
-        (("flush_interval",), config["batch_size"] == 0, "with batch_size: 0"),
-        *_decode_conflicts(config),
-    ):
-        if idle:
-            yield from (
-                f"{name}: has no effect {when}" for name in names if name in given
-            )
-
-
-_RECONNECTING = ("reconnect_backoff", "reconnect_backoff_max", "max_reconnect_attempts")
-_INFERENCE = ("infer_messages", "infer_timeout", "infer_nested")
-
-_Conflict = tuple[tuple[str, ...], bool, str]
-
-
-def _decode_conflicts(config: Mapping[str, Any]) -> Iterator[_Conflict]:
-    """Yield the settings that the format of messages or the schema leaves idle."""
-    form = config["message_format"]
-    whole = form != "json" or config["envelope"]
-    why = f"with message_format: {form}" if form != "json" else "with envelope"
-    yield (*_INFERENCE, "schema_evolution"), whole, why
-    yield ("on_parse_error",), form == "binary", why
-    yield _INFERENCE, not whole and "schema" in config, "with schema"
-    unsampled = not whole and "schema" not in config and config["infer_messages"] == 0
-    yield ("infer_timeout", "infer_nested"), unsampled, "with infer_messages: 0"

@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from scripts.feed import demo_feed
 from tap_websocket.demo import trades
-from tests.support.tap import clean_environment, parse, run_tap
+from tests.support.tap import parse, run_tap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 MESSAGES = 100_000
-
-
-@contextlib.contextmanager
-def demo(*options: str) -> Iterator[str]:
-    """Run the demo feed as users do; give its URL."""
-    feed = subprocess.Popen(
-        [sys.executable, "-m", "tap_websocket.demo", "--rate", "0", *options],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=clean_environment(),
-    )
-    assert feed.stdout is not None
-    try:
-        yield feed.stdout.readline().strip()
-    finally:
-        feed.terminate()
-        feed.wait()
-        feed.stdout.close()
 
 
 def config(url: str, **given: Any) -> dict[str, Any]:
@@ -49,7 +28,7 @@ def config(url: str, **given: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("transport", ["websockets", "picows"])
 def test_three_orderly_drops_lose_nothing(transport: str, tmp_path: Path) -> None:
     drops = str(MESSAGES // 4 + 1)
-    with demo("--seed", "5", "--drop-every", drops) as url:
+    with demo_feed("--rate", "0", "--seed", "5", "--drop-every", drops) as url:
         given = config(url, max_messages=MESSAGES, transport=transport)
         run = run_tap(tmp_path, given, timeout=120)
     assert run.code == 0, run.stderr
@@ -66,7 +45,7 @@ def test_three_resets_leave_a_prefix_on_each_connection(
     tmp_path: Path,
 ) -> None:
     every = MESSAGES // 4
-    with demo("--drop-every", str(every), "--drop", "reset") as url:
+    with demo_feed("--rate", "0", "--drop-every", str(every), "--drop", "reset") as url:
         given = config(
             url,
             max_messages=MESSAGES,

@@ -20,17 +20,15 @@ import picows
 from tap_websocket.transports.base import (
     ABNORMAL,
     LINGER_SECONDS,
-    BadHandshake,
     Closing,
     Handshake,
     HandshakeError,
-    HandshakeRefused,
-    Incapable,
     Listener,
     Unreachable,
 )
 from tap_websocket.transports.closing import ViolationError, parse_close
 from tap_websocket.transports.network import network_error
+from tap_websocket.transports.picows_handshake import disagreement, handshake_error
 from tap_websocket.transports.tcp import open_tcp
 from tap_websocket.transports.text import valid_prefix
 
@@ -116,7 +114,7 @@ class PicowsTransport:
                 handle.shutdown(socket.SHUT_RDWR)
             raise
         except (picows.WSError, OSError, ValueError) as error:
-            raise _handshake_error(error) from error
+            raise handshake_error(error) from error
         finally:
             handle.close()
         try:
@@ -157,7 +155,7 @@ class _Frames(picows.WSListener):
             raise Unreachable(msg)
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
-        self._problem = _disagreement(self._handshake, transport.response.headers)
+        self._problem = disagreement(self._handshake, transport.response.headers)
         self._transport = transport
         if self._problem is not None:
             self._over = True
@@ -382,45 +380,3 @@ def _failure(code: int, reason: str) -> Closing:
         failure = "a message is larger than max_message_bytes"
         return Closing(ABNORMAL, failure=failure, too_big=True)
     return Closing(ABNORMAL, failure=f"the server violated the protocol: {reason}")
-
-
-def _disagreement(handshake: Handshake, headers: Any) -> HandshakeError | None:  # noqa: ANN401
-    """Return what is wrong with the server's answer, if anything."""
-    if headers.get("Sec-WebSocket-Extensions"):
-        return BadHandshake("the server agreed to an extension that was not offered")
-    agreed = headers.getall("Sec-WebSocket-Protocol", [])
-    if not agreed and not handshake.subprotocols:
-        return None
-    offered = ", ".join(handshake.subprotocols) or "none"
-    if not agreed:
-        return BadHandshake(
-            f"the server agreed to none of the subprotocols offered ({offered})",
-        )
-    if len(agreed) > 1 or agreed[0] not in handshake.subprotocols:
-        return BadHandshake(
-            f"the server agreed to a subprotocol that was not offered ({offered})",
-        )
-    return None
-
-
-def _handshake_error(error: Exception) -> HandshakeError:
-    """Say what a failed handshake means, without a word of the URL."""
-    if isinstance(error, picows.WSInvalidStatusError) and error.response is not None:
-        headers = error.response.headers.items()
-        return HandshakeRefused(
-            int(error.response.status),
-            {name.lower(): value for name, value in headers},
-        )
-    if isinstance(error, picows.WSInvalidUpgradeError) and _is_legal(error):
-        return Incapable("picows does not take the server's Connection header")
-    if isinstance(error, picows.WSInvalidMessageError):
-        return BadHandshake("the server's answer is no HTTP; does it speak WebSocket?")
-    if isinstance(error, picows.WSError):
-        return BadHandshake(f"the server did not agree to the handshake: {error}")
-    return network_error(error)
-
-
-def _is_legal(error: picows.WSInvalidUpgradeError) -> bool:
-    """Tell whether a Connection header names the upgrade, among others."""
-    tokens = [token.strip().lower() for token in (error.value or "").split(",")]
-    return error.name.lower() == "connection" and "upgrade" in tokens

@@ -1,0 +1,60 @@
+"""What a server's answer to picows' handshake means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import picows
+
+from tap_websocket.transports.base import (
+    BadHandshake,
+    Handshake,
+    HandshakeError,
+    HandshakeRefused,
+    Incapable,
+)
+from tap_websocket.transports.network import network_error
+
+__all__ = ["disagreement", "handshake_error"]
+
+
+def disagreement(handshake: Handshake, headers: Any) -> HandshakeError | None:  # noqa: ANN401
+    """Return what is wrong with the server's answer, if anything."""
+    if headers.get("Sec-WebSocket-Extensions"):
+        return BadHandshake("the server agreed to an extension that was not offered")
+    agreed = headers.getall("Sec-WebSocket-Protocol", [])
+    if not agreed and not handshake.subprotocols:
+        return None
+    offered = ", ".join(handshake.subprotocols) or "none"
+    if not agreed:
+        return BadHandshake(
+            f"the server agreed to none of the subprotocols offered ({offered})",
+        )
+    if len(agreed) > 1 or agreed[0] not in handshake.subprotocols:
+        return BadHandshake(
+            f"the server agreed to a subprotocol that was not offered ({offered})",
+        )
+    return None
+
+
+def handshake_error(error: Exception) -> HandshakeError:
+    """Say what a failed handshake means, without a word of the URL."""
+    if isinstance(error, picows.WSInvalidStatusError) and error.response is not None:
+        headers = error.response.headers.items()
+        return HandshakeRefused(
+            int(error.response.status),
+            {name.lower(): value for name, value in headers},
+        )
+    if isinstance(error, picows.WSInvalidUpgradeError) and _is_legal(error):
+        return Incapable("picows does not take the server's Connection header")
+    if isinstance(error, picows.WSInvalidMessageError):
+        return BadHandshake("the server's answer is no HTTP; does it speak WebSocket?")
+    if isinstance(error, picows.WSError):
+        return BadHandshake(f"the server did not agree to the handshake: {error}")
+    return network_error(error)
+
+
+def _is_legal(error: picows.WSInvalidUpgradeError) -> bool:
+    """Tell whether a Connection header names the upgrade, among others."""
+    tokens = [token.strip().lower() for token in (error.value or "").split(",")]
+    return error.name.lower() == "connection" and "upgrade" in tokens
