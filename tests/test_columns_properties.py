@@ -93,7 +93,7 @@ def _texts_of_json(draw: Any, levels: int = 3) -> str:
     elif kind <= 5:
         text = draw(st.sampled_from(["null", "true", "false", "{}", "[]"]))
     elif kind == 6:
-        text = draw(_objects(levels=levels - 1))
+        text = draw(objects(levels=levels - 1))
     elif kind == 7:
         items = draw(st.lists(_texts_of_json(levels=levels - 1), max_size=3))
         text = f"[{space}{','.join(items)}]"
@@ -104,7 +104,7 @@ def _texts_of_json(draw: Any, levels: int = 3) -> str:
 
 
 @st.composite
-def _objects(draw: Any, levels: int = 3) -> str:
+def objects(draw: Any, levels: int = 3) -> str:
     inner = _texts_of_json(levels=levels)
     members = draw(st.lists(st.tuples(_NAMES, inner), max_size=5))
     space = draw(_SPACES)
@@ -180,7 +180,7 @@ def _assert_every_target_holds(fitted: dict[str, Any], columns: Columns) -> None
 
 @settings(deadline=None, max_examples=400)
 @given(
-    texts=st.lists(_objects(), max_size=6),
+    texts=st.lists(objects(), max_size=6),
     sampled=st.integers(0, 6),
     evolution=st.sampled_from(["add_columns", "rescue"]),
     nested=st.booleans(),
@@ -229,7 +229,7 @@ def test_records_and_rescue_give_back_what_was_sent(
 
 @settings(deadline=None, max_examples=400)
 @given(
-    texts=st.lists(_objects(), min_size=1, max_size=6),
+    texts=st.lists(objects(), min_size=1, max_size=6),
     sampled=st.integers(0, 6),
     nested=st.booleans(),
     keys=st.sampled_from([(), ("a",)]),

@@ -1,0 +1,197 @@
+"""The page path gives the records that the slow way gives, whatever is sent."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tap_websocket import jsontext
+from tap_websocket.counts import Counts
+from tap_websocket.intake import Intake
+from tap_websocket.layout import Layout
+from tap_websocket.pages import Page, Pager
+from tap_websocket.source import Source
+from tests.support.receive import make_settings
+from tests.test_columns_properties import objects
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NOW = 1_764_000_000_123_456_789
+
+
+def no_timer(delay: float, act: Callable[[], None]) -> mock.Mock:
+    del delay, act
+    return mock.Mock()
+
+
+class Trial:
+    """An intake by hand, with the page path or without."""
+
+    def __init__(self, *, fast: bool, **given: Any) -> None:
+        config = make_settings(
+            max_messages=10**9,
+            **{"on_parse_error": "skip", **given},
+        )
+        self.pages: list[Page] = []
+        self.pager = Pager(
+            put=self.pages.append,
+            schedule=no_timer,
+            now_ns=lambda: NOW,
+            batch_size=7,
+            page_bytes=10**6,
+            flush_interval=1,
+        )
+        self.counts = Counts()
+        plan = Layout(config, keys=config.stream.primary_keys)
+        self.passed = 0
+        with mock.patch.object(Layout, "passage", Layout.passage if fast else none):
+            self.intake = Intake(
+                config,
+                plan=plan,
+                pager=self.pager,
+                counts=self.counts,
+                now_ns=lambda: NOW,
+                settled=lambda _columns: None,
+            )
+        self.fast = fast
+
+    def send(self, batches: list[list[bytes]], *, binary: bool = False) -> None:
+        source = Source(1, "ws://feed/path", {"region": "eu"} if self.regional else {})
+        with mock.patch.object(
+            Layout, "passage", Layout.passage if self.fast else none
+        ):
+            for batch in batches:
+                outcome = self.intake.consume(source, batch, binary, None)
+                assert outcome.error is None
+                self._count()
+            self.intake.settle()
+        self.pager.flush()
+
+    def _count(self) -> None:
+        if self.intake.passage is not None:
+            self.passed = max(self.passed, self.intake.passage.taken)
+
+    regional = False
+
+    @property
+    def lines(self) -> list[bytes]:
+        return [line for page in self.pages for line in page.records()]
+
+    @property
+    def records(self) -> list[Any]:
+        return [jsontext.parse(line) for line in self.lines]
+
+    @property
+    def schemas(self) -> list[Any]:
+        return [page.schema for page in self.pages]
+
+
+def none(*_: object) -> None:
+    return None
+
+
+FORMS: list[dict[str, Any]] = [
+    {},
+    {"envelope": True},
+    {"infer_messages": 0},
+    {"record_metadata": True},
+    {"contexts": [{"region": "eu"}]},
+    {"contexts": [{"region": "eu"}], "record_metadata": True, "envelope": True},
+    {"schema_evolution": "rescue"},
+    {"infer_nested": True},
+]
+
+
+def both(form: dict[str, Any], batches: list[list[bytes]]) -> tuple[Trial, Trial]:
+    trials = []
+    for fast in (True, False):
+        trial = Trial(fast=fast, **{"infer_messages": 2, **form})
+        trial.regional = "contexts" in form
+        trial.send(batches)
+        trials.append(trial)
+    return trials[0], trials[1]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+@settings(max_examples=60, deadline=None)
+@given(
+    sample=st.lists(objects(), max_size=3),
+    batches=st.lists(st.lists(objects(), max_size=4), max_size=4),
+)
+def test_both_ways_give_equal_records(
+    form: dict[str, Any],
+    sample: list[str],
+    batches: list[list[str]],
+) -> None:
+    payloads = [[text.encode() for text in batch] for batch in [sample, *batches]]
+    fast, slow = both(form, payloads)
+    assert fast.records == slow.records
+    assert fast.counts == slow.counts
+    assert fast.schemas == slow.schemas
+    assert slow.passed == 0
+
+
+TRADE = {"symbol": "x", "price": 1.5, "id": 1, "venue": {"name": "N"}}
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_plain_messages_take_the_page_path(form: dict[str, Any]) -> None:
+    trades = [json.dumps(TRADE | {"id": number}).encode() for number in range(50)]
+    fast, slow = both(form, [trades[:10], trades[10:]])
+    assert fast.passed >= 40
+    assert fast.records == slow.records
+    assert len(fast.records) == 50
+
+
+@pytest.mark.parametrize("form", ["raw_string", "binary"])
+@pytest.mark.parametrize("binary", [False, True])
+def test_texts_and_bytes_take_the_page_path(form: str, *, binary: bool) -> None:
+    payloads = ['plain "text" é\n'.encode(), b"", b"{}", b"x" * 1000]
+    trials = []
+    for fast in (True, False):
+        trial = Trial(fast=fast, message_format=form, on_parse_error="fail")
+        trial.send([payloads], binary=binary)
+        trials.append(trial)
+    assert trials[0].passed == 4
+    assert trials[0].records == trials[1].records
+
+
+ODD = [
+    b'{"symbol": "x",\n "price": 1.50,\r\n "id": 2}',
+    b' {"id": 3} ',
+    b"{}",
+    b'{"id": 4, "id": 5}',
+    b'{"id": "bad", "id": 6}',
+    b'{"symbol": "\\u0000"}',
+    b'{"symbol": "\\ud83d\\ude00 \\/ \\u00e9"}',
+    b'{"new": 1}',
+    b'{"new": 2, "price": 42000.10}',
+    b'[{"id": 7}, {"id": 8, "newer": true}]',
+    b"[]",
+    b'"text"',
+    b'{"id": 9223372036854775808}',
+    b'{"symbol": null}',
+]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_odd_messages_among_plain_ones(form: dict[str, Any]) -> None:
+    trade = json.dumps(TRADE).encode()
+    mixed = [message for odd in ODD for message in (trade, odd)]
+    fast, slow = both(form, [[trade, trade], mixed])
+    assert fast.records == slow.records
+    assert fast.counts == slow.counts
+    assert all(b"\n" not in line and b"\r" not in line for line in fast.lines)
+
+
+def test_digits_key_order_and_escapes_stay_as_sent() -> None:
+    sent = b'{"price":42000.10,"symbol":"\\u00e9\\/","venue":{"fee":1E-2},"id":1}'
+    trial = Trial(fast=True, infer_messages=1)
+    trial.send([[json.dumps(TRADE).encode()], [sent]])
+    assert trial.lines[-1] == sent
