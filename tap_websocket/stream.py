@@ -193,6 +193,8 @@ class WebSocketStream(Stream):
                 "decimals, which float(…) turns into floats"
             )
             raise StreamMapError(msg) from error
+        finally:
+            self._flush()
 
     def _pages(self) -> Iterator[Page]:
         """Yield the pages of the run, announcing each new schema before its first."""

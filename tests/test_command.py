@@ -268,6 +268,33 @@ def test_a_stream_map_that_fails_is_one_line(tmp_path: Path) -> None:
     assert "price * 1.5" in error
 
 
+async def odd_one_out(peer: Peer) -> None:
+    for number in range(1, 11):
+        price = 0 if number == 8 else 1
+        await peer.send(json.dumps({"trade_id": number, "price": price}))
+    await peer.wait()
+
+
+def test_what_came_before_a_failing_expression_is_written(tmp_path: Path) -> None:
+    maps = {"messages": {"ratio": "trade_id / price"}}
+    with serve(odd_one_out) as server:
+        config = {"url": server.url, "max_messages": 10, "stream_maps": maps}
+        run = run_tap(tmp_path, config)
+    assert run.code == 1
+    assert [record["trade_id"] for record in run.records] == list(range(1, 8))
+    (error,) = run.errors
+    assert "ZeroDivisionError" in error
+
+
+def test_the_connection_test_with_stream_maps_shows_its_record(tmp_path: Path) -> None:
+    maps = {"messages": {"twice": "trade_id * 2"}}
+    with serve(odd_one_out) as server:
+        config = {"url": server.url, "idle_timeout": 60, "stream_maps": maps}
+        run = run_tap(tmp_path, config, "--test")
+    assert run.code == 0
+    assert [record["twice"] for record in run.records] == [2]
+
+
 def test_flattening(tmp_path: Path) -> None:
     schema = {
         "type": "object",
