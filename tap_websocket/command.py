@@ -15,6 +15,10 @@ from tap_websocket.errors import TapError
 
 __all__ = ["TapCommand"]
 
+_SWITCH_SECONDS = 0.001
+"""The loop's thread is busy while the feed is: with Python's own 5 ms the writing
+thread waits so long for its turn that pages pile up in memory."""
+
 
 class TapCommand(SingerCommand):
     """The SDK's command, whose failures are for users.
@@ -30,6 +34,7 @@ class TapCommand(SingerCommand):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's own
         """Run, and turn a failure into its line and exit code 1."""
+        sys.setswitchinterval(_SWITCH_SECONDS)
         try:
             return super().main(*args, **kwargs)
         except Exception as error:
