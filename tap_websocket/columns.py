@@ -19,7 +19,7 @@ from tap_websocket.inference import ANY_JSON, infer_column, is_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from tap_websocket.settings import Evolution
+    from tap_websocket.settings.model import Evolution
 
 __all__ = [
     "ANY_JSON",
@@ -41,6 +41,8 @@ _MOST_COLUMNS = 1000
 Record = dict[str, Any]
 Schema = dict[str, Any]
 
+_NONE: Mapping[str, Any] = {}
+
 
 class Columns:
     """The columns of the stream, which may grow while records come.
@@ -60,6 +62,7 @@ class Columns:
         rescue: bool,
         deselected: Collection[str] = (),
         nested: bool = False,
+        fields: Collection[str] = (),
     ) -> None:
         """Make the columns.
 
@@ -71,6 +74,7 @@ class Columns:
             rescue: Declare `_rescued_data`.
             deselected: Properties that stay out for good.
             nested: Type nested objects and arrays of new fields, too.
+            fields: The names of `message_fields`, which the schema need not have.
         """
         self._keys = tuple(keys)
         self._evolution = evolution
@@ -81,6 +85,7 @@ class Columns:
         self._rescue = rescue and RESCUED not in deselected
         self._has_rescue = rescue
         self._nested = nested
+        self._fields = frozenset(fields)
         self._rest = {
             name: value for name, value in schema.items() if name != "properties"
         }
@@ -104,19 +109,30 @@ class Columns:
         self.version = 0
         self.schema: Schema = self._make_schema()
 
-    def fit(self, record: Record, added: Mapping[str, Any]) -> Record:
+    def fit(
+        self,
+        record: Record,
+        added: Mapping[str, Any],
+        fields: Mapping[str, Any] = _NONE,
+        aside: Mapping[str, Any] = _NONE,
+    ) -> Record:
         """Return a record that fits the columns; they grow first where they may.
 
         Args:
             record: The fields of a record.
             added: The values of the columns that the tap adds.
+            fields: Those of `message_fields`; they win over the record's own.
+            aside: What has no place in any column.
 
         Raises:
             SchemaError: When a key is missing, null or unfit, or a field is new and
                 may not be.
         """
         fitted: Record = {}
-        rescued: Record = {}
+        rescued: Record = dict(aside)
+        if fields:
+            rescued |= {name: record[name] for name in record.keys() & fields.keys()}
+            record = {**record, **fields}
         for name, value in record.items():
             convert = self._convert.get(name)
             if convert is None:
@@ -125,7 +141,7 @@ class Columns:
                 try:
                     fitted[name] = convert(value)
                 except _UnfitError:
-                    rescued[name] = value
+                    rescued[_free_name(name, rescued)] = value
         for key in self._keys:
             if fitted.get(key) is None and added.get(key) is None:
                 raise _key_error(key, record)
@@ -177,7 +193,7 @@ class Columns:
         """
         if name in self._deselected:
             return
-        evolution = self._evolution
+        evolution = "add_columns" if name in self._fields else self._evolution
         if name in self._added or name == RESCUED:
             rescued[name] = value
         elif evolution == "ignore":
@@ -232,6 +248,11 @@ class Columns:
         schema = {**self._rest, "type": "object", "properties": properties}
         required = [name for name in schema.pop("required", ()) if name in self._keys]
         return {**schema, "required": required} if required else schema
+
+
+def _free_name(name: str, rescued: Record) -> str:
+    """Return where a message field goes, beside a record's own of the same name."""
+    return f"message_fields.{name}" if name in rescued else name
 
 
 class _UnfitError(Exception):

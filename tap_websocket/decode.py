@@ -1,28 +1,53 @@
-"""From a payload to documents, and from a document to records."""
+"""From a message to documents, and from a document to records.
+
+A message goes the contract's way: split, texts before the rules, `message_pattern`,
+parse, `json_fields`, arrays opened, documents before the rules, `records_path`,
+`array_columns`, `message_fields`.
+"""
 
 from __future__ import annotations
 
-import base64
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket import jsontext
 from tap_websocket.errors import ParseError
+from tap_websocket.paths import MISSING
+from tap_websocket.payloads import JSON_GROUP, encode_binary, split
+from tap_websocket.templates import Document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from tap_websocket.judge import Hearing
     from tap_websocket.settings import DecodeSettings
 
-__all__ = ["DATA", "Decoder"]
+__all__ = ["DATA", "Decoder", "Row"]
 
 DATA = "data"
 """The column of whatever is no JSON object."""
 
 Record = dict[str, Any]
+Groups = dict[str, str | None]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Row:
+    """A record before it has columns.
+
+    Attributes:
+        record: Its fields.
+        fields: The `message_fields` that stand in its document; they win.
+        aside: What goes to `_rescued_data` in any case: items without a name.
+    """
+
+    record: Record
+    fields: Record = dataclasses.field(default_factory=dict)
+    aside: Record = dataclasses.field(default_factory=dict)
 
 
 class Decoder:
-    """Turns payloads into records, as the settings say."""
+    """Turns messages into records, as the settings say."""
 
     def __init__(
         self,
@@ -42,39 +67,100 @@ class Decoder:
         self._opens_arrays = opens_arrays
         self._whole = whole
 
-    def documents(self, payload: bytes) -> Iterator[Any]:
-        """Yield the documents of a payload: parsed JSON, or text, or base64.
+    def documents(self, payload: bytes) -> list[bytes]:
+        """Return the documents of a message, as they were sent."""
+        return split(payload, self._settings.record_separator)
+
+    def rows(self, document: bytes, hearing: Hearing | None) -> Iterator[Row]:
+        """Yield the records of a document; none where it is something else.
+
+        Args:
+            document: What was sent.
+            hearing: Tells what is no data; None where everything is.
 
         Raises:
-            ParseError: When the payload is not what `message_format` says.
+            ParseError: When the document is not what `message_format` says.
+            FeedError: When a rule says that it is fatal.
         """
-        kind = self._settings.message_format
-        if kind == "binary":
-            yield base64.b64encode(payload).decode("ascii")
+        text = self._text(document)
+        pattern = self._settings.message_pattern
+        if (
+            hearing is not None
+            and text is not None
+            and hearing.text(text, lambda: self._look(text))
+        ):
             return
+        groups: Groups = {}
+        if pattern is not None and text is not None:
+            found = pattern.groups(text)
+            if found is None:
+                return
+            groups = dict(found)
+        if self._settings.message_format == "json":
+            yield from self._json_rows(document, text or "", groups, hearing)
+        elif not self._is_taken(text, hearing):
+            yield self._row(self._value(document, text, groups), {})
+
+    def _text(self, document: bytes) -> str | None:
+        """Return a document's text; in `binary` format it may have none."""
         try:
-            text = payload.decode()
+            return document.decode()
         except UnicodeDecodeError as error:
+            if self._settings.message_format == "binary":
+                return None
             msg = (
-                f"a message of {len(payload)} bytes is no valid UTF-8; set "
+                f"a message of {len(document)} bytes is no valid UTF-8; set "
                 "message_format: binary, or on_parse_error: skip"
             )
             raise ParseError(msg) from error
-        if kind == "raw_string":
-            yield text
-            return
+
+    def _look(self, text: str) -> Document:
+        """Parse and search a text; what is no JSON is `MISSING`."""
+        pattern, groups = self._settings.message_pattern, None
+        if pattern is not None:
+            groups = pattern.groups(text)
+            text = (groups or {}).get(JSON_GROUP) or text
+        return Document(_parsed(text), groups or {})
+
+    def _is_taken(self, text: str | None, hearing: Hearing | None) -> bool:
+        """Tell whether a document that is not parsed is no data by its JSON."""
+        if hearing is None or not hearing.asks_documents:
+            return False
+        found = Document() if text is None else self._look(text)
+        return hearing.document(found, text or "")
+
+    def _value(self, document: bytes, text: str | None, groups: Groups) -> Any:  # noqa: ANN401 - text, or columns
+        if self._settings.message_format == "binary":
+            return encode_binary(document)
+        return groups or text
+
+    def _json_rows(
+        self,
+        document: bytes,
+        text: str,
+        groups: Groups,
+        hearing: Hearing | None,
+    ) -> Iterator[Row]:
+        value = self._parse(document, groups.get(JSON_GROUP))
+        for path in self._settings.json_fields:
+            value = path.update(value, _parsed_inside)
+        opens = isinstance(value, list) and self._opens(value)
+        for item in value if opens else (value,):
+            if hearing is not None and hearing.asks_documents:
+                whole = None if opens else text
+                if hearing.document(Document(item, groups), whole):
+                    continue
+            yield from self._records(item)
+
+    def _parse(self, document: bytes, part: str | None) -> Any:  # noqa: ANN401 - any JSON
         try:
-            document = jsontext.parse(payload)
+            return jsontext.parse(document if part is None else part)
         except jsontext.InvalidJson as error:
             msg = (
-                f"a message of {len(payload)} bytes is no valid JSON ({error}); set "
+                f"a message of {len(document)} bytes is no valid JSON ({error}); set "
                 "message_format: raw_string, or on_parse_error: skip"
             )
             raise ParseError(msg) from error
-        if isinstance(document, list) and self._opens(document):
-            yield from document
-        else:
-            yield document
 
     def _opens(self, items: list[Any]) -> bool:
         """Tell whether each item of an array is a document of its own.
@@ -83,10 +169,54 @@ class Decoder:
         """
         if not items:
             return True
-        return self._opens_arrays and all(isinstance(item, dict) for item in items)
+        return self._opens_arrays and _are_objects(items)
 
-    def record(self, document: Any) -> Record:  # noqa: ANN401 - any JSON
-        """Return the record that a document is."""
-        if isinstance(document, dict) and not self._whole:
-            return document
-        return {DATA: document}
+    def _records(self, document: Any) -> Iterator[Row]:  # noqa: ANN401 - any JSON
+        """Yield the records inside of a document."""
+        settings = self._settings
+        fields = {
+            name: value
+            for name, path in settings.message_fields
+            if (value := path.first(document)) is not MISSING
+        }
+        path = settings.records_path
+        opens = path is not None and not settings.keeps_arrays
+        for match in (document,) if path is None else path.find(document):
+            if opens and isinstance(match, list) and _are_objects(match):
+                for item in match:
+                    yield self._row(item, fields)
+            elif match != []:
+                yield self._row(match, fields)
+
+    def _row(self, value: Any, fields: Record) -> Row:  # noqa: ANN401 - any JSON
+        names = self._settings.array_columns
+        aside: Mapping[str, Any] = {}
+        if names and isinstance(value, list):
+            rest = value[len(names) :]
+            aside = {str(n): item for n, item in enumerate(rest, len(names))}
+            value = dict(zip(names, value, strict=False))
+        if isinstance(value, dict) and not self._whole:
+            return Row(value, fields, dict(aside))
+        if aside:
+            value |= aside
+        return Row({DATA: value}, fields)
+
+
+def _are_objects(items: list[Any]) -> bool:
+    return all(isinstance(item, dict) for item in items)
+
+
+def _parsed(text: str) -> Any:  # noqa: ANN401 - any JSON
+    """Return the value of a text, or `MISSING` where it is no JSON."""
+    try:
+        return jsontext.parse(text)
+    except jsontext.InvalidJson:
+        return MISSING
+
+
+def _parsed_inside(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return what a string holds where that is an object or array (`json_fields`)."""
+    if not isinstance(value, str):
+        return value
+    found = _parsed(value)
+    return found if isinstance(found, dict | list) else value

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import dataclasses
+import functools
 import logging
+import threading
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tap_websocket import retry, templates
-from tap_websocket.auth import split_userinfo
+from tap_websocket import retry
+from tap_websocket.auth import OAuth2, TokenEndpoint, split_userinfo
+from tap_websocket.authenticator import Authenticator
+from tap_websocket.gate import Gate
+from tap_websocket.proxies import proxy_for
+from tap_websocket.templates import render_headers, render_url
+from tap_websocket.tls import make_context
+from tap_websocket.tokens import TokenClient
 from tap_websocket.transports.base import (
     BadHandshake,
     Handshake,
@@ -20,72 +30,198 @@ from tap_websocket.transports.base import (
 from tap_websocket.transports.choice import choose
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    import ssl
+    from collections.abc import Callable, Iterable
 
+    from tap_websocket.auth import Credentials
+    from tap_websocket.moments import Live, Moment
     from tap_websocket.settings import Settings
+    from tap_websocket.values import Values
 
-__all__ = ["Dialer"]
+__all__ = ["Address", "Dialer", "label"]
 
 _LOGGER = logging.getLogger("tap-websocket")
 _AFTER_REDIRECT = frozenset({"user-agent"})
+_UNAUTHORIZED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Address:
+    """What may be said of the URL that a connection attempt goes to.
+
+    Attributes:
+        label: Scheme, host and port, for logs.
+        public: Those and the path, for the envelope.
+    """
+
+    label: str
+    public: str
+
+
+class _Unauthorized(Exception):
+    """The server refused the credentials of an attempt (401, 403)."""
+
+    def __init__(self, credentials: Credentials, answer: HandshakeRefused) -> None:
+        super().__init__(str(answer))
+        self.credentials = credentials
+        self.answer = answer
 
 
 class Dialer:
     """Opens connections for a run, each within `connect_timeout`."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Make a dialer of the settings."""
-        self._settings = settings
-        self._transport = choose(settings.connection, len(settings.contexts) or 1)
-        self.label = label(settings.connection.url)
-
-    def public_url(self, values: Mapping[str, str]) -> str:
-        """Return the URL for the envelope: no user-info, query or fragment."""
-        url, _ = split_userinfo(
-            templates.fill_url(self._settings.connection.url, values)
-        )
-        return urlsplit(url)._replace(query="", fragment="").geturl()
-
-    def subscription(self, values: Mapping[str, str]) -> Iterator[str]:
-        """Return the subscribe messages, filled in."""
-        for item in self._settings.subscribe_messages:
-            yield templates.fill(item.message, values)
-
-    def _handshake(self, values: Mapping[str, str]) -> Handshake:
-        connection = self._settings.connection
-        url, userinfo = split_userinfo(templates.fill_url(connection.url, values))
-        extra = [
-            (name, templates.fill(value, values)) for name, value in connection.headers
-        ]
-        return Handshake(
-            url=url,
-            headers=_merged(extra, userinfo, self._settings.auth.headers()),
-            max_message_bytes=connection.max_message_bytes,
-            close_timeout=connection.close_timeout,
-        )
-
-    async def dial(self, values: Mapping[str, str], listener: Listener) -> None:
-        """Open a connection, redirects followed.
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        learn: Callable[[Iterable[str]], None],
+    ) -> None:
+        """Make a dialer of the settings, within the running loop.
 
         Args:
-            values: The context's values, for placeholders.
+            settings: All settings.
+            learn: Takes fetched and signed values, which are secrets.
+
+        Raises:
+            ConfigError: When the transport that is asked for cannot be used.
+        """
+        connection = settings.connection
+        self._settings = settings
+        self._learn = learn
+        self._transport = choose(connection, len(settings.contexts) or 1)
+        self._gate = Gate()
+        self._fetches = isinstance(settings.auth, OAuth2 | TokenEndpoint)
+        self._authenticator = Authenticator(
+            settings.auth,
+            TokenClient(
+                connection.connect_timeout,
+                connection.proxy,
+                lambda: make_context(connection.tls),
+            ),
+        )
+        self.label = "the feed"
+        if not connection.url.startswith("{"):
+            self.label = label(connection.url)
+
+    async def dial(
+        self,
+        values: Values,
+        live: Live,
+        listener: Listener,
+        dialing: Callable[[Address], None],
+    ) -> None:
+        """Open a connection: credentials resolved, redirects followed.
+
+        Credentials that are refused are refreshed once, where there is anything to
+        refresh (contract, "auth").
+
+        Args:
+            values: The values of placeholders; what `auth` offers is put into them.
+            live: Makes the values that are always there.
             listener: Is called back from now on.
+            dialing: Is told where to, before the handshake.
 
         Raises:
             HandshakeError: One of its subclasses, for whatever went wrong.
+            TapError: When there are no credentials to be had, or no URL.
         """
-        timeout = self._settings.connection.connect_timeout
+        async with self._gate:
+            try:
+                await self._attempt(values, live.moment(), listener, dialing)
+            except _Unauthorized as refused:
+                if not self._authenticator.refresh(refused.credentials):
+                    raise refused.answer from refused
+            else:
+                return
+            try:
+                await self._attempt(values, live.moment(), listener, dialing)
+            except _Unauthorized as refused:
+                raise refused.answer from refused
+
+    async def _attempt(
+        self,
+        values: Values,
+        moment: Moment,
+        listener: Listener,
+        dialing: Callable[[Address], None],
+    ) -> None:
+        """Make one attempt with fresh credentials.
+
+        Raises:
+            _Unauthorized: When these were refused.
+        """
+        credentials = await self._credentials(values, moment)
+        try:
+            await self._connect(values, moment, credentials, listener, dialing)
+        except HandshakeRefused as refused:
+            if refused.status in _UNAUTHORIZED:
+                raise _Unauthorized(credentials, refused) from refused
+            raise
+
+    @functools.cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """The context, made where TLS is used: that takes tens of milliseconds."""
+        return make_context(self._settings.connection.tls)
+
+    async def _credentials(self, values: Values, moment: Moment) -> Credentials:
+        """Resolve the credentials; what has to be fetched blocks another thread."""
+        if self._fetches:
+            credentials = await _in_thread(
+                lambda: self._authenticator.credentials(values, moment),
+            )
+        else:
+            credentials = self._authenticator.credentials(values, moment)
+        self._learn(credentials.secrets)
+        values.authenticate(credentials.values)
+        return credentials
+
+    async def _connect(
+        self,
+        values: Values,
+        moment: Moment,
+        credentials: Credentials,
+        listener: Listener,
+        dialing: Callable[[Address], None],
+    ) -> None:
+        connection = self._settings.connection
+        url, userinfo = split_userinfo(render_url(connection.url, values, moment))
+        public = urlsplit(url)._replace(query="", fragment="").geturl()
+        dialing(Address(label(url), public))
+        if url.startswith("wss:") and not connection.tls.verify:
+            _LOGGER.warning(
+                "The certificate of %s is not checked (tls.verify: false)",
+                label(url),
+            )
+        headers = render_headers(connection.headers, values, moment)
+        handshake = Handshake(
+            url=url,
+            headers=_merged(headers, userinfo, credentials.headers),
+            subprotocols=connection.subprotocols,
+            server_name=connection.tls.server_name,
+            compression=connection.compression,
+            max_message_bytes=connection.max_message_bytes,
+            close_timeout=connection.close_timeout,
+        )
+        timeout = connection.connect_timeout
         try:
             async with asyncio.timeout(timeout):
-                await self._follow(self._handshake(values), listener)
+                await self._follow(handshake, listener)
         except TimeoutError as error:
             msg = f"no answer within {timeout:g} s (connect_timeout)"
             raise Unreachable(msg) from error
 
     async def _follow(self, handshake: Handshake, listener: Listener) -> None:
+        given = self._settings.connection.proxy
         for _ in range(retry.MOST_REDIRECTS + 1):
+            proxy = proxy_for(handshake.url, given)
+            over_tls = handshake.url.startswith("wss:") or _is_https(proxy)
+            ready = dataclasses.replace(
+                handshake,
+                proxy=proxy,
+                tls=self._tls if over_tls else None,
+            )
             try:
-                await self._transport.connect(handshake, listener)
+                await self._transport.connect(ready, listener)
             except HandshakeRefused as refused:
                 target = retry.redirect(handshake.url, refused)
                 if target is None:
@@ -96,6 +232,10 @@ class Dialer:
                 return
         msg = f"more than {retry.MOST_REDIRECTS} redirects"
         raise BadHandshake(msg)
+
+
+def _is_https(proxy: str | None) -> bool:
+    return proxy is not None and proxy.startswith("https:")
 
 
 def label(url: str) -> str:
@@ -116,9 +256,34 @@ def _merged(*sources: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
 
 def _redirected(handshake: Handshake, target: str) -> Handshake:
     """Return the next handshake; credentials stay behind at another origin."""
-    headers = handshake.headers
+    headers, server_name = handshake.headers, handshake.server_name
     if not retry.same_origin(handshake.url, target):
+        server_name = None
         headers = tuple(
             (name, value) for name, value in headers if name.lower() in _AFTER_REDIRECT
         )
-    return dataclasses.replace(handshake, url=target, headers=headers)
+    return dataclasses.replace(
+        handshake,
+        url=target,
+        headers=headers,
+        server_name=server_name,
+    )
+
+
+async def _in_thread(act: Callable[[], Credentials]) -> Credentials:
+    """Run what blocks in a thread of its own.
+
+    A run that ends meanwhile, at a signal say, does not wait for it, as it would for
+    a thread of the loop's pool.
+    """
+    future: concurrent.futures.Future[Credentials] = concurrent.futures.Future()
+
+    def run() -> None:
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(act())
+            except BaseException as error:  # noqa: BLE001 - raised where it is awaited
+                future.set_exception(error)
+
+    threading.Thread(target=run, name="tap-websocket-token", daemon=True).start()
+    return await asyncio.wrap_future(future)

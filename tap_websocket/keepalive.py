@@ -1,8 +1,10 @@
-"""Pings, and finding a connection that is dead while its TCP lives."""
+"""Pings and heartbeats, and finding a connection that is dead while its TCP lives."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from tap_websocket.deadline import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,75 +16,101 @@ __all__ = ["Keepalive"]
 
 
 class Keepalive:
-    """Sends Pings, and calls the connection dead when no Pong comes in time.
+    """Sends Pings and heartbeats, and calls a connection dead that is too silent."""
 
-    While reading is paused nothing can arrive: the clock of the Pong stands still
-    then, and starts afresh when reading resumes.
-    """
-
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its collaborators, by keyword
         self,
         settings: KeepaliveSettings,
         *,
         schedule: Schedule,
+        clock: Callable[[], float],
         ping: Callable[[bytes], None],
+        heartbeat: Callable[[], None],
         dead: Callable[[str], None],
     ) -> None:
         """Make one that is not running yet.
 
         Args:
-            settings: `ping_interval` and `ping_timeout`, in seconds.
+            settings: Intervals and time-outs, in seconds.
             schedule: Calls back after a number of seconds.
+            clock: The time in seconds, from any start.
             ping: Sends a Ping frame with a payload.
+            heartbeat: Sends the heartbeat message.
             dead: Takes the reason when the connection is dead.
         """
         self._settings = settings
         self._schedule = schedule
         self._ping = ping
-        self._dead = dead
+        self._heartbeat = heartbeat
         self._sent = 0
-        self._paused = False
-        self._next: Timer | None = None
-        self._deadline: Timer | None = None
+        self._timers: dict[Callable[[], None], Timer] = {}
+        self._pong = self._stale = None
+        if (timeout := settings.ping_timeout) is not None:
+            reason = f"no Pong within {timeout:g} s (ping_timeout)"
+            self._pong = Deadline(
+                timeout, lambda: dead(reason), schedule=schedule, clock=clock
+            )
+        if (stale := settings.stale_timeout) is not None:
+            silence = f"no data message for {stale:g} s (stale_timeout)"
+            self._stale = Deadline(
+                stale, lambda: dead(silence), schedule=schedule, clock=clock
+            )
+
+    @property
+    def _deadlines(self) -> list[Deadline]:
+        return [deadline for deadline in (self._pong, self._stale) if deadline]
 
     def start(self) -> None:
-        """Send the first Ping after one interval."""
-        interval = self._settings.ping_interval
-        if interval is not None:
-            self._next = self._schedule(interval, self._beat)
+        """Begin at the handshake: the first Ping comes after one interval."""
+        self._repeat(self._beat, self._settings.ping_interval)
+        self.data()
+
+    def subscribed(self) -> None:
+        """Begin with heartbeats: the subscription is complete."""
+        if self._settings.heartbeat_message is not None:
+            self._repeat(self._heartbeat, self._settings.heartbeat_interval)
 
     def stop(self) -> None:
         """Forget all timers."""
-        for timer in (self._next, self._deadline):
-            if timer is not None:
-                timer.cancel()
-        self._next = self._deadline = None
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        for deadline in self._deadlines:
+            deadline.stop()
 
     def pong(self) -> None:
         """Take notice of a Pong: the connection lives."""
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        if self._pong is not None:
+            self._pong.stop()
+
+    def data(self) -> None:
+        """Take notice of a data message: the feed is not stale."""
+        if self._stale is not None:
+            self._stale.restart()
 
     def pause(self) -> None:
-        """Let the clock stand still."""
-        self._paused = True
-        self.pong()
+        """Let the clocks stand still."""
+        for deadline in self._deadlines:
+            deadline.pause()
 
     def resume(self) -> None:
-        """Start the clock afresh, with the next Ping."""
-        self._paused = False
+        """Start the clocks afresh."""
+        for deadline in self._deadlines:
+            deadline.resume()
+
+    def _repeat(self, act: Callable[[], None], interval: float | None) -> None:
+        """Do something every so many seconds, the first time after one interval."""
+        if interval is None:
+            return
+
+        def again() -> None:
+            self._timers[act] = self._schedule(interval, again)
+            act()
+
+        self._timers[act] = self._schedule(interval, again)
 
     def _beat(self) -> None:
         self._sent += 1
         self._ping(b"%d" % self._sent)
-        timeout = self._settings.ping_timeout
-        if self._deadline is None and not self._paused and timeout is not None:
-            self._deadline = self._schedule(timeout, self._expired)
-        self.start()
-
-    def _expired(self) -> None:
-        self._deadline = None
-        self._dead(
-            f"no Pong within {self._settings.ping_timeout:g} s (ping_timeout)",
-        )
+        if self._pong is not None and not self._pong.running:
+            self._pong.restart()

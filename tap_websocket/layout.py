@@ -9,6 +9,7 @@ from tap_websocket import fitting
 from tap_websocket.columns import ANY_JSON, Columns
 from tap_websocket.compiled import compile_value
 from tap_websocket.decode import DATA
+from tap_websocket.inference import JSON_TEXT
 from tap_websocket.passage import Passage
 
 if TYPE_CHECKING:
@@ -64,19 +65,21 @@ class Layout:
         """Whether each record lands whole in the column `data`."""
         decode, stream = self.settings.decode, self.settings.stream
         if decode.message_format != "json" or decode.envelope:
-            return True
+            return decode.envelope or not decode.message_pattern
         return stream.schema is None and stream.infer_messages == 0
 
     @property
     def opens_arrays(self) -> bool:
         """Whether an array of objects is several documents; else it stays whole."""
-        return not self.whole or self.settings.decode.envelope
+        decode = self.settings.decode
+        return (not self.whole or decode.envelope) and not decode.keeps_arrays
 
     @property
     def infers(self) -> bool:
         """Whether the columns are to be inferred from a sample."""
         return (
-            not self.whole
+            self.settings.decode.message_format == "json"
+            and not self.whole
             and self.settings.stream.schema is None
             and self.catalog_schema is None
         )
@@ -93,11 +96,14 @@ class Layout:
             rescue=self._rescues,
             deselected=self.deselected,
             nested=settings.stream.infer_nested,
+            fields=[name for name, _ in settings.decode.message_fields],
         )
 
     def passage(self, columns: Columns) -> Passage | None:
         """Make the passage for messages that are records as they stand."""
         decode = self.settings.decode
+        if not decode.takes_payloads_whole:
+            return None
         test = None
         if decode.message_format == "json":
             data = columns.schema["properties"].get(DATA, {})
@@ -128,7 +134,17 @@ class Layout:
         decode, given = self.settings.decode, self.settings.stream.schema
         if given is not None and not decode.envelope:
             return dict(given)
+        pattern = decode.message_pattern
         if given is not None:
-            return {"type": "object", "properties": {DATA: fitting.nullable(given)}}
-        data = ANY_JSON if decode.message_format == "json" else _TEXT
-        return {"type": "object", "properties": {DATA: data}}
+            columns = {DATA: fitting.nullable(given)}
+        elif decode.message_format == "json":
+            columns = {DATA: ANY_JSON}
+        elif pattern is None:
+            columns = {DATA: _TEXT}
+        elif decode.envelope:
+            columns = {DATA: ANY_JSON}
+        else:
+            columns = dict.fromkeys(pattern.names, _TEXT)
+        if decode.envelope:
+            columns |= {name: JSON_TEXT for name, _ in decode.message_fields}
+        return {"type": "object", "properties": columns}

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from tap_websocket import retry
 from tap_websocket.errors import ConnectionFailed, FeedError
 from tap_websocket.keepalive import Keepalive
-from tap_websocket.source import Directive, Outcome, Source
+from tap_websocket.moments import Live
+from tap_websocket.source import Directive, Source
+from tap_websocket.subscription import Subscription
 from tap_websocket.transports.base import (
     ABNORMAL,
     LINGER_SECONDS,
@@ -19,19 +21,25 @@ from tap_websocket.transports.base import (
     Closing,
     Connection,
     HandshakeError,
+    HandshakeRefused,
 )
+from tap_websocket.values import Values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tap_websocket.dial import Address
     from tap_websocket.feed import Ending, Feed
+    from tap_websocket.templates import Template
 
 __all__ = ["Link", "Session"]
 
 _LOGGER = logging.getLogger("tap-websocket")
 _NORMAL = 1000
 _GOING_AWAY = 1001
+_MESSAGE_TOO_BIG = 1009
 _PONG = 0xA
+_UNAUTHORIZED = frozenset({401, 403})
 
 
 class Link:
@@ -41,6 +49,8 @@ class Link:
         """Make a link that is not connected yet."""
         self.feed = feed
         self.context = context
+        self.values = Values(feed.settings.messages.placeholders, context)
+        self.where = feed.dialer.label
         self._loop = asyncio.get_running_loop()
         self._attempts = 0
         self._too_big = 0
@@ -61,7 +71,12 @@ class Link:
         while True:
             session = Session(self)
             try:
-                await self.feed.dialer.dial(self.context, session)
+                await self.feed.dialer.dial(
+                    self.values,
+                    session.live,
+                    session,
+                    session.dialing,
+                )
             except HandshakeError as error:
                 await self._retry_handshake(error)
                 continue
@@ -100,7 +115,7 @@ class Link:
 
     async def _retry_handshake(self, error: HandshakeError) -> None:
         settings = self.feed.settings.reconnect
-        where = self.feed.dialer.label
+        where = self.where
         self.feed.failed(f"{error} ({where})")
         if not retry.is_retryable(error):
             raise ConnectionFailed(_advice(where, error)) from error
@@ -120,16 +135,16 @@ class Link:
         """
         settings = self.feed.settings.reconnect
         text = describe(closing, session.verdict)
-        where = self.feed.dialer.label
+        where = self.where
         if closing.code in settings.fatal_close_codes:
             msg = f"{where} closed with {text}, which fatal_close_codes names"
             raise FeedError(msg)
         if not settings.enabled:
-            if closing.code in {_NORMAL, NO_CODE} and not session.verdict:
+            if _is_clean(closing, session):
                 return True
             msg = f"lost {where}: {text}; reconnect: true would go on"
             raise ConnectionFailed(msg)
-        if closing.too_big:
+        if closing.too_big or session.directive is Directive.TOO_BIG:
             self._too_big += 1
             if self._too_big > 1:
                 most = self.feed.settings.connection.max_message_bytes
@@ -150,7 +165,7 @@ class Link:
         most = settings.max_attempts
         if most is not None and self._attempts > most:
             msg = (
-                f"gave up on {self.feed.dialer.label} after {most} retries "
+                f"gave up on {self.where} after {most} retries "
                 f"(max_reconnect_attempts); the last: {reason}"
             )
             raise ConnectionFailed(msg)
@@ -170,45 +185,72 @@ class Session:
         self.ended: asyncio.Future[Closing] = self._loop.create_future()
         self.directive: Directive | None = None
         self.verdict = ""
-        self.source = Source(
-            0, self._feed.dialer.public_url(link.context), link.context
-        )
+        settings = self._feed.settings
+        self.live = Live()
         self._keepalive = Keepalive(
-            self._feed.settings.keepalive,
+            settings.keepalive,
             schedule=self._loop.call_later,
+            clock=self._loop.time,
             ping=self._ping,
+            heartbeat=self._heartbeat,
             dead=self._dead,
         )
+        self._subscription = Subscription(
+            settings.messages.subscribe,
+            interval=settings.messages.subscribe_interval,
+            send=self._say,
+            complete=self._subscribed,
+            late=self._dead,
+            schedule=self._loop.call_later,
+            clock=self._loop.time,
+        )
+        self.source = Source(
+            0,
+            "",
+            link.context,
+            values=link.values,
+            live=self.live,
+            subscription=self._subscription if settings.messages.subscribe else None,
+            send=self._send,
+        )
+
+    @property
+    def awaits_reply(self) -> bool:
+        """Whether a reply to the subscription is missing."""
+        return self._subscription.awaiting
 
     async def run(self) -> Closing:
-        """Subscribe, and wait for the end of the connection."""
-        self._subscribe()
+        """Wait for the end of the connection."""
         return await asyncio.shield(self.ended)
 
-    def _subscribe(self) -> None:
-        connection = self._connection
-        if connection is None:
-            return
-        for message in self._feed.dialer.subscription(self._link.context):
-            connection.send(message)
-        self._feed.complete()
+    def dialing(self, address: Address) -> None:
+        """Take notice of where the connection will go to."""
+        self._link.where = address.label
+        self.source.url = address.public
 
     def opened(self, connection: Connection) -> None:
-        """Take the open connection."""
+        """Take the open connection, and subscribe."""
         self._connection = connection
         self.source.number = self._feed.opened(self)
         if self._feed.paused:
             self.pause()
         self._keepalive.start()
+        self._subscription.start()
 
     def messages(self, payloads: list[bytes], *, binary: bool) -> None:
-        """Take messages; after the end of the run they are dropped."""
-        if self._feed.ended or self.directive is not None:
+        """Take messages; after the end of the run they are dropped.
+
+        What a server still sends behind the message by which it announced its end is
+        taken; what it sends when its feed is complete is not.
+        """
+        if self._feed.ended or self.directive in {Directive.STOP, Directive.TOO_BIG}:
             return
         outcome = self._feed.received(self, payloads, binary=binary)
         if outcome.messages:
             self._link.produced()
-        self._obey(outcome)
+            self._keepalive.data()
+        if outcome.directive is not None:
+            self._obey(outcome.directive)
 
     def control(self, opcode: int, payload: bytes) -> None:  # noqa: ARG002 - protocol
         """Take notice of a Ping or Pong."""
@@ -219,6 +261,7 @@ class Session:
     def closed(self, closing: Closing) -> None:
         """Take the end of the connection."""
         self._keepalive.stop()
+        self._subscription.stop()
         self._connection = None
         self._feed.closed(self)
         if not self.ended.done():
@@ -229,12 +272,14 @@ class Session:
         if self._connection is not None:
             self._connection.pause()
         self._keepalive.pause()
+        self._subscription.pause()
 
     def resume(self) -> None:
         """Read again."""
         if self._connection is not None:
             self._connection.resume()
         self._keepalive.resume()
+        self._subscription.resume()
 
     def end(self, ending: Ending) -> None:
         """Start the closing handshake, at the end of the run."""
@@ -252,17 +297,40 @@ class Session:
         if self._connection is not None:
             self._connection.abort()
 
-    def _obey(self, outcome: Outcome) -> None:
+    def _obey(self, directive: Directive) -> None:
+        """Close the connection, as a message asks."""
         connection = self._connection
-        if connection is None:
+        if connection is None or self.directive is not None:
             return
-        for reply in outcome.replies:
-            connection.send(reply)
-        if outcome.directive is not None:
-            self.directive = outcome.directive
-            if outcome.directive is Directive.RECONNECT:
-                self.verdict = "a message rule asked for it"
-            connection.close(_NORMAL)
+        self.directive = directive
+        if directive is Directive.TOO_BIG:
+            self.verdict = "a message is larger than max_message_bytes"
+            connection.close(_MESSAGE_TOO_BIG)
+            return
+        if directive is Directive.RECONNECT:
+            self.verdict = "a message rule asked for it"
+        connection.close(_NORMAL)
+
+    def _subscribed(self) -> None:
+        self._keepalive.subscribed()
+        self._feed.complete()
+
+    def _say(self, message: Template | bytes) -> None:
+        """Send a message of the config, its placeholders filled in."""
+        if not isinstance(message, bytes):
+            moment = self.live.moment()
+            self._send(message.render(self._link.values, moment))
+        elif self._connection is not None:
+            self._connection.send(message)
+
+    def _send(self, text: str) -> None:
+        if self._connection is not None:
+            self._connection.send(text)
+
+    def _heartbeat(self) -> None:
+        message = self._feed.settings.keepalive.heartbeat_message
+        if message is not None:
+            self._say(message)
 
     def _ping(self, payload: bytes) -> None:
         if self._connection is not None:
@@ -271,10 +339,15 @@ class Session:
     def _dead(self, reason: str) -> None:
         """Give up a connection that is dead, whatever its TCP says."""
         self.verdict = reason
-        self._keepalive.stop()
         if self._connection is not None:
             self._connection.abort()
         self.closed(Closing(ABNORMAL, failure=reason))
+
+
+def _is_clean(closing: Closing, session: Session) -> bool:
+    """Tell whether the server ended its feed as it should, replies and all."""
+    clean = closing.code in {_NORMAL, NO_CODE} and not session.verdict
+    return clean and not session.awaits_reply
 
 
 def describe(closing: Closing, verdict: str) -> str:
@@ -289,4 +362,7 @@ def describe(closing: Closing, verdict: str) -> str:
 
 
 def _advice(where: str, error: HandshakeError) -> str:
-    return f"cannot connect to {where}: {error}"
+    hint = ""
+    if isinstance(error, HandshakeRefused) and error.status in _UNAUTHORIZED:
+        hint = "; the credentials are refused: check auth, headers and url"
+    return f"cannot connect to {where}: {error}{hint}"

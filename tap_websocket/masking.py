@@ -2,46 +2,62 @@
 
 from __future__ import annotations
 
+import collections
 import logging
 import threading
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["Mask"]
 
 _BLOT = "****"
 _SHORTEST = 3
+_SHORTEST_NUMBER = 8
+_MOST_LEARNED = 1000
+"""So many values that a run fetched or captured are remembered: it may last long."""
 
 
 class Mask(logging.Filter):
     """A filter for log handlers that masks secrets, in tracebacks too.
 
-    Texts of one or two characters are left alone: they would blot out every line.
+    Texts of one or two characters are left alone, and so are captured numbers of less
+    than eight digits: they would blot out the counts and times of every line.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        """Make a mask; it may learn more secrets later."""
+        """Make a mask; it may be given more secrets later."""
         super().__init__()
         self._lock = threading.Lock()
-        self._secrets: tuple[str, ...] = ()
+        self._given: set[str] = set()
+        self._learned: collections.deque[str] = collections.deque(maxlen=_MOST_LEARNED)
+        self._secrets: list[str] | None = None
         self._formatter = logging.Formatter()
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
-        """Learn secrets, their percent-encoded forms included."""
+        """Take secrets of the config, which are masked for good."""
         with self._lock:
-            known = set(self._secrets)
-            for secret in secrets:
-                known |= {secret, quote(secret, safe=""), quote(secret)}
-            long = (secret for secret in known if len(secret) >= _SHORTEST)
-            self._secrets = tuple(sorted(long, key=len, reverse=True))
+            self._given.update(secrets)
+            self._secrets = None
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Take secrets that were fetched or captured; the last thousand are masked."""
+        with self._lock:
+            self._learned.extend(secrets)
+            self._secrets = None
 
     def text(self, text: str) -> str:
-        """Return a text with every secret in it blotted out."""
-        for secret in self._secrets:
+        """Return a text with every secret in it blotted out, in each of its forms."""
+        with self._lock:
+            if self._secrets is None:
+                learned = filter(_is_telling, self._learned)
+                forms = set(_forms({*self._given, *learned}))
+                self._secrets = sorted(forms, key=len, reverse=True)
+            secrets = self._secrets
+        for secret in secrets:
             text = text.replace(secret, _BLOT)
         return text
 
@@ -55,3 +71,16 @@ class Mask(logging.Filter):
             trace = record.exc_text or self._formatter.formatException(record.exc_info)
             record.exc_text = self.text(trace)
         return True
+
+
+def _is_telling(secret: str) -> bool:
+    return not secret.isdecimal() or len(secret) >= _SHORTEST_NUMBER
+
+
+def _forms(secrets: Iterable[str]) -> Iterator[str]:
+    """Yield the forms in which secrets may show, percent-encoded ones included."""
+    for secret in secrets:
+        if len(secret) >= _SHORTEST:
+            yield secret
+            yield quote(secret, safe="", errors="replace")
+            yield quote(secret, errors="replace")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import collections
+import itertools
+import operator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -64,7 +66,7 @@ class Passage:
         added: Mapping[str, Any],
         *,
         binary: bool,
-    ) -> Batch | None:
+    ) -> Batch:
         """Return the records of a batch of messages, each on one line.
 
         Args:
@@ -74,11 +76,11 @@ class Passage:
             binary: Whether the messages came in binary frames.
 
         Returns:
-            One record for each message, or None when one of them is not for here.
+            One record for each message, up to the first that is not for here.
         """
         values = self._values(payloads, binary=binary)
-        if values is None:
-            return None
+        if not values:
+            return values
         self.taken += len(values)
         if self._whole:
             return self._wrapped(source, values, added)
@@ -87,33 +89,34 @@ class Passage:
         source.sequence += len(values)
         return values
 
-    def _values(self, payloads: Batch, *, binary: bool) -> Batch | None:
-        """Return the JSON texts of the messages, or None."""
+    def _values(self, payloads: Batch, *, binary: bool) -> Batch:
+        """Return the JSON texts of the messages, up to the first that has none."""
         if self._form == "binary":
             return [b'"%b"' % base64.b64encode(payload) for payload in payloads]
         joined = b"".join(payloads)
-        if binary and not joined.isascii() and not _are_utf8(payloads):
-            return None
+        if binary and not joined.isascii():
+            payloads = list(itertools.takewhile(_is_utf8, payloads))
         if self._form == "raw_string":
             if b"\0" in joined:
-                return None
+                payloads = list(itertools.takewhile(_has_no_nul, payloads))
             return [_to_json(payload.decode()) for payload in payloads]
         return self._json(payloads, joined)
 
-    def _json(self, payloads: Batch, joined: bytes) -> Batch | None:
+    def _json(self, payloads: Batch, joined: bytes) -> Batch:
         test = self._test
-        if test is None:
-            return None
-        suspect = (
+        if test is None or not payloads:
+            return []
+        if (
             any(mark in joined for mark in compiled.MARKS)
             or max(map(len, payloads)) > compiled.LONGEST
-        )
-        if suspect and any(map(compiled.is_missed, payloads)):
-            return None
+        ):
+            payloads = list(itertools.takewhile(_is_sure, payloads))
+        untested = iter(payloads)
         try:
-            collections.deque(map(test, payloads), maxlen=0)
+            collections.deque(map(test, untested), maxlen=0)
         except (msgspec.MsgspecError, RecursionError):
-            return None
+            refused = len(payloads) - operator.length_hint(untested) - 1
+            payloads = payloads[:refused]
         if any(mark in joined for mark in _BREAKS):
             # Inside of a JSON string a line break is escaped, so these are between
             # tokens, where one white space is as good as another.
@@ -158,10 +161,17 @@ def _body(value: bytes) -> bytes:
     return rest if rest == b"}" else b"," + rest
 
 
-def _are_utf8(payloads: Batch) -> bool:
+def _is_utf8(payload: bytes) -> bool:
     try:
-        for payload in payloads:
-            payload.decode()
+        payload.decode()
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _has_no_nul(payload: bytes) -> bool:
+    return b"\0" not in payload
+
+
+def _is_sure(payload: bytes) -> bool:
+    return not compiled.is_missed(payload)

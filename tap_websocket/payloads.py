@@ -90,14 +90,15 @@ def _unreadable(payload: bytes, compression: str, reason: str) -> ParseError:
     return ParseError(msg)
 
 
-def split(text: str, separator: str | None) -> list[str]:
+def split(payload: bytes, separator: str | None) -> list[bytes]:
     """Return the documents of a message, split at `record_separator`.
 
-    Empty ones are dropped; without a separator the message is one document.
+    Empty ones are dropped; without a separator the message is one document. UTF-8 can
+    be split before it is decoded: no character's bytes stand inside of another's.
     """
     if separator is None:
-        return [text]
-    return [part for part in text.split(separator) if part]
+        return [payload]
+    return [part for part in payload.split(separator.encode()) if part]
 
 
 def encode_binary(payload: bytes) -> str:

@@ -13,6 +13,7 @@ from tap_websocket.dial import Dialer
 from tap_websocket.errors import TapError
 from tap_websocket.feed import Ending, Feed
 from tap_websocket.intake import Intake
+from tap_websocket.judge import Judge
 from tap_websocket.pages import Pager
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tap_websocket.columns import Columns
     from tap_websocket.counts import Counts
     from tap_websocket.layout import Layout
+    from tap_websocket.masking import Mask
     from tap_websocket.settings import Settings
 
 __all__ = ["Receiver", "Sampled"]
@@ -45,6 +47,7 @@ class Receiver:
         sampled: Sampled,
         most: int | None,
         counts: Counts,
+        mask: Mask,
     ) -> None:
         """Wire the rooms up, within the running loop.
 
@@ -55,6 +58,7 @@ class Receiver:
             sampled: Is given the schema that the run begins with.
             most: Messages after which a trial ends, or None.
             counts: The run's counts.
+            mask: Blots secrets out of logs, and learns new ones.
         """
         self._settings = settings
         self._sampled = sampled
@@ -73,6 +77,7 @@ class Receiver:
         self._intake = Intake(
             settings,
             plan=plan,
+            judge=Judge(settings.messages, mask=mask.text, learn=mask.learn),
             pager=self._pager,
             counts=counts,
             now_ns=time.time_ns,
@@ -80,7 +85,7 @@ class Receiver:
         )
         self._feed = Feed(
             settings,
-            dialer=Dialer(settings),
+            dialer=Dialer(settings, learn=mask.learn),
             consume=self._intake.consume,
             counts=counts,
             subscribed=self._subscribed,

@@ -61,6 +61,8 @@ def retry_after(error: HandshakeError, now: float) -> float:
         error: The failed handshake.
         now: The wall clock, in seconds since the epoch.
     """
+    if isinstance(error, Unreachable):
+        return error.retry_after
     if not isinstance(error, HandshakeRefused):
         return 0.0
     value = error.headers.get("retry-after", "").strip()

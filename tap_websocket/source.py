@@ -7,27 +7,43 @@ import enum
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from tap_websocket.moments import Live
+from tap_websocket.values import Values
+
 if TYPE_CHECKING:
     from tap_websocket.errors import TapError
+    from tap_websocket.subscription import Subscription
 
 __all__ = ["Consume", "Directive", "Outcome", "Source"]
 
 
+def _nowhere(message: str) -> None:
+    del message
+
+
 @dataclasses.dataclass(slots=True)
 class Source:
-    """One connection, from its handshake to its end, as records know it.
+    """One connection, from its handshake to its end, as its messages know it.
 
     Attributes:
         number: Number of the connection within the run, from 1.
         url: Scheme, host, port and path, for the envelope.
         context: The context's keys and values, columns of its records.
         sequence: Number of the last record on this connection.
+        values: The values of placeholders.
+        live: Makes the values that are always there.
+        subscription: Which replies are awaited.
+        send: Sends a text message.
     """
 
     number: int
     url: str
     context: Mapping[str, str]
     sequence: int = 0
+    values: Values = dataclasses.field(default_factory=Values)
+    live: Live = dataclasses.field(default_factory=Live)
+    subscription: Subscription | None = None
+    send: Callable[[str], None] = _nowhere
 
 
 class Directive(enum.Enum):
@@ -35,6 +51,7 @@ class Directive(enum.Enum):
 
     RECONNECT = "reconnect"
     STOP = "stop"
+    TOO_BIG = "too big"
 
 
 @dataclasses.dataclass(slots=True)
@@ -42,18 +59,17 @@ class Outcome:
     """What became of a batch of messages.
 
     Attributes:
-        taken: Bytes of the payloads that were taken; a run may end within a batch.
+        taken: Bytes of the messages that were taken, decompressed; a run may end
+            within a batch.
         messages: Messages that yielded at least one record.
         records: Records that they yielded.
-        replies: Texts to send, in order.
-        directive: What the last message that was taken asks for, if anything.
+        directive: What they ask of their connection, if anything.
         error: The failure that ends the run; what came before it was taken.
     """
 
     taken: int = 0
     messages: int = 0
     records: int = 0
-    replies: list[str] = dataclasses.field(default_factory=list)
     directive: Directive | None = None
     error: TapError | None = None
 

@@ -50,6 +50,7 @@ class WebSocketStream(Stream):
         """Make the stream; no connection is opened yet."""
         self._settings = tap.settings
         self._shutdown = tap.shutdown
+        self._masking = tap.mask
         super().__init__(tap, name=tap.settings.stream.name)
         self.forced_replication_method = REPLICATION_LOG_BASED
         self.primary_keys = tap.settings.stream.primary_keys
@@ -236,6 +237,7 @@ class WebSocketStream(Stream):
             sampled=self._sampled,
             most=self.ABORT_AT_RECORD_COUNT,
             counts=self._counts,
+            mask=self._masking,
         )
 
     def _sample(self) -> Mapping[str, Any]:

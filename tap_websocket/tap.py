@@ -22,7 +22,7 @@ from tap_websocket.command import TapCommand
 from tap_websocket.errors import ConfigError
 from tap_websocket.masking import Mask
 from tap_websocket.sdk import classproperty
-from tap_websocket.settings import Settings
+from tap_websocket.settings import Settings, read_settings
 from tap_websocket.shutdown import Shutdown
 from tap_websocket.stream import WebSocketStream
 from tap_websocket.writer import PageWriter
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["TapWebSocket"]
 
 _NUMBER = r"^\s*\d+(\.\d+)?\s*$"
+_SIGNED_NUMBER = r"^\s*[+-]?\d+(\.\d+)?\s*$"
 _WHOLE = r"^\s*\d+\s*$"
 
 _SETTINGS: dict[str, dict[str, Any]] = {}
@@ -79,11 +80,21 @@ def _choice(*values: str) -> dict[str, Any]:
     return {"type": "string", "enum": list(values)}
 
 
+def _object(required: list[str], **properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": required,
+        "additionalProperties": False,
+        "properties": properties,
+    }
+
+
 _STRING = {"type": "string"}
 _BOOLEAN = {"type": "boolean"}
 _STRINGS = {"type": "array", "items": {"type": "string"}}
 _STRING_MAP = {"type": "object", "additionalProperties": {"type": "string"}}
 _JSON = {"type": ["string", "object", "array", "number", "boolean"]}
+_MATCHER = {"type": ["string", "object", "array"]}
 
 _GROUP = "Connection"
 _setting(
@@ -106,6 +117,15 @@ _setting(
 )
 _setting(
     _GROUP,
+    "subprotocols",
+    "array",
+    _STRINGS,
+    "Subprotocols to offer, in order. A server that picks none of them, or one that "
+    "was not offered, is an error.",
+    default=[],
+)
+_setting(
+    _GROUP,
     "auth",
     "object",
     {
@@ -116,14 +136,72 @@ _setting(
                 "none",
                 "bearer",
                 "custom",
+                "basic",
+                "oauth2",
+                "token_endpoint",
+                "signed",
             ),
             "token": _STRING,
             "headers": _STRING_MAP,
+            "username": _STRING,
+            "password": _STRING,
+            "token_url": _STRING,
+            "client_id": _STRING,
+            "client_secret": _STRING,
+            "scope": _STRING,
+            "audience": _STRING,
+            "refresh_token": _STRING,
+            "url": _STRING,
+            "method": _STRING,
+            "body": _JSON,
+            "values": _STRING_MAP,
+            "secret": _STRING,
+            "template": _STRING,
+            "hash": _choice("sha256", "sha384", "sha512"),
+            "encoding": _choice("base64", "hex"),
+            "secret_encoding": _choice("text", "base64"),
+            "timestamp": _choice("s", "ms", "iso"),
+            "timestamp_offset": {
+                "type": ["number", "string"],
+                "pattern": _SIGNED_NUMBER,
+            },
         },
     },
-    "Credentials, resolved on every connect: `none`, `bearer` (`token`) or `custom` "
-    "(`headers`).",
+    "Credentials, resolved on every connect. `type` is one of `none`; `bearer` "
+    "(`token`); `custom` (`headers`); `basic` (`username`, `password`); `oauth2` "
+    "(`token_url`, `client_id`, `client_secret`, `scope`, `audience`, "
+    "`refresh_token`); `token_endpoint` (`url`, `method`, `headers`, `body`, and "
+    "`values`: name to JSONPath into the reply); `signed` (`secret`, `template`, "
+    "`hash`, `encoding`, `secret_encoding`, `timestamp`, `timestamp_offset`).",
     default={"type": "none"},
+    secret=True,
+)
+_setting(
+    _GROUP,
+    "tls",
+    "object",
+    _object(
+        [],
+        ca_file=_STRING,
+        cert_file=_STRING,
+        key_file=_STRING,
+        key_password=_STRING,
+        server_name=_STRING,
+        verify=_BOOLEAN,
+    ),
+    "Trust and identity: `ca_file`, `cert_file`, `key_file`, `key_password`, "
+    "`server_name`, `verify` (false warns on every connect). The system's trust by "
+    "default.",
+    default={},
+    secret=True,
+)
+_setting(
+    _GROUP,
+    "proxy",
+    "string",
+    _STRING,
+    "`http://`, `https://`, `socks5://` or `socks5h://`; from the environment by "
+    "default, which `none` ignores. SOCKS needs the extra `socks`.",
     secret=True,
 )
 _setting(
@@ -145,6 +223,14 @@ _setting(
 )
 _setting(
     _GROUP,
+    "compression",
+    "boolean",
+    _BOOLEAN,
+    "Offer permessage-deflate, which the `websockets` transport does.",
+    default=False,
+)
+_setting(
+    _GROUP,
     "max_message_bytes",
     "string",
     _whole(1),
@@ -162,6 +248,19 @@ _setting(
     "Behaviour is the same on each.",
     default="auto",
 )
+_setting(
+    _GROUP,
+    "placeholders",
+    "object",
+    {
+        "type": "object",
+        "additionalProperties": {"type": ["string", "number", "boolean"]},
+    },
+    "Name to fixed value, or to the first value of what rules capture: `{name}` stands "
+    "for it in `url`, `headers`, `auth`, and in what is sent.",
+    default={},
+    secret=True,
+)
 
 _GROUP = "Subscription and keepalive"
 _setting(
@@ -173,14 +272,65 @@ _setting(
         "items": {
             "type": ["string", "object"],
             "additionalProperties": False,
-            "required": ["message"],
-            "properties": {"message": _JSON},
+            "properties": {
+                "message": _JSON,
+                "binary": _BOOLEAN,
+                "reply": _MATCHER,
+                "reply_count": _whole(1),
+                "reply_timeout": _seconds(),
+            },
         },
     },
     "Sent in order on every connect and reconnect. An item is a string, or an object "
-    "with `message`: a string, or a JSON value that is serialised.",
+    "with `message` (a string, or a JSON value that is serialised), `binary: true` "
+    "(the string is base64), and `reply` (a matcher), `reply_count` (1) and "
+    "`reply_timeout` (10): wait for so many documents that match before the next item.",
     default=[],
     secret=True,
+)
+_setting(
+    _GROUP,
+    "subscribe_interval",
+    "string",
+    {"type": ["number", "string"], "pattern": _NUMBER, "minimum": 0},
+    "Seconds between two subscribe messages, for servers that count them.",
+    default=0,
+)
+_setting(
+    _GROUP,
+    "message_rules",
+    "array",
+    {
+        "type": "array",
+        "items": _object(
+            [],
+            match=_MATCHER,
+            then=_choice("emit", "ignore", "reconnect", "stop", "fail"),
+            reply=_JSON,
+            capture=_STRING_MAP,
+        ),
+    },
+    "What to do with messages that are not just data: the first rule whose `match` "
+    "fits acts. `then` is `emit`, `ignore`, `reconnect`, `stop` or `fail`; `reply` is "
+    "sent; `capture` keeps values (name to JSONPath) as placeholders.",
+    default=[],
+    secret=True,
+)
+_setting(
+    _GROUP,
+    "heartbeat_message",
+    "string",
+    _JSON,
+    "Sent as text every `heartbeat_interval` once the subscription is complete: a "
+    "string, or a JSON value that is serialised.",
+    secret=True,
+)
+_setting(
+    _GROUP,
+    "heartbeat_interval",
+    "string",
+    _seconds(),
+    "Seconds between two heartbeat messages.",
 )
 _setting(
     _GROUP,
@@ -196,6 +346,14 @@ _setting(
     _seconds(),
     "Without a Pong within so many seconds the connection is dead, which counts as "
     "a drop. 20 once `ping_interval` is set.",
+)
+_setting(
+    _GROUP,
+    "stale_timeout",
+    "string",
+    _seconds(),
+    "A connection without a data message for so many seconds is dead, whatever else "
+    "it does, which counts as a drop.",
 )
 
 _GROUP = "When a run ends"
@@ -284,6 +442,30 @@ _setting(
 _GROUP = "From message to record"
 _setting(
     _GROUP,
+    "payload_compression",
+    "options",
+    _choice("none", "gzip", "zlib", "deflate"),
+    "How the feed itself compresses each binary message; `deflate` is raw.",
+    default="none",
+)
+_setting(
+    _GROUP,
+    "record_separator",
+    "string",
+    {"type": "string", "minLength": 1},
+    "A message holds several documents, split at this text; empty ones are dropped.",
+)
+_setting(
+    _GROUP,
+    "message_pattern",
+    "string",
+    _STRING,
+    "A regular expression, searched in a document's text. In `json` format its group "
+    "`json` is parsed; in `raw_string` format its named groups become columns. A "
+    "document without a match is ignored.",
+)
+_setting(
+    _GROUP,
     "message_format",
     "options",
     _choice("json", "raw_string", "binary"),
@@ -298,6 +480,40 @@ _setting(
     _choice("fail", "skip"),
     "What a message that cannot be read does: end the run, or be counted and logged.",
     default="fail",
+)
+_setting(
+    _GROUP,
+    "json_fields",
+    "array",
+    _STRINGS,
+    "JSONPaths of strings that hold a JSON object or array, parsed in place.",
+    default=[],
+)
+_setting(
+    _GROUP,
+    "records_path",
+    "string",
+    _STRING,
+    "JSONPath of the records inside a document; a match that is an array of objects "
+    "is one record for each. `$` keeps an array whole.",
+)
+_setting(
+    _GROUP,
+    "array_columns",
+    "array",
+    _STRINGS,
+    "Names for the items of a record that is an array; more items than names go to "
+    "`_rescued_data`.",
+    default=[],
+)
+_setting(
+    _GROUP,
+    "message_fields",
+    "object",
+    _STRING_MAP,
+    "Column to JSONPath: values from the whole document, copied into each of its "
+    "records.",
+    default={},
 )
 _setting(
     _GROUP,
@@ -487,7 +703,7 @@ class TapWebSocket(Tap):
         ]
         if not problems:
             try:
-                self.settings = Settings.from_config(prepared.config, prepared.given)
+                self.settings = read_settings(prepared.config, prepared.given)
             except ConfigError as error:
                 problems = error.problems
             else:

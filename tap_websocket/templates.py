@@ -26,8 +26,6 @@ __all__ = [
     "Answered",
     "Document",
     "Template",
-    "fill",
-    "fill_url",
     "names_in",
     "render_headers",
     "render_url",
@@ -320,21 +318,3 @@ def _look_up(name: str, values: Mapping[str, Any], moment: Moment) -> str:
     """Return a placeholder's text; what was never captured is empty."""
     value = moment.value(name) if name in ALWAYS else values.get(name)
     return "" if value is None else _sendable(text_of(value))
-
-
-def fill(text: str, values: Mapping[str, str]) -> str:
-    """Return a text with its placeholders filled in, raw; unknown ones stay."""
-    return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
-
-
-def fill_url(text: str, values: Mapping[str, str]) -> str:
-    """Return a URL with its placeholders filled in.
-
-    A value is inserted raw at the very start and percent-encoded elsewhere.
-    """
-
-    def value(match: re.Match[str]) -> str:
-        raw = values.get(match[1], match[0])
-        return raw if match.start() == 0 else quote(raw, safe="")
-
-    return _PLACEHOLDER.sub(value, text)

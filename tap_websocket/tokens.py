@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import ssl
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -18,7 +19,7 @@ from tap_websocket.errors import CredentialError
 from tap_websocket.transports.base import HandshakeRefused, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tap_websocket.auth import Headers
 
@@ -34,16 +35,7 @@ _NO_PROXY = "none"
 
 
 class TokenUnavailable(Unreachable):
-    """A token request failed in a way that may pass; it is worth another try.
-
-    Attributes:
-        retry_after: Seconds that the server asks to wait, or 0.
-    """
-
-    def __init__(self, message: str, retry_after: float = 0.0) -> None:
-        """Keep what the server asks for."""
-        super().__init__(message)
-        self.retry_after = retry_after
+    """A token request failed in a way that may pass; it is worth another try."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -97,30 +89,35 @@ class TokenClient:
         self,
         timeout: float,
         proxy: str | None = None,
-        tls: ssl.SSLContext | None = None,
+        make_tls: Callable[[], ssl.SSLContext] = ssl.create_default_context,
     ) -> None:
         """Make a client.
 
         Args:
             timeout: `connect_timeout`, in seconds.
             proxy: The setting `proxy`: a URL, `none`, or None for the environment's.
-            tls: The trust settings, in a context that nothing else uses, for urllib3
-                changes it; None for the system's trust.
+            make_tls: Makes the context of the trust settings, one that nothing else
+                uses, for urllib3 changes it.
         """
-        context = tls or ssl.create_default_context()
         self._timeout = timeout
         self._proxy = proxy
-        self._session = requests.Session()
+        self._make_tls = make_tls
+
+    @functools.cached_property
+    def _session(self) -> requests.Session:
+        context = self._make_tls()
+        session = requests.Session()
         # With it, an entry in ~/.netrc would take the place of our credentials.
-        self._session.trust_env = False
-        self._session.verify = context.verify_mode != ssl.CERT_NONE
-        if not self._session.verify:
+        session.trust_env = False
+        session.verify = context.verify_mode != ssl.CERT_NONE
+        if not session.verify:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        self._session.headers["Connection"] = "close"
-        self._session.headers["User-Agent"] = f"tap-websocket/{__version__}"
-        self._session.headers["Accept"] = "application/json"
-        self._session.mount("https://", _Adapter(context))
-        self._session.mount("http://", _Adapter(context))
+        session.headers["Connection"] = "close"
+        session.headers["User-Agent"] = f"tap-websocket/{__version__}"
+        session.headers["Accept"] = "application/json"
+        session.mount("https://", _Adapter(context))
+        session.mount("http://", _Adapter(context))
+        return session
 
     def send(
         self,

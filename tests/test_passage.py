@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tap_websocket import jsontext
 from tap_websocket.counts import Counts
 from tap_websocket.intake import Intake
+from tap_websocket.judge import Judge
 from tap_websocket.layout import Layout
 from tap_websocket.pages import Page, Pager
 from tap_websocket.source import Source
@@ -54,6 +55,7 @@ class Trial:
             self.intake = Intake(
                 config,
                 plan=plan,
+                judge=Judge(config.messages, mask=str, learn=lambda _secrets: None),
                 pager=self.pager,
                 counts=self.counts,
                 now_ns=lambda: NOW,

@@ -562,7 +562,7 @@ def test_trust_is_that_of_the_context(server: _Server, authority: trustme.CA) ->
     setting = _secure(server, authority)
     context = ssl.create_default_context()
     authority.configure_trust(context)
-    client = TokenClient(5, tls=context)
+    client = TokenClient(5, make_tls=lambda: context)
     assert _ask(Authenticator(setting, client)).values == {"token": "x"}
 
 
@@ -583,7 +583,7 @@ def test_verification_can_be_turned_off(
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    client = TokenClient(5, tls=context)
+    client = TokenClient(5, make_tls=lambda: context)
     assert _ask(Authenticator(setting, client)).values == {"token": "x"}
 
 

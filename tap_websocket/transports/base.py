@@ -148,7 +148,16 @@ class HandshakeError(Exception):
 
 
 class Unreachable(HandshakeError):
-    """DNS, TCP, proxy or TLS failed in a way that may pass."""
+    """DNS, TCP, proxy or TLS failed in a way that may pass.
+
+    Attributes:
+        retry_after: Seconds that whoever answered asks to wait, or 0.
+    """
+
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
+        """Keep what was asked for."""
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Untrusted(HandshakeError):

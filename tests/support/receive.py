@@ -12,8 +12,9 @@ from tap_websocket.bridge import Bridge
 from tap_websocket.counts import Counts
 from tap_websocket.errors import TapError
 from tap_websocket.layout import Layout
+from tap_websocket.masking import Mask
 from tap_websocket.receiver import Receiver
-from tap_websocket.settings import Settings
+from tap_websocket.settings import Settings, read_settings
 from tap_websocket.tap import TapWebSocket
 from tests.support.tap import parse
 
@@ -57,7 +58,7 @@ def make_settings(**given: Any) -> Settings:
         given["max_duration"] = 20
     prepared = raw_config.prepare(given, TapWebSocket.config_jsonschema)
     assert not prepared.problems, prepared.problems
-    return Settings.from_config(prepared.config, prepared.given)
+    return read_settings(prepared.config, prepared.given)
 
 
 def receive(
@@ -85,6 +86,7 @@ def receive(
             sampled=concurrent.futures.Future(),
             most=None,
             counts=counts,
+            mask=Mask(),
         ),
     )
     started(bridge)

@@ -1,0 +1,175 @@
+"""What a document is besides data: rules and awaited replies, asked and obeyed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tap_websocket import jsontext
+from tap_websocket.errors import FeedError
+from tap_websocket.matchers import prefilter
+from tap_websocket.paths import MISSING
+from tap_websocket.source import Directive
+from tap_websocket.templates import text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tap_websocket.matchers import Prefilter
+    from tap_websocket.rules import Verdict
+    from tap_websocket.settings import MessageSettings
+    from tap_websocket.source import Outcome, Source
+    from tap_websocket.templates import Answered
+
+__all__ = ["Hearing", "Judge"]
+
+_MOST_SHOWN = 500
+
+
+class Judge:
+    """Knows the rules and the replies of a run.
+
+    Attributes:
+        idle: There are none of either: every document is data.
+        prefilter: Tells of a message's bytes whether there may be anything to say;
+            False is certain. None where there may be of each.
+    """
+
+    def __init__(
+        self,
+        settings: MessageSettings,
+        *,
+        mask: Callable[[str], str],
+        learn: Callable[[Iterable[str]], None],
+    ) -> None:
+        """Make a judge.
+
+        Args:
+            settings: The rules, and the subscription's items.
+            mask: Blots secrets out of a text.
+            learn: Takes captured values, which are secrets.
+        """
+        self.rules = settings.rules
+        self._mask = mask
+        self._learn = learn
+        replies = [item.reply for item in settings.subscribe if item.reply is not None]
+        needles = [*self.rules.needles, *(reply.needles for reply in replies)]
+        self.idle = not needles
+        self.prefilter: Prefilter | None = prefilter(needles)
+
+    def hearing(self, source: Source, outcome: Outcome) -> Hearing:
+        """Begin to hear a document."""
+        return Hearing(self, source, outcome)
+
+    def obey(
+        self,
+        source: Source,
+        verdict: Verdict,
+        outcome: Outcome,
+        text: Callable[[], str],
+    ) -> bool:
+        """Do what the rules say of a document.
+
+        Returns:
+            Whether it was taken, and so is no data.
+
+        Raises:
+            FeedError: With `then: fail`.
+        """
+        if verdict.captures:
+            source.values.capture(dict(verdict.captures))
+            self._learn([text_of(value) for _, value in verdict.captures])
+        if verdict.reply is not None:
+            template, answered = verdict.reply.template, verdict.reply.answered
+            moment = source.live.moment()
+            source.send(template.render(source.values, moment, answered))
+        match verdict.then:
+            case "emit":
+                return False
+            case "fail":
+                shown = self._mask(text())[:_MOST_SHOWN]
+                msg = f"message_rules: the feed sent what a rule calls fatal: {shown}"
+                raise FeedError(msg)
+            case "stop":
+                outcome.directive = Directive.STOP
+            case "reconnect":
+                outcome.directive = outcome.directive or Directive.RECONNECT
+        return True
+
+
+class Hearing:
+    """One document of a message before the judge, and what is inside of it."""
+
+    __slots__ = ("_acted", "_judge", "_outcome", "_source", "_subscription")
+
+    def __init__(self, judge: Judge, source: Source, outcome: Outcome) -> None:
+        """Begin; `Judge.hearing` does."""
+        self._judge = judge
+        self._source = source
+        self._outcome = outcome
+        self._subscription = source.subscription
+        self._acted = False
+
+    @property
+    def asks_documents(self) -> bool:
+        """Whether parsed documents are looked at."""
+        subscription = self._subscription
+        return self._judge.rules.asks_documents or (
+            subscription is not None and subscription.asks_documents
+        )
+
+    def text(self, text: str, look: Callable[[], Answered]) -> bool:
+        """Hear a document's text.
+
+        Args:
+            text: The text.
+            look: Parses and searches it; what is no JSON is `MISSING` then.
+
+        Returns:
+            Whether it was taken, and so is never parsed. A rule that acted is the
+            last one asked, whatever its `then`.
+
+        Raises:
+            FeedError: With `then: fail`.
+        """
+        judge, subscription = self._judge, self._subscription
+        taken = False
+        if judge.rules.asks_texts:
+            verdict = judge.rules.decide_text(text, look)
+            self._acted = verdict.acted
+            taken = judge.obey(self._source, verdict, self._outcome, lambda: text)
+        if subscription is not None:
+            if subscription.asks_texts:
+                taken = subscription.answers_text(text) or taken
+            if taken and subscription.asks_documents:
+                document = look().document
+                if document is not MISSING:
+                    subscription.answers_document(document)
+        return taken
+
+    def document(self, found: Answered, text: str | None) -> bool:
+        """Hear a parsed document.
+
+        Args:
+            found: The document; `MISSING` where the text is no JSON.
+            text: Its text, or None for a part of the document.
+
+        Returns:
+            Whether it was taken, and so is no data.
+
+        Raises:
+            FeedError: With `then: fail`.
+        """
+        judge, subscription = self._judge, self._subscription
+        taken = False
+
+        def shown() -> str:
+            if text is not None:
+                return text
+            return jsontext.dumps(found.document).decode(errors="replace")
+
+        if judge.rules.asks_documents and not self._acted:
+            verdict = judge.rules.decide_document(found)
+            taken = judge.obey(self._source, verdict, self._outcome, shown)
+        if subscription is not None and found.document is not MISSING:
+            taken = subscription.answers_document(found.document) or taken
+        return taken

@@ -1,0 +1,33 @@
+"""The config as frozen, typed dataclasses, with every check across settings."""
+
+from __future__ import annotations
+
+from tap_websocket.settings.model import (
+    CloseCodes,
+    ConnectionSettings,
+    Context,
+    DecodeSettings,
+    DeliverySettings,
+    EndSettings,
+    KeepaliveSettings,
+    MessageSettings,
+    ReconnectSettings,
+    Settings,
+    StreamSettings,
+)
+from tap_websocket.settings.reader import read_settings
+
+__all__ = [
+    "CloseCodes",
+    "ConnectionSettings",
+    "Context",
+    "DecodeSettings",
+    "DeliverySettings",
+    "EndSettings",
+    "KeepaliveSettings",
+    "MessageSettings",
+    "ReconnectSettings",
+    "Settings",
+    "StreamSettings",
+    "read_settings",
+]

@@ -1,0 +1,86 @@
+"""What is checked in several settings; each check adds one line for each problem."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from tap_websocket import templates
+from tap_websocket.paths import Path, compile_path
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+__all__ = [
+    "TOKEN",
+    "check_headers",
+    "check_names",
+    "check_placeholders",
+    "compile_checked",
+]
+
+TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+"""The name of a header or a subprotocol (RFC 9110, section 5.6.2)."""
+
+_RESERVED_HEADERS = ("host", "upgrade", "connection")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def check_headers(
+    path: str,
+    headers: Mapping[str, str],
+    problems: list[str],
+) -> None:
+    """Check headers of the upgrade request, or of a token request.
+
+    Args:
+        path: Where they stand in the config.
+        headers: Name to value.
+        problems: Takes one line for each problem.
+    """
+    for name, value in headers.items():
+        lower = name.lower()
+        if not TOKEN.fullmatch(name):
+            problems.append(f"{path}: {name!r} is no valid header name")
+        elif lower in _RESERVED_HEADERS or lower.startswith("sec-websocket-"):
+            problems.append(
+                f"{path}: {name} is set by the handshake itself; leave it out",
+            )
+        elif _CONTROL.search(value):
+            problems.append(
+                f"{path}: the value of {name} holds a line break or another "
+                "control character; remove it",
+            )
+
+
+def check_placeholders(
+    path: str,
+    text: str,
+    declared: Collection[str],
+    problems: list[str],
+) -> None:
+    """Check that each placeholder of a text is declared (contract, "Placeholders")."""
+    for name in templates.undeclared(text, declared):
+        known = ", ".join(f"{{{name}}}" for name in sorted(declared)) or "none"
+        problems.append(
+            f"{path}: {{{name}}} is declared nowhere (declared: {known}); "
+            f"add it to placeholders or contexts, or remove it",
+        )
+
+
+def check_names(path: str, names: Collection[str], problems: list[str]) -> None:
+    """Check that placeholders can have these names."""
+    problems += [
+        f"{path}: {name!r} is no valid name; use letters, digits and _"
+        for name in names
+        if not templates.NAME.fullmatch(name)
+    ]
+
+
+def compile_checked(path: str, text: str, problems: list[str]) -> Path | None:
+    """Compile a JSONPath; one that is none is a problem."""
+    try:
+        return compile_path(text)
+    except ValueError as error:
+        problems.append(f"{path}: {error}")
+        return None

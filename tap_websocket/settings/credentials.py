@@ -1,0 +1,160 @@
+"""The setting `auth`: which keys each of its types takes."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from tap_websocket.auth import (
+    Auth,
+    Basic,
+    Bearer,
+    Custom,
+    NoAuth,
+    OAuth2,
+    Signed,
+    TokenEndpoint,
+    decode_secret,
+)
+from tap_websocket.settings.checks import (
+    check_headers,
+    check_names,
+    check_placeholders,
+    compile_checked,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+__all__ = ["read_auth"]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_METHOD = re.compile(r"[A-Za-z]+")
+
+_KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "none": ((), ()),
+    "bearer": (("token",), ()),
+    "custom": (("headers",), ()),
+    "basic": (("username", "password"), ()),
+    "oauth2": (
+        ("token_url", "client_id", "client_secret"),
+        ("scope", "audience", "refresh_token"),
+    ),
+    "token_endpoint": (("url", "values"), ("method", "headers", "body")),
+    "signed": (
+        ("secret", "template"),
+        ("hash", "encoding", "secret_encoding", "timestamp", "timestamp_offset"),
+    ),
+}
+"""The keys that a type needs, and those that it may have."""
+
+
+def read_auth(
+    given: Mapping[str, Any],
+    declared: Collection[str],
+    problems: list[str],
+) -> Auth:
+    """Read the setting `auth`.
+
+    Args:
+        given: The setting, with its types.
+        declared: The names that are placeholders in it.
+        problems: Takes one line for each problem.
+    """
+    kind = given["type"]
+    needed, optional = _KEYS[kind]
+    found = [f"auth: type {kind} needs {key}" for key in needed if key not in given]
+    takes = ", ".join((*needed, *optional)) or "nothing else"
+    found += [
+        f"auth: type {kind} has no key {key!r}; it takes {takes}"
+        for key in given
+        if key not in {"type", *needed, *optional}
+    ]
+    if not found:
+        auth = _make(kind, {key: given[key] for key in given if key != "type"})
+        _check(auth, declared, found)
+        if not found:
+            return auth
+    problems += found
+    return NoAuth()
+
+
+def _make(kind: str, keys: dict[str, Any]) -> Auth:
+    if kind == "custom":
+        return Custom(tuple(keys["headers"].items()))
+    if kind == "token_endpoint":
+        return TokenEndpoint(
+            url=keys["url"],
+            values=tuple(keys["values"].items()),
+            method=keys.get("method", "POST"),
+            given=tuple(keys.get("headers", {}).items()),
+            body=keys.get("body"),
+        )
+    plain: Mapping[str, type[Auth]] = {
+        "none": NoAuth,
+        "bearer": Bearer,
+        "basic": Basic,
+        "oauth2": OAuth2,
+        "signed": Signed,
+    }
+    return plain[kind](**keys)
+
+
+def _check(auth: Auth, declared: Collection[str], problems: list[str]) -> None:
+    for path, text in auth.texts:
+        extra = {"timestamp"} if isinstance(auth, Signed) else set()
+        check_placeholders(path, text, {*declared, *extra}, problems)
+    match auth:
+        case Bearer():
+            if not auth.token or _CONTROL.search(auth.token):
+                problems.append(
+                    "auth.token: must be a token without line breaks; the one given "
+                    "is empty or holds one",
+                )
+        case Basic():
+            if ":" in auth.username:
+                problems.append(
+                    "auth.username: holds a colon, which Basic credentials cannot "
+                    "carry; use type custom with a header of your own",
+                )
+        case Custom():
+            check_headers("auth.headers", dict(auth.given), problems)
+        case OAuth2():
+            _check_http("auth.token_url", auth.token_url, problems)
+        case TokenEndpoint():
+            _check_endpoint(auth, problems)
+        case Signed():
+            _check_secret(auth, problems)
+
+
+def _check_http(path: str, url: str, problems: list[str]) -> None:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if host is None or parts.scheme not in {"http", "https"}:
+        problems.append(f"{path}: must be a URL that begins with http:// or https://")
+
+
+def _check_endpoint(auth: TokenEndpoint, problems: list[str]) -> None:
+    if not auth.url.startswith("{"):
+        _check_http("auth.url", auth.url, problems)
+    check_headers("auth.headers", dict(auth.given), problems)
+    if not _METHOD.fullmatch(auth.method):
+        problems.append("auth.method: must be an HTTP method, POST or GET say")
+    if not auth.values:
+        problems.append("auth.values: is empty; name at least one value of the reply")
+    check_names("auth.values", auth.names, problems)
+    for name, path in auth.values:
+        compile_checked(f"auth.values.{name}", path, problems)
+
+
+def _check_secret(auth: Signed, problems: list[str]) -> None:
+    if not auth.secret:
+        problems.append("auth.secret: is empty")
+    try:
+        decode_secret(auth.secret, auth.secret_encoding)
+    except ValueError as error:
+        problems.append(f"auth.secret: {error}")
