@@ -18,6 +18,7 @@ from tap_websocket.auth import Auth, Bearer, Custom, NoAuth, userinfo_secrets
 from tap_websocket.columns import prepare_schema
 from tap_websocket.conflicts import conflicts
 from tap_websocket.errors import ConfigError
+from tap_websocket.tls import TlsSettings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -55,6 +56,10 @@ class ConnectionSettings:
     close_timeout: float
     max_message_bytes: int
     transport: Literal["auto", "websockets", "picows"]
+    subprotocols: tuple[str, ...] = ()
+    tls: TlsSettings = dataclasses.field(default_factory=TlsSettings)
+    proxy: str | None = None
+    compression: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
