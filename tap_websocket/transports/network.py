@@ -13,10 +13,11 @@ from tap_websocket.transports.base import (
     Untrusted,
 )
 
-__all__ = ["network_error", "proxy_error", "words"]
+__all__ = ["hung_up", "network_error", "proxy_error", "words"]
 
 
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"})
+_ASKS = "does the server want another client certificate (tls)?"
 _REFUSALS = ("ALERT_CERTIFICATE", "ALERT_BAD_CERTIFICATE", "ALERT_UNKNOWN_CA")
 
 
@@ -31,10 +32,21 @@ def network_error(error: Exception) -> HandshakeError:
         if any(refusal in reason for refusal in _REFUSALS):
             msg = f"the server wants another client certificate ({reason}); check tls"
             return BadHandshake(msg)
-        return Unreachable(f"TLS failed: {reason}")
+        hint = f"; {_ASKS}" if reason.endswith("ALERT_HANDSHAKE_FAILURE") else ""
+        return Unreachable(f"TLS failed: {reason}{hint}")
     if isinstance(error, OSError):
         return Unreachable(words(error))
     return BadHandshake(str(error))
+
+
+def hung_up(url: str) -> HandshakeError:
+    """Say that the server left in the handshake.
+
+    With TLS 1.3 a client learns only afterwards that its certificate was refused, and
+    the libraries do not tell that from other ends.
+    """
+    hint = f"; {_ASKS}" if url.startswith("wss:") else ""
+    return Unreachable(f"the server hung up during the handshake{hint}")
 
 
 def proxy_error(error: Exception) -> HandshakeError:

@@ -25,9 +25,9 @@ from tap_websocket.transports.base import (
     HandshakeError,
     Incapable,
     Listener,
-    Unreachable,
 )
 from tap_websocket.transports.closing import ViolationError, parse_close
+from tap_websocket.transports.network import hung_up
 from tap_websocket.transports.picows_handshake import disagreement, handshake_error
 from tap_websocket.transports.text import valid_prefix
 from tap_websocket.transports.tunnel import proxy_of, reach
@@ -150,8 +150,7 @@ class _Frames(picows.WSListener):
         if self._problem is not None:
             raise self._problem
         if self._transport is None:
-            msg = "the server hung up during the handshake"
-            raise Unreachable(msg)
+            raise hung_up(self._handshake.url)
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         self._problem = disagreement(self._handshake, transport.response.headers)

@@ -29,7 +29,12 @@ from tap_websocket.transports.base import (
     Listener,
     Unreachable,
 )
-from tap_websocket.transports.network import network_error, proxy_error, words
+from tap_websocket.transports.network import (
+    hung_up,
+    network_error,
+    proxy_error,
+    words,
+)
 from tap_websocket.transports.text import valid_prefix
 from tap_websocket.transports.tunnel import (
     HUNG_UP,
@@ -156,6 +161,8 @@ class _Opening(connect):
             )
         if isinstance(error, exceptions.NegotiationError | exceptions.InvalidHeader):
             return self._negotiation_error(error)
+        if isinstance(error, exceptions.InvalidMessage) and _is_end(error):
+            return hung_up(self._handshake.url)
         if isinstance(error, exceptions.WebSocketException):
             return _protocol_error(error)
         if self._to_proxy and self.made is None:
@@ -319,14 +326,17 @@ def _protocol_error(error: exceptions.WebSocketException) -> HandshakeError:
     if isinstance(error, exceptions.InvalidProxyStatus):
         return proxy_refusal(error.response.status_code)
     if isinstance(error, exceptions.ProxyError):
-        if isinstance(error.__cause__, EOFError | OSError):
+        if _is_end(error):
             return Unreachable(HUNG_UP)
         return BadHandshake(NO_HTTP)
     if isinstance(error, exceptions.InvalidMessage):
-        if isinstance(error.__cause__, EOFError | OSError):
-            return Unreachable("the server hung up during the handshake")
         return BadHandshake("the server's answer is no HTTP; does it speak WebSocket?")
     return BadHandshake(f"the server did not agree to the handshake: {error}")
+
+
+def _is_end(error: Exception) -> bool:
+    """Tell the end of the connection from an answer that makes no sense."""
+    return isinstance(error.__cause__, EOFError | OSError)
 
 
 def _url(proxy: Proxy) -> str:
