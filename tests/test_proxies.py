@@ -7,7 +7,6 @@ import base64
 import contextlib
 import re
 import socket
-import ssl
 import threading
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -23,8 +22,9 @@ from tap_websocket.transports.base import (
     Unreachable,
     Untrusted,
 )
+from tests.support.certificates import client_side, server_side
 from tests.support.connect import Heard, connect, make_transport
-from tests.support.proxies import serve_proxy
+from tests.support.proxies import answering, serve_proxy, socks, tunnel
 from tests.support.raw import frame, serve_raw
 from tests.support.servers import serve
 
@@ -53,18 +53,6 @@ async def hello(peer: Peer) -> None:
 @pytest.fixture
 def authority() -> trustme.CA:
     return trustme.CA()
-
-
-def server_side(authority: trustme.CA, *names: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(*names).configure_cert(context)
-    return context
-
-
-def client_side(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
 
 
 @pytest.mark.parametrize("userinfo", ["", "us%40er:pa%3Ass"])
@@ -131,21 +119,6 @@ def refused(transport: str, url: str = "ws://feed.test/pAth", **options: Any) ->
     for secret in SECRETS:
         assert secret not in trace
     return caught.value
-
-
-def answering(answer: bytes, *, request: bytes = b"\r\n\r\n") -> Any:
-    """Answer a request byte by byte, and wait for the client to leave."""
-
-    async def play(peer: RawPeer) -> None:
-        await peer.reader.readuntil(request)
-        for byte in answer:
-            await peer.send(bytes([byte]))
-            await asyncio.sleep(0)
-        if answer.endswith(b"!"):
-            return
-        await peer.reader.read()
-
-    return play
 
 
 @pytest.mark.parametrize(
@@ -241,16 +214,6 @@ def test_a_proxy_that_hangs_up(scheme: str, reset: bool, transport: str) -> None
     assert re.match(r"the proxy hung up|the connection to the proxy broke", str(error))
 
 
-def socks(*answers: bytes) -> Any:
-    async def play(peer: RawPeer) -> None:
-        for answer in answers:
-            await peer.reader.read(1000)
-            await peer.send(answer)
-        await peer.reader.read()
-
-    return play
-
-
 @pytest.mark.parametrize(
     ("answers", "kind", "words"),
     [
@@ -290,18 +253,6 @@ def test_a_real_proxy_that_does_not_reach_the_server(
     with serve_proxy(kind) as proxy:
         error = refused(transport, "ws://127.0.0.1:1/", proxy=proxy.url)
     assert type(error) is Unreachable
-
-
-async def tunnel(peer: RawPeer, scheme: str) -> None:
-    """Open a tunnel as a proxy does."""
-    if scheme == "http":
-        await peer.read_request()
-        await peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
-    elif scheme:
-        await peer.reader.readexactly(3)
-        await peer.send(b"\5\0")
-        await peer.reader.read(1000)
-        await peer.send(b"\5\0\0\1" + bytes(6))
 
 
 @pytest.mark.parametrize(

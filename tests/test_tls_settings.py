@@ -24,6 +24,7 @@ from tap_websocket.transports.base import (
     Unreachable,
     Untrusted,
 )
+from tests.support.certificates import server_side
 from tests.support.connect import connect
 from tests.support.raw import serve_raw
 from tests.support.servers import serve
@@ -61,8 +62,7 @@ class Files:
 @pytest.fixture
 def files(tmp_path: Path) -> Files:
     authority = trustme.CA()
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(server)
+    server = server_side(authority, "localhost")
     authority.configure_trust(server)
     server.verify_mode = ssl.CERT_REQUIRED
     client = authority.issue_cert("client@feed.test")

@@ -1,6 +1,6 @@
-"""Real proxies, each a process of its own on a free port.
+"""Proxies: real ones, each a process of its own on a free port, and scripts.
 
-A proxy knows one name that nobody else does: `feed.test` is this machine.
+A real one knows one name that nobody else does: `feed.test` is this machine.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Kind", "ProxyServer", "serve_proxy"]
+    from tests.support.raw import RawPeer
+
+__all__ = ["Kind", "ProxyServer", "answering", "serve_proxy", "socks", "tunnel"]
 
 Kind = Literal["http", "https", "socks5", "socks5h"]
 _HERE = "feed.test"
@@ -83,6 +85,45 @@ def serve_proxy(
         process.wait()
         reader.join()
         process.stdout.close()
+
+
+def answering(answer: bytes, *, request: bytes = b"\r\n\r\n") -> Any:
+    """Answer a request byte by byte, and wait for the client to leave."""
+
+    async def play(peer: RawPeer) -> None:
+        await peer.reader.readuntil(request)
+        for byte in answer:
+            await peer.send(bytes([byte]))
+            await asyncio.sleep(0)
+        if answer.endswith(b"!"):
+            return
+        await peer.reader.read()
+
+    return play
+
+
+def socks(*answers: bytes) -> Any:
+    """Answer each step of SOCKS, and wait for the client to leave."""
+
+    async def play(peer: RawPeer) -> None:
+        for answer in answers:
+            await peer.reader.read(1000)
+            await peer.send(answer)
+        await peer.reader.read()
+
+    return play
+
+
+async def tunnel(peer: RawPeer, scheme: str) -> None:
+    """Open a tunnel as a proxy does."""
+    if scheme == "http":
+        await peer.read_request()
+        await peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
+    elif scheme:
+        await peer.reader.readexactly(3)
+        await peer.send(b"\5\0")
+        await peer.reader.read(1000)
+        await peer.send(b"\5\0\0\1" + bytes(6))
 
 
 def _collect(lines: Any, found: queue.Queue[str]) -> None:
