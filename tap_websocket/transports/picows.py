@@ -23,14 +23,14 @@ from tap_websocket.transports.base import (
     Closing,
     Handshake,
     HandshakeError,
+    Incapable,
     Listener,
-    Unreachable,
 )
 from tap_websocket.transports.closing import ViolationError, parse_close
-from tap_websocket.transports.network import network_error
+from tap_websocket.transports.network import hung_up
 from tap_websocket.transports.picows_handshake import disagreement, handshake_error
-from tap_websocket.transports.tcp import open_tcp
 from tap_websocket.transports.text import valid_prefix
+from tap_websocket.transports.tunnel import proxy_of, reach
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,7 +48,6 @@ _PROTOCOL_ERROR = 1002
 _INVALID_DATA = 1007
 _TOO_BIG = 1009
 _READ_BYTES = 64 * 1024
-_PORTS = {"ws": 80, "wss": 443}
 _BATCH = 1000
 
 _WINDOW_BYTES = 2 * 1024 * 1024
@@ -78,20 +77,20 @@ class PicowsTransport:
             HandshakeError: One of its subclasses, for whatever went wrong.
         """
         frames = _Frames(handshake, listener)
+        proxy = proxy_of(handshake)
+        if proxy is not None and proxy.scheme == "https":
+            msg = "picows does not go through an https:// proxy"
+            raise Incapable(msg)
         parts = urlsplit(handshake.url)
-        host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         options: dict[str, Any] = {}
         if parts.scheme == "wss":
             options["ssl_context"] = handshake.tls or ssl.create_default_context()
-            options["server_hostname"] = handshake.server_name or host
+            options["server_hostname"] = handshake.server_name or parts.hostname
         headers = list(handshake.headers)
         if handshake.subprotocols:
             offered = ", ".join(handshake.subprotocols)
             headers.append(("Sec-WebSocket-Protocol", offered))
-        try:
-            opened = await open_tcp(host, port, _WINDOW_BYTES)
-        except OSError as error:
-            raise network_error(error) from error
+        opened = await reach(handshake, proxy, _WINDOW_BYTES)
         # picows keeps the socket of a handshake that is given up: this one ends it.
         handle = opened.dup()
         try:
@@ -151,8 +150,7 @@ class _Frames(picows.WSListener):
         if self._problem is not None:
             raise self._problem
         if self._transport is None:
-            msg = "the server hung up during the handshake"
-            raise Unreachable(msg)
+            raise hung_up(self._handshake.url)
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         self._problem = disagreement(self._handshake, transport.response.headers)
