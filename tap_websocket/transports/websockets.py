@@ -47,6 +47,7 @@ from tap_websocket.transports.tunnel import (
 if TYPE_CHECKING:
     import asyncio
     import socket
+    from collections.abc import Callable
 
     from websockets.client import ClientProtocol
     from websockets.protocol import Event
@@ -67,6 +68,8 @@ class WebsocketsTransport:
     async def connect(self, handshake: Handshake, listener: Listener) -> None:
         """Perform the opening handshake (see `Transport.connect`).
 
+        The library's own way through proxies is taken for those that speak TLS only.
+
         Raises:
             HandshakeError: One of its subclasses, for whatever went wrong.
         """
@@ -82,9 +85,9 @@ class WebsocketsTransport:
         finally:
             if tunnel is not None and opening.made is None:
                 tunnel.close()
+        problem = opening.disagreement()
         connection = opening.made
         assert connection is not None  # noqa: S101 - it is open
-        problem = opening.disagreement()
         if problem is not None:
             connection.transport.abort()
             raise problem
@@ -92,11 +95,7 @@ class WebsocketsTransport:
 
 
 class _Opening(connect):
-    """One opening handshake; the redirects are left to the caller.
-
-    Attributes:
-        made: The connection, once there is a way to the server.
-    """
+    """One opening handshake; the redirects are left to the caller."""
 
     def __init__(
         self,
@@ -115,16 +114,11 @@ class _Opening(connect):
         if proxy is not None:
             options["proxy"] = _url(proxy)
             options["proxy_ssl"] = handshake.tls or ssl.create_default_context()
-        self.made: _Connection | None = None
+        self._made: list[_Connection] = []
         self._handshake = handshake
         self._to_proxy = proxy is not None
 
-        def make(protocol: ClientProtocol, **options: Any) -> _Connection:  # noqa: ANN401
-            self.made = _Connection(protocol, **options)
-            self.made.target = listener
-            return self.made
-
-        options["create_connection"] = make
+        options["create_connection"] = _maker(listener, self._made)
         super().__init__(
             handshake.url,
             subprotocols=[Subprotocol(name) for name in handshake.subprotocols] or None,
@@ -139,6 +133,11 @@ class _Opening(connect):
             logger=_LOGGER,
             **options,
         )
+
+    @property
+    def made(self) -> _Connection | None:
+        """The connection, once there is a way to the server."""
+        return self._made[-1] if self._made else None
 
     def process_redirect(self, exc: Exception) -> Exception:
         return exc
@@ -174,6 +173,22 @@ class _Opening(connect):
         if name in {None, "Sec-WebSocket-Protocol"}:
             return self.disagreement() or BadHandshake(OTHER_EXTENSION)
         return _protocol_error(error)
+
+
+def _maker(listener: Listener, made: list[_Connection]) -> Callable[..., _Connection]:
+    """Return what makes a connection and keeps it.
+
+    It does not know the opening: without a circle of references, neither has to wait
+    for the garbage collector.
+    """
+
+    def make(protocol: ClientProtocol, **options: Any) -> _Connection:  # noqa: ANN401
+        connection = _Connection(protocol, **options)
+        connection.target = listener
+        made.append(connection)
+        return connection
+
+    return make
 
 
 class _Connection(ClientConnection):
