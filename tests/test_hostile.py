@@ -388,6 +388,23 @@ def test_a_redirect_within_the_origin_keeps_credentials() -> None:
     assert peer.headers["x-token"] == "t"
 
 
+def test_user_info_in_a_redirect_is_not_sent() -> None:
+    async def script(peer: RawPeer) -> None:
+        if peer.number == 1:
+            port = peer.writer.get_extra_info("sockname")[1]
+            where = f"Location: ws://user:pass@localhost:{port}/other"
+            await peer.status(302, where)
+            return
+        await peer.upgrade(frame(b'{"n":1}'), close_frame(1000))
+        await peer.wait()
+
+    with serve_raw(script) as server:
+        run = receive(url=server.url)
+    assert run.error is None
+    assert "authorization" not in server.peers[1].headers
+    assert server.peers[1].headers["host"] == f"localhost:{server.port}"
+
+
 def test_redirects_in_a_circle_end() -> None:
     with serve_raw(lambda peer: peer.status(301, "Location: /")) as server:
         run = receive(url=server.url, reconnect=True)

@@ -64,6 +64,23 @@ STAGES: dict[str, tuple[Any, dict[str, Any], int]] = {
     "streaming": (one_then_silent, {"infer_messages": 1, "flush_interval": 60}, 1),
     "silent": (silent, {"infer_messages": 0}, 0),
     "reconnecting": (refuses, {"reconnect": True, "reconnect_backoff": 60}, 0),
+    "subscribing": (
+        one_then_silent,
+        {"infer_messages": 1, "subscribe_messages": [{"reply": "never"}]},
+        1,
+    ),
+    "fetching a token": (
+        never_answers,
+        {
+            "auth": {
+                "type": "token_endpoint",
+                "url": "http://localhost:{port}/",
+                "values": {"token": "$.token"},
+            },
+            "placeholders": {"port": "?"},
+        },
+        0,
+    ),
 }
 
 
@@ -76,7 +93,10 @@ def test_a_signal_at_every_stage_ends_the_run_well(
 ) -> None:
     script, settings, records = STAGES[stage]
     with serve_raw(script) as server:
-        tap = start_tap(tmp_path, {"url": server.url, "idle_timeout": 60, **settings})
+        config = {"url": server.url, "idle_timeout": 60, **settings}
+        if "placeholders" in settings:
+            config["placeholders"] = {"port": str(server.port)}
+        tap = start_tap(tmp_path, config)
         _wait_for(lambda: server.peers and server.peers[0].request)
         time.sleep(0.3)  # for what the server sent to arrive
         begin = time.monotonic()
@@ -88,7 +108,7 @@ def test_a_signal_at_every_stage_ends_the_run_well(
     lines = [json.loads(line) for line in output.splitlines()]
     assert sum(line["type"] == "RECORD" for line in lines) == records
     assert number.name in errors.decode()
-    if stage not in {"connecting", "reconnecting"}:
+    if stage not in {"connecting", "reconnecting", "fetching a token"}:
         assert closes == [1001]
 
 

@@ -134,8 +134,7 @@ class _Frames(picows.WSListener):
         self._problem: HandshakeError | None = None
         self._batch: list[bytes] = []
         self._binary = False
-        self._fragments: list[bytes] = []
-        self._fragment_bytes = 0
+        self._fragments: bytearray | None = None
         self._closing: Closing | None = None
         self._over = False
         self.sent_close = False
@@ -168,7 +167,9 @@ class _Frames(picows.WSListener):
             return
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             self.fail(_PROTOCOL_ERROR, "reserved bits without an extension")
-        elif kind is _TEXT and frame.fin and not self._fragments and not self._binary:
+        elif (
+            kind is _TEXT and frame.fin and self._fragments is None and not self._binary
+        ):
             self._batch.append(frame.get_payload_as_bytes())
         else:
             self._take(transport, frame, kind)
@@ -189,8 +190,8 @@ class _Frames(picows.WSListener):
             self._listener.control(kind.value, payload)
         elif kind is _CLOSE:
             self._take_close(transport, payload)
-        elif (kind is _CONTINUATION) is not bool(self._fragments):
-            reason = "expected" if self._fragments else "unexpected"
+        elif (kind is _CONTINUATION) is (self._fragments is None):
+            reason = "unexpected" if self._fragments is None else "expected"
             self.fail(_PROTOCOL_ERROR, f"{reason} continuation frame")
         else:
             self._take_data(payload, kind, fin=frame.fin)
@@ -199,17 +200,17 @@ class _Frames(picows.WSListener):
         if kind is not _CONTINUATION and (kind is _BINARY) is not self._binary:
             self._deliver()
             self._binary = kind is _BINARY
-        if fin and not self._fragments:
+        if fin and self._fragments is None:
             self._batch.append(payload)
             return
-        self._fragments.append(payload)
-        self._fragment_bytes += len(payload)
-        if self._fragment_bytes > self._handshake.max_message_bytes:
+        if self._fragments is None:
+            self._fragments = bytearray()
+        self._fragments += payload
+        if len(self._fragments) > self._handshake.max_message_bytes:
             self.fail(_TOO_BIG, "message too big")
         elif fin:
-            self._batch.append(b"".join(self._fragments))
-            self._fragments = []
-            self._fragment_bytes = 0
+            self._batch.append(bytes(self._fragments))
+            self._fragments = None
 
     def _take_close(self, transport: picows.WSTransport, payload: bytes) -> None:
         self._deliver()
@@ -220,7 +221,7 @@ class _Frames(picows.WSListener):
         except ViolationError as error:
             self.fail(error.code, str(error))
             return
-        if self._fragments:
+        if self._fragments is not None:
             self.fail(_PROTOCOL_ERROR, "incomplete fragmented message")
             return
         self._closing = Closing(code, reason)
@@ -285,7 +286,7 @@ class _Frames(picows.WSListener):
                 failure=f"the connection broke: {error.strerror}",
             )
         self._over = True
-        self._fragments = []
+        self._fragments = None
         # The transport's logger knows this object: without a word the two would wait
         # for the garbage collector, with all that was read.
         self._transport = None

@@ -57,6 +57,9 @@ if TYPE_CHECKING:
 __all__ = ["WebsocketsTransport"]
 
 _LOGGER = logging.getLogger("tap-websocket.websockets")
+# At debug level the library logs each frame: a value that a rule is about to capture
+# would show, since nobody knows yet that it is a secret.
+_LOGGER.setLevel(logging.INFO)
 _DATA = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
 
 
@@ -202,7 +205,7 @@ class _Connection(ClientConnection):
         self._ended = False
         self._batch: list[bytes] = []
         self._binary = False
-        self._fragments: list[bytes] = []
+        self._fragments = bytearray()
         self._early: list[Frame] = []
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -258,10 +261,10 @@ class _Connection(ClientConnection):
                 if frame.fin:
                     self._batch.append(data)
                     return
-            self._fragments.append(data)
+            self._fragments += data
             if frame.fin:
-                self._batch.append(b"".join(self._fragments))
-                self._fragments = []
+                self._batch.append(bytes(self._fragments))
+                self._fragments = bytearray()
         elif opcode in {Opcode.PING, Opcode.PONG}:
             self._deliver()
             self.target.control(opcode, bytes(frame.data))
