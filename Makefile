@@ -29,6 +29,10 @@ help: ## Say what there is
 	@$(UV) --group dev
 	@touch $@
 
+.venv/bench: .venv/base
+	@$(UV) --group bench
+	@touch $@
+
 .PHONY: setup
 setup: .venv/dev ## Install everything for development into .venv
 
@@ -41,6 +45,10 @@ demo: .venv/base ## Run trades from a demo feed through Meltano into a file
 test: .venv/dev ## Run the whole test suite
 	@$(PYTHON) -m scripts.tools meltano target-jsonl target-postgres target-duckdb
 	$(PYTHON) -m pytest -n auto $(PYTEST)
+
+.PHONY: bench
+bench: .venv/bench ## Measure the tap beside its peers, for the README (minutes)
+	$(PYTHON) -m benchmarks --write . $(BENCH)
 
 .PHONY: lint
 lint: .venv/dev ## Check style and types, and that generated files are current
