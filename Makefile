@@ -42,6 +42,10 @@ test: .venv/dev ## Run the whole test suite
 	@$(PYTHON) -m scripts.tools meltano target-jsonl target-postgres target-duckdb
 	$(PYTHON) -m pytest -n auto $(PYTEST)
 
+.PHONY: soak
+soak: .venv/dev ## Run the tap for minutes against a feed full of faults (SOAK='--minutes 10 --seed 7')
+	$(PYTHON) -m tests.soak $(SOAK)
+
 .PHONY: lint
 lint: .venv/dev ## Check style and types, and that generated files are current
 	$(BIN)/ruff check .
