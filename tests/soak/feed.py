@@ -180,6 +180,9 @@ class Feed:
                 connection.sent_by_then = self.total
             await self._part(line)
             hearing.cancel()
+            (error,) = await asyncio.gather(hearing, return_exceptions=True)
+            if isinstance(error, Exception):
+                self.problems.append(f"the server broke: {error!r}")
 
     async def _live(
         self,
@@ -222,7 +225,7 @@ class Feed:
         self.faults[fault.name] += 1
         connection.fault = fault.name
         connection.last = self._closing
-        line.deaf = fault.then == "silence"
+        line.deaf = fault.then in {"silence", "fin"}
         await play(fault, line.peer)
         if fault.answers:
             await line.first(_PATIENCE_SECONDS)

@@ -119,7 +119,7 @@ def make_plan(
         form=form,
         variety=Variety(arrays=rng.random() < 0.5, junk=junk),
         feeds=feeds,
-        rate=rng.choice((1000, 8000, 30_000)),
+        rate=rng.choice((1000, 8000, 20_000)),
         config=config,
     )
 
