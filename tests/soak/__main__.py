@@ -89,6 +89,7 @@ class Summary:
         print(f"records arrived    {sum(one.arrived for one in self.results)}")
         print(f"connections        {len(connections)}")
         print(f"  held to equality {sum(one.complete for one in connections)}")
+        print(f"  given up         {sum(one.given_up for one in self.results)}")
         print(f"reconnects         {sum(one.reconnects for one in self.results)}")
         print(f"peak memory        {peak:.0f} MiB")
         print(f"CPU of the tap     {sum(one.usage.cpu for one in self.results):.0f} s")

@@ -36,12 +36,14 @@ class Sent:
         feed: The context that it belongs to.
         messages: The complete messages, in order.
         complete: Whether all of them must have arrived; else a prefix of them.
+        fault: How the server ended it, or empty.
     """
 
     number: int
     feed: str
     messages: list[bytes] = dataclasses.field(default_factory=list)
     complete: bool = False
+    fault: str = ""
 
 
 class _Connection:

@@ -29,7 +29,6 @@ class Connection(Sent):
     """What the server knows of one connection.
 
     Attributes:
-        fault: How it was ended, or empty.
         proven: When the client's answer to that came (the loop's time).
         left: When the client left by itself.
         sent_by_then: Messages on all connections up to then.
@@ -37,7 +36,6 @@ class Connection(Sent):
         quiet: Still open, with nothing under way, when the run ended.
     """
 
-    fault: str = ""
     proven: float | None = None
     left: float | None = None
     sent_by_then: int = 0
@@ -52,7 +50,8 @@ class _Line:
         self.peer = peer
         self.deaf = False
         self.answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # Its result: whether the client ended TCP as one should.
+        self.gone: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
     @property
     def over(self) -> bool:
@@ -74,8 +73,10 @@ class _Line:
                 if opcode == 8 and not self.answer.done():
                     code = int.from_bytes(payload[:2], "big") if payload else 1005
                     self.answer.set_result(code)
-        except (asyncio.IncompleteReadError, OSError):
-            self.gone.set_result(None)
+        except asyncio.IncompleteReadError:
+            self.gone.set_result(True)
+        except OSError:
+            self.gone.set_result(False)
 
 
 class Feed:
@@ -102,6 +103,8 @@ class Feed:
         self._messages = Messages(random.Random(plan.seed), plan.variety)
         self._tries: collections.Counter[str] = collections.Counter()
         self._refused: set[str] = set()
+        pings = "ping_interval" in plan.config
+        self._faults = [one for one in FAULTS if pings or one.then != "silence"]
         self._serving: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
 
@@ -191,7 +194,7 @@ class Feed:
         rng: random.Random,
     ) -> None:
         until = self._loop.time() + rng.expovariate(1 / _LIFE_SECONDS)
-        fault = rng.choice(FAULTS)
+        fault = rng.choice(self._faults)
         while not line.over:
             if self.hushed:
                 await line.first()
@@ -213,7 +216,7 @@ class Feed:
         self.ended_at = self._loop.time()
         if self._plan.end == "a fatal close code":
             return FATAL
-        return rng.choice([fault for fault in FAULTS if fault not in CLEAN])
+        return rng.choice([fault for fault in self._faults if fault not in CLEAN])
 
     async def _break(
         self,
@@ -237,9 +240,10 @@ class Feed:
                 f"{fault.name}",
             )
             return
-        proven = fault.then == "fin" and not line.answer.done()
         if line.answer.done():
             proven = line.answer.result() in fault.answers
+        else:
+            proven = fault.then == "fin" and line.gone.result()
         if proven:
             connection.proven = self._loop.time()
             connection.sent_by_then = self.total

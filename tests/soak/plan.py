@@ -96,8 +96,6 @@ def make_plan(
         "reconnect_backoff": rng.choice((0.02, 0.2)),
         "connect_timeout": 2,
         "close_timeout": 1,
-        "ping_interval": 0.5,
-        "ping_timeout": 2,
         "idle_reset": "message",
         "max_message_bytes": MAX_MESSAGE_BYTES,
         "max_duration": seconds + _GUARD_SECONDS,
@@ -110,6 +108,8 @@ def make_plan(
         **stream,
         **_ending(end, seconds, rng),
     }
+    if rng.random() < 0.5:
+        config |= {"ping_interval": 0.5, "ping_timeout": 3}
     if rng.random() < 0.3:
         config["reconnect_backoff_max"] = 0.5
     return Plan(

@@ -54,6 +54,8 @@ class Result:
         seconds: How long it took.
         arrived: Records that the target has.
         reconnects: The tap's own count.
+        given_up: Connections without a fault that the tap left. A Pong that stands
+            behind much data can be late, so only without Pings is that a problem.
         problems: What is wrong, in words.
     """
 
@@ -64,6 +66,7 @@ class Result:
     seconds: float
     arrived: int = 0
     reconnects: int = 0
+    given_up: int = 0
     problems: list[str] = dataclasses.field(default_factory=list)
 
     @property
@@ -109,8 +112,11 @@ async def run(plan: Plan, directory: Path) -> Result:
         over = told if feed.ended_at is None else feed.ended_at
     for connection in feed.connections:
         connection.complete = _is_complete(connection, result, over)
-        if _was_given_up(connection, result, over):
-            problems.append(f"the tap gave up connection {connection.number}")
+    result.given_up = sum(
+        _was_given_up(connection, result, over) for connection in feed.connections
+    )
+    if result.given_up and "ping_interval" not in plan.config:
+        problems.append(f"the tap gave up {result.given_up} connections for no reason")
     _compare(result, pair.output)
     _judge(result, errors)
     return result
