@@ -43,8 +43,12 @@ test: .venv/dev ## Run the whole test suite
 	$(PYTHON) -m pytest -n auto $(PYTEST)
 
 .PHONY: soak
-soak: .venv/dev ## Run the tap for minutes against a feed full of faults (SOAK='--minutes 10 --seed 7')
+soak: .venv/dev ## Run the tap for minutes against a feed full of faults (SOAK='--minutes 1')
 	$(PYTHON) -m tests.soak $(SOAK)
+
+.PHONY: mutants
+mutants: .venv/dev ## Take each protection out of the tap and see its test fail
+	$(PYTHON) -m scripts.mutants $(MUTANTS)
 
 .PHONY: lint
 lint: .venv/dev ## Check style and types, and that generated files are current
