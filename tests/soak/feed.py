@@ -89,6 +89,7 @@ class Feed:
         total: Messages sent, over all connections.
         ended_at: When the fault was sent that the run ends with (the loop's time).
         hushed: Nothing is sent any more.
+        asked: A client has come.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -98,6 +99,7 @@ class Feed:
         self.total = 0
         self.ended_at: float | None = None
         self.hushed = False
+        self.asked = asyncio.Event()
         self._plan = plan
         self._closing = False
         self._messages = Messages(random.Random(plan.seed), plan.variety)
@@ -137,6 +139,7 @@ class Feed:
         peer = RawPeer(0, reader, writer)
         with contextlib.suppress(asyncio.IncompleteReadError, OSError):
             await peer.read_request()
+            self.asked.set()
             feed = peer.request.split()[1].strip("/")
             self._tries[feed] += 1
             rng = random.Random(f"{self._plan.seed}/{feed}/{self._tries[feed]}")

@@ -47,7 +47,7 @@ class Plan:
     Attributes:
         seed: Of everything random in it.
         end: What ends it.
-        seconds: When that is made to happen, from its start.
+        seconds: When that is made to happen, from the first handshake on.
         form: How messages become records.
         variety: What the server sends.
         feeds: The contexts.

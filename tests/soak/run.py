@@ -87,6 +87,9 @@ async def run(plan: Plan, directory: Path) -> Result:
     watching = asyncio.ensure_future(pair.watch())
     problems = feed.problems
     try:
+        asked = asyncio.ensure_future(feed.asked.wait())
+        await asyncio.wait([watching, asked], return_when="FIRST_COMPLETED")
+        asked.cancel()
         await asyncio.wait([watching], timeout=plan.seconds)
         if watching.done() and plan.end not in {"max_messages", "max_duration"}:
             problems.append("the tap ended before its time")
