@@ -137,7 +137,8 @@ class Feed:
         self._serving.add(task)
         task.add_done_callback(self._serving.discard)
         peer = RawPeer(0, reader, writer)
-        with contextlib.suppress(asyncio.IncompleteReadError, OSError):
+        over = (asyncio.CancelledError, asyncio.IncompleteReadError, OSError)
+        with contextlib.suppress(*over):
             await peer.read_request()
             self.asked.set()
             feed = peer.request.split()[1].strip("/")
