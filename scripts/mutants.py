@@ -56,6 +56,7 @@ class Tree:
     def __init__(self, home: Path) -> None:
         """Copy what tests need from a project's folder, compiled files included."""
         self.path = Path(tempfile.mkdtemp(prefix="tap-websocket-mutant-"))
+        self.report = self.path / "report.xml"
         for name in _COPIED:
             source = home / name
             if source.is_dir():
@@ -93,7 +94,13 @@ class Tree:
         ]
         try:
             subprocess.run(
-                [sys.executable, *command, *options, *tests],
+                [
+                    sys.executable,
+                    *command,
+                    f"--junitxml={self.report}",
+                    *options,
+                    *tests,
+                ],
                 cwd=self.path,
                 env=os.environ | {"PYTHONPATH": str(self.path)},
                 stdout=subprocess.DEVNULL,
@@ -103,7 +110,7 @@ class Tree:
             )
         except subprocess.TimeoutExpired:
             return f"no end within {seconds:g} s"
-        return _outcome(report, len(tests))
+        return _outcome(self.report, len(tests))
 
 
 def _outcome(report: Path, expected: int) -> str:
@@ -117,6 +124,14 @@ def _outcome(report: Path, expected: int) -> str:
     if counts["errors"] or counts["skipped"] or counts["tests"] != expected:
         return f"broken: {counts}"
     return "failed" if counts["failures"] else "passed"
+
+
+def _failing(report: Path) -> list[str]:
+    """Return the names of the tests that did not pass."""
+    if not report.exists():
+        return []
+    cases = ET.parse(report).iter("testcase")  # noqa: S314 - our own file
+    return [case.get("name", "") for case in cases if len(case)]
 
 
 def read(path: Path) -> list[Mutant]:
@@ -157,6 +172,7 @@ def main(arguments: list[str]) -> int:
         outcome = sound.test(tests, _SECONDS * len(tests), f"-n{_AT_ONCE}")
         if outcome != "passed":
             print(f"without any mutant, the tests should pass: {outcome}")
+            print("\n".join(_failing(sound.report)))
             return 1
         alive = hunt(mutants, sound.path)
     print(f"{len(mutants) - alive} of {len(mutants)} mutants killed")

@@ -224,8 +224,9 @@ def test_the_spill_file_is_unlinked_and_shrinks_when_drained(
 
     def each(page: Page, bridge: Bridge) -> None:
         del page, bridge
-        if not sizes:
-            time.sleep(1)
+        deadline = time.monotonic() + 20
+        while not sizes and spilled() < 2048 * KIB and time.monotonic() < deadline:
+            time.sleep(0.01)
         sizes.append(spilled())
 
     with serve_raw(server) as serving:

@@ -234,7 +234,7 @@ def test_a_target_that_exits_at_start(tmp_path: Path) -> None:
         tap = start_tap(tmp_path, {"url": server.url, "idle_timeout": 60})
         assert tap.stdout is not None
         tap.stdout.close()
-        assert tap.wait(10) == 1
+        assert tap.wait(30) == 1
         assert tap.stderr is not None
         errors = tap.stderr.read().decode()
         tap.stderr.close()
