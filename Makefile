@@ -47,6 +47,14 @@ bench: .venv/base ## Measure the tap beside its peers, for the README (half an h
 	@$(PYTHON) -m scripts.tools matplotlib
 	$(PYTHON) -m benchmarks --write . $(BENCH)
 
+.PHONY: soak
+soak: .venv/dev ## Run the tap for minutes against a feed full of faults (SOAK='--minutes 1')
+	$(PYTHON) -m tests.soak $(SOAK)
+
+.PHONY: mutants
+mutants: .venv/dev ## Take each protection out of the tap and see its test fail
+	$(PYTHON) -m scripts.mutants $(MUTANTS)
+
 .PHONY: lint
 lint: .venv/dev ## Check style and types, and that generated files are current
 	$(BIN)/ruff check .
