@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket import fitting, jsontext, storable
-from tap_websocket.compiled import LONGEST, MARKS, compile_decoder, is_missed
+from tap_websocket.compiled import LONGEST, compile_decoder, is_missed
 from tap_websocket.declared import prepare_schema
 from tap_websocket.errors import SchemaError
 from tap_websocket.inference import ANY_JSON, infer_column, is_text
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = [
     "ANY_JSON",
     "LONGEST",
-    "MARKS",
     "RESCUED",
     "Columns",
     "is_missed",
@@ -157,8 +156,8 @@ class Columns:
 
         It raises `msgspec.MsgspecError` or `RecursionError` for all others, save
         those that `is_missed` finds: a payload that was taken and is over `LONGEST`
-        or holds one of `MARKS` has to be asked about, which a look at a whole page
-        mostly spares. None when the columns have no such test.
+        has to be asked about, and so has one of a page of which `may_be_missed` says
+        so. None when the columns have no such test.
         """
         keys = [key for key in self._keys if key not in self._added]
         return compile_decoder(self._properties, keys, self._null_fields)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from genson import SchemaBuilder
-
 from tap_websocket import storable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from genson import SchemaBuilder
 
 __all__ = [
     "ANY_JSON",
@@ -68,7 +68,7 @@ def infer(
         nested: Type nested objects and arrays, too.
         keys: Key properties. A key that the sample lacks is text.
     """
-    builder = SchemaBuilder()
+    builder = _builder()
     builder.add_schema({"type": "object", "properties": {}})
     as_text: set[str] = set()
     for record in records:
@@ -101,9 +101,15 @@ def infer_column(value: Any, *, nested: bool) -> Schema:  # noqa: ANN401 - any J
     """Return the schema of a column whose first value this is."""
     if storable.is_big_integer(value):
         return JSON_TEXT
-    builder = SchemaBuilder()
+    builder = _builder()
     builder.add_object(_shape(value, nested=nested))
     return _column(builder.to_schema(), nested=nested)
+
+
+def _builder() -> SchemaBuilder:
+    from genson import SchemaBuilder  # noqa: PLC0415 - a given schema needs none
+
+    return SchemaBuilder()
 
 
 def _shape(value: Any, *, nested: bool) -> Any:  # noqa: ANN401 - any JSON

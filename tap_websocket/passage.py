@@ -106,10 +106,10 @@ class Passage:
         test = self._test
         if test is None or not payloads:
             return []
-        if (
-            any(mark in joined for mark in compiled.MARKS)
-            or max(map(len, payloads)) > compiled.LONGEST
-        ):
+        longest = len(joined)
+        if longest > compiled.LONGEST:
+            longest = max(map(len, payloads))
+        if longest > compiled.LONGEST or compiled.may_be_missed(joined):
             payloads = list(itertools.takewhile(_is_sure, payloads))
         untested = iter(payloads)
         try:

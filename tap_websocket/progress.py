@@ -6,12 +6,12 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
-    from typing import Self, TextIO
+    from typing import NoReturn, Self, TextIO
+
+    from tqdm import tqdm
 
     from tap_websocket.counts import Counts
 
@@ -38,14 +38,7 @@ class Progress:
         self._counts = counts
         self._clock = clock
         stream = file or sys.stderr
-        self._bar = tqdm(
-            unit=" records",
-            unit_scale=True,
-            file=stream,
-            disable=not stream.isatty(),
-            leave=False,
-            bar_format="{n_fmt}{unit}, {rate_fmt}{postfix}",
-        )
+        self._bar = _bar(stream) if stream.isatty() else None
 
     def __enter__(self) -> Self:
         """Show the line."""
@@ -58,7 +51,8 @@ class Progress:
         traceback: TracebackType | None,
     ) -> None:
         """Take the line away again."""
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
     def update(self, records: int = 0) -> None:
         """Show the counts as they are now.
@@ -66,7 +60,7 @@ class Progress:
         Args:
             records: Records that were handed on since the last time.
         """
-        if self._bar.disable:
+        if self._bar is None:
             return
         idle = max(0.0, self._clock() - self._counts.last_inbound)
         self._bar.set_postfix_str(
@@ -76,3 +70,15 @@ class Progress:
         self._bar.update(records)
         if not records:
             self._bar.refresh()
+
+
+def _bar(stream: TextIO) -> tqdm[NoReturn]:
+    from tqdm import tqdm  # noqa: PLC0415 - only a terminal needs it
+
+    return tqdm(
+        unit=" records",
+        unit_scale=True,
+        file=stream,
+        leave=False,
+        bar_format="{n_fmt}{unit}, {rate_fmt}{postfix}",
+    )

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from tap_websocket.errors import ConfigError
 from tap_websocket.transports.base import BadHandshake, Incapable
-from tap_websocket.transports.websockets import WebsocketsTransport
 
 if TYPE_CHECKING:
     from tap_websocket.settings import ConnectionSettings
@@ -31,7 +30,7 @@ def choose(settings: ConnectionSettings, connections: int) -> Transport:
         ConfigError: When picows is asked for and not installed.
     """
     if settings.transport == "websockets":
-        return WebsocketsTransport()
+        return _websockets()
     reason = reason_against_picows(settings)
     if reason is None:
         from tap_websocket.transports.picows import (  # noqa: PLC0415 - an extra
@@ -44,6 +43,14 @@ def choose(settings: ConnectionSettings, connections: int) -> Transport:
         msg = f"transport: picows cannot be used: {reason}"
         raise ConfigError([msg])
     _LOGGER.info(_SAYS, reason)
+    return _websockets()
+
+
+def _websockets() -> Transport:
+    from tap_websocket.transports.websockets import (  # noqa: PLC0415 - it takes time
+        WebsocketsTransport,
+    )
+
     return WebsocketsTransport()
 
 
@@ -86,7 +93,7 @@ class _Fallback:
             # Another connection of the run may have come to the same end meanwhile.
             if self._transport is used:
                 _LOGGER.info(_SAYS, error)
-                self._transport = WebsocketsTransport()
+                self._transport = _websockets()
                 self.name = self._transport.name
             await self._transport.connect(handshake, listener)
 

@@ -133,7 +133,8 @@ class _Frames(picows.WSListener):
         self._transport: picows.WSTransport | None = None
         self._problem: HandshakeError | None = None
         self._batch: list[bytes] = []
-        self._binary = False
+        self._kind = _TEXT
+        self._plain = True
         self._fragments: bytearray | None = None
         self._closing: Closing | None = None
         self._over = False
@@ -156,32 +157,33 @@ class _Frames(picows.WSListener):
         self._transport = transport
         if self._problem is not None:
             self._over = True
+            self._plain = False
             transport.disconnect(graceful=False)
             return
         self._watcher = self._loop.create_task(self._watch(transport))
         self._listener.opened(_Handle(self, transport, self._handshake.close_timeout))
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-        kind = frame.msg_type
-        if self._over:
-            return
-        if frame.rsv1 or frame.rsv2 or frame.rsv3:
-            self.fail(_PROTOCOL_ERROR, "reserved bits without an extension")
-        elif (
-            kind is _TEXT and frame.fin and self._fragments is None and not self._binary
+        batch = self._batch
+        if (
+            self._plain
+            and frame.msg_type is self._kind
+            and frame.fin
+            and not (frame.rsv1 or frame.rsv2 or frame.rsv3)
         ):
-            self._batch.append(frame.get_payload_as_bytes())
-        else:
-            self._take(transport, frame, kind)
-        if frame.last_in_buffer or len(self._batch) >= _BATCH:
+            batch.append(frame.get_payload_as_bytes())
+        elif not self._over:
+            self._take(transport, frame)
+            self._plain = self._fragments is None and not self._over
+        if frame.last_in_buffer or len(batch) >= _BATCH:
             self._deliver()
 
-    def _take(
-        self,
-        transport: picows.WSTransport,
-        frame: picows.WSFrame,
-        kind: picows.WSMsgType,
-    ) -> None:
+    def _take(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        """Take a frame that is more than one message after another of its kind."""
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self.fail(_PROTOCOL_ERROR, "reserved bits without an extension")
+            return
+        kind = frame.msg_type
         payload: bytes = frame.get_payload_as_bytes()
         if kind in {_PING, _PONG}:
             self._deliver()
@@ -197,9 +199,9 @@ class _Frames(picows.WSListener):
             self._take_data(payload, kind, fin=frame.fin)
 
     def _take_data(self, payload: bytes, kind: picows.WSMsgType, *, fin: bool) -> None:
-        if kind is not _CONTINUATION and (kind is _BINARY) is not self._binary:
+        if kind is not _CONTINUATION and kind is not self._kind:
             self._deliver()
-            self._binary = kind is _BINARY
+            self._kind = kind
         if fin and self._fragments is None:
             self._batch.append(payload)
             return
@@ -242,9 +244,10 @@ class _Frames(picows.WSListener):
             self._hand_on(piece)
 
     def _hand_on(self, batch: list[bytes]) -> None:
-        valid = len(batch) if self._binary else valid_prefix(batch)
+        binary = self._kind is _BINARY
+        valid = len(batch) if binary else valid_prefix(batch)
         if valid:
-            self._listener.messages(batch[:valid], binary=self._binary)
+            self._listener.messages(batch[:valid], binary=binary)
         if valid < len(batch):
             self.fail(_INVALID_DATA, "a text message is no valid UTF-8")
 
@@ -264,6 +267,7 @@ class _Frames(picows.WSListener):
             return
         self._deliver()
         self._over = True
+        self._plain = False
         self._closing = _failure(code, reason)
         self.sent_close = True
         transport.underlying_transport.pause_reading()
