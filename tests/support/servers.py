@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable, Iterator
 
+    Http = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
 __all__ = ["KINDS", "Kind", "Peer", "Server", "listen", "run_loop", "serve"]
 
 Kind = Literal["aiohttp", "uvicorn"]
@@ -127,8 +129,9 @@ def serve(
     subprotocols: tuple[str, ...] = (),
     compress: bool = False,
     listener: socket.socket | None = None,
+    http: Http | None = None,
 ) -> Iterator[Server]:
-    """Serve a script until the block is left."""
+    """Serve a script until the block is left; `http` answers plain requests."""
     listener = listener or listen()
     server = Server(
         listener.getsockname()[1], [], scheme="ws" if tls is None else "wss"
@@ -137,7 +140,9 @@ def serve(
     run = _aiohttp if kind == "aiohttp" else _uvicorn
 
     async def main(stop: asyncio.Event) -> None:
-        await run(script, server, listener, ready, stop, tls, subprotocols, compress)
+        await run(
+            script, server, listener, ready, stop, tls, subprotocols, compress, http
+        )
 
     with run_loop(main):
         assert ready.wait(20)
@@ -194,8 +199,11 @@ async def _aiohttp(
     tls: ssl.SSLContext | None,
     subprotocols: tuple[str, ...],
     compress: bool,
+    http: Http | None,
 ) -> None:
     async def handle(request: web.Request) -> web.StreamResponse:
+        if http is not None and "Upgrade" not in request.headers:
+            return await http(request)
         ws = web.WebSocketResponse(
             protocols=subprotocols, compress=compress, timeout=2, max_msg_size=0
         )
@@ -207,7 +215,7 @@ async def _aiohttp(
         return ws
 
     app = web.Application()
-    app.router.add_get("/{rest:.*}", handle)
+    app.router.add_route("*", "/{rest:.*}", handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
     await runner.setup()
     await web.SockSite(runner, listener, ssl_context=tls).start()
@@ -262,6 +270,7 @@ async def _uvicorn(
     tls: ssl.SSLContext | None,
     subprotocols: tuple[str, ...],
     compress: bool,
+    http: Http | None,
 ) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "websocket":
@@ -276,6 +285,7 @@ async def _uvicorn(
             await script(peer)
 
     assert tls is None, "uvicorn's own TLS wants files"
+    assert http is None, "plain requests are answered by aiohttp"
     config = uvicorn.Config(
         app,
         ws="wsproto",
