@@ -33,7 +33,17 @@ if TYPE_CHECKING:
 
     from tests.support.servers import Kind, Peer, Server
 
-__all__ = ["ANYTHING", "Outcome", "Recipe", "drop", "hear", "play", "recipe", "say"]
+__all__ = [
+    "ANYTHING",
+    "PAGES",
+    "Outcome",
+    "Recipe",
+    "drop",
+    "hear",
+    "play",
+    "recipe",
+    "say",
+]
 
 PAGES = Path(__file__).parents[2] / "docs" / "recipes"
 
@@ -221,27 +231,42 @@ def play(
                 item["reply_timeout"] = reply_timeout
         outcome = _run(config, server, process)
     if outcome.error is not None:
-        shown = f"wss://{urlsplit(given.config['url']).netloc}"
-        outcome.error = outcome.error.replace(f"ws://localhost:{server.port}", shown)
+        for origin in _origins(given.config).values():
+            outcome.error = outcome.error.replace(_here(origin, server), origin)
     if broken:
         raise broken[0]
     return outcome
 
 
+def _origins(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the scheme and host of each URL of a config, by its path in it."""
+    auth = config.get("auth", {})
+    urls = {
+        "url": config["url"],
+        "auth.url": auth.get("url", ""),
+        "auth.token_url": auth.get("token_url", ""),
+    }
+    return {
+        path: "://".join(urlsplit(url)[:2])
+        for path, url in urls.items()
+        if "://" in url
+    }
+
+
+def _here(origin: str, server: Server) -> str:
+    """Return the test's server in the place of a real one, without TLS."""
+    scheme = origin.partition("://")[0].removesuffix("s")
+    return f"{scheme}://localhost:{server.port}"
+
+
 def _located(config: Mapping[str, Any], server: Server) -> dict[str, Any]:
     """Return a config whose URLs lead to the server."""
-    moved = json.loads(json.dumps(config))
-    for holder, key in (
-        (moved, "url"),
-        (moved.get("auth", {}), "url"),
-        (moved.get("auth", {}), "token_url"),
-    ):
-        if "://" in holder.get(key, ""):
-            parts = urlsplit(holder[key])
-            scheme = {"wss": "ws", "https": "http"}.get(parts.scheme, parts.scheme)
-            there = parts._replace(scheme=scheme, netloc=f"localhost:{server.port}")
-            holder[key] = there.geturl()
-    return moved  # type: ignore[no-any-return]
+    moved: dict[str, Any] = json.loads(json.dumps(config))
+    for path, origin in _origins(config).items():
+        *outer, key = path.split(".")
+        holder = moved[outer[0]] if outer else moved
+        holder[key] = holder[key].replace(origin, _here(origin, server), 1)
+    return moved
 
 
 def _run(config: dict[str, Any], server: Server, process: Path | None) -> Outcome:
