@@ -8,7 +8,8 @@ config, a block of JSON. Below it, at the third level:
   the stream's name as code and a colon. A cell that is JSON is that value, `…` is
   any value, an empty one is null, and any other one is the text that it shows; code
   marks are taken off. `_rescued_data` is null where the table does not show it;
-- "When it goes wrong": blocks with the line that the run ends with.
+- "When it goes wrong", where it is not said elsewhere on the page: blocks with the
+  line that the run ends with.
 """
 
 from __future__ import annotations
@@ -122,10 +123,15 @@ def with_changes(given: Recipe, **changed: Any) -> Recipe:
 
 
 def _section(text: str, heading: str) -> str:
-    """Return what stands below a heading, up to the next one of its level or above."""
+    """Return what stands below a heading, up to the next one of its level or above.
+
+    That is nothing where the heading is missing.
+    """
     level = len(heading.partition(" ")[0])
     below = re.split(rf"^{re.escape(heading)}$", text, flags=re.MULTILINE)
-    assert len(below) == 2, f"{heading!r} is there {len(below) - 1} times"
+    assert len(below) <= 2, f"{heading!r} is there {len(below) - 1} times"
+    if len(below) == 1:
+        return ""
     return re.split(rf"^#{{1,{level}}} ", below[1], flags=re.MULTILINE)[0]
 
 

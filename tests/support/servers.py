@@ -54,6 +54,10 @@ class Peer(ABC):
     async def recv(self) -> str | bytes:
         """Receive a message, or raise `Gone`."""
 
+    async def ping(self) -> None:
+        """Send a Ping, and receive its Pong and nothing else before it."""
+        raise NotImplementedError
+
     @abstractmethod
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close with a code."""
@@ -184,6 +188,9 @@ class _AiohttpPeer(Peer):
 
     async def recv(self) -> str | bytes:
         message = await self._ws.receive()
+        while message.type is WSMsgType.PING:
+            await self._ws.pong(message.data)
+            message = await self._ws.receive()
         if message.type not in {WSMsgType.TEXT, WSMsgType.BINARY}:
             self.close_code = self._ws.close_code
             raise Gone
@@ -191,7 +198,10 @@ class _AiohttpPeer(Peer):
         return message.data  # type: ignore[no-any-return]
 
     async def ping(self) -> None:
-        await self._ws.ping()
+        await self._ws.ping(b"are you there?")
+        message = await self._ws.receive()
+        assert message.type is WSMsgType.PONG
+        assert message.data == b"are you there?"
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         await self._ws.close(code=code, message=reason.encode())
@@ -222,7 +232,11 @@ async def _aiohttp(
         if refuse is not None and (refusal := refuse(request)) is not None:
             return refusal
         ws = web.WebSocketResponse(
-            protocols=subprotocols, compress=compress, timeout=2, max_msg_size=0
+            protocols=subprotocols,
+            compress=compress,
+            timeout=2,
+            autoping=False,
+            max_msg_size=0,
         )
         await ws.prepare(request)
         peer = _AiohttpPeer(len(server.peers) + 1, request, ws)

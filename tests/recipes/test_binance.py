@@ -1,0 +1,83 @@
+"""Binance: single and combined streams, server pings, an announced end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from tests.support.recipes import drop, hear, play, recipe, say
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.servers import Peer
+
+TRADES = recipe("binance", "Trades")
+BOOKS = recipe("binance", "Order books")
+
+
+async def _subscribed(peer: Peer) -> None:
+    streams = ["bnbbtc@trade", "btcusdt@trade"]
+    assert peer.path == "/ws"
+    assert await hear(peer) == {"method": "SUBSCRIBE", "params": streams, "id": 1}
+
+
+async def trades(peer: Peer) -> None:
+    reply, first, second, shutdown, third = TRADES.arrives
+    await _subscribed(peer)
+    if peer.number == 1:
+        await say(peer, reply, first)
+        await peer.ping()
+        await say(peer, second, shutdown)
+    else:
+        await say(peer, third, reply)
+    await peer.wait()
+    assert peer.close_code == 1000
+
+
+def test_an_announced_end_is_a_reconnect() -> None:
+    play(TRADES, trades, max_messages=3).gives(TRADES.tables)
+
+
+def test_a_refused_subscription_ends_the_run(tmp_path: Path) -> None:
+    (failure,) = TRADES.failures
+
+    async def refuses(peer: Peer) -> None:
+        await _subscribed(peer)
+        await say(peer, failure.partition("fatal: ")[2])
+        await peer.wait()
+
+    outcome = play(TRADES, refuses, process=tmp_path)
+    assert (outcome.code, outcome.error) == (1, failure)
+
+
+async def books(peer: Peer) -> None:
+    first, second, third = BOOKS.arrives
+    assert urlsplit(peer.path).query == "streams=bnbbtc@depth5/btcusdt@depth5"
+    match peer.number:
+        case 1:
+            await say(peer, first)
+            await peer.close(1000, "24 hours are over")
+        case 2:
+            await peer.ping()
+            await say(peer, second)
+            await drop(peer)
+        case _:
+            await say(peer, third)
+            await peer.wait()
+    assert peer.received == []
+
+
+def test_combined_streams_name_their_records(tmp_path: Path) -> None:
+    play(BOOKS, books, process=tmp_path, max_messages=3).gives(BOOKS.tables)
+
+
+def test_too_many_streams_end_the_run() -> None:
+    (failure,) = BOOKS.failures
+
+    async def refuses(peer: Peer) -> None:
+        await say(peer, failure.partition("fatal: ")[2])
+        await peer.wait()
+
+    outcome = play(BOOKS, refuses)
+    assert (outcome.code, outcome.error) == (1, failure)
