@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tap_websocket import jsontext
 from tap_websocket.errors import FeedError
 from tap_websocket.matchers import prefilter
 from tap_websocket.paths import MISSING
 from tap_websocket.source import Directive
-from tap_websocket.templates import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Mapping
 
     from tap_websocket.matchers import Prefilter
     from tap_websocket.rules import Verdict
@@ -39,14 +38,14 @@ class Judge:
         settings: MessageSettings,
         *,
         mask: Callable[[str], str],
-        learn: Callable[[Iterable[str]], None],
+        learn: Callable[[Mapping[str, Any]], None],
     ) -> None:
         """Make a judge.
 
         Args:
             settings: The rules, and the subscription's items.
             mask: Blots secrets out of a text.
-            learn: Takes captured values, which are secrets.
+            learn: Takes captured values by their names: they are secrets.
         """
         self.rules = settings.rules
         self._mask = mask
@@ -76,8 +75,9 @@ class Judge:
             FeedError: With `then: fail`.
         """
         if verdict.captures:
-            source.values.capture(dict(verdict.captures))
-            self._learn([text_of(value) for _, value in verdict.captures])
+            captured = dict(verdict.captures)
+            source.values.capture(captured)
+            self._learn(captured)
         if verdict.reply is not None:
             template, answered = verdict.reply.template, verdict.reply.answered
             moment = source.live.moment()

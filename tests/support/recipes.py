@@ -27,7 +27,7 @@ from tests.support.servers import Gone, serve
 from tests.support.tap import parse, run_tap
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from aiohttp import web
 
@@ -43,6 +43,7 @@ __all__ = [
     "play",
     "recipe",
     "say",
+    "with_changes",
 ]
 
 PAGES = Path(__file__).parents[2] / "docs" / "recipes"
@@ -55,12 +56,16 @@ _CHANGED = frozenset(
         "max_duration",
         "idle_timeout",
         "heartbeat_interval",
+        "reconnect_backoff",
         "ping_interval",
         "stale_timeout",
         "max_reconnect_attempts",
     ],
 )
 """What a test may change besides hosts: when the run ends, and how long it waits."""
+
+
+_SCHEMES = {"wss": "ws", "https": "http"}
 
 
 class _Anything:
@@ -111,6 +116,11 @@ def recipe(page: str, section: str) -> Recipe:
         _tables(_section(body, "### What you get"), stream),
         [line.strip() for line in _blocks(_section(body, "### When it goes wrong"))],
     )
+
+
+def with_changes(given: Recipe, **changed: Any) -> Recipe:
+    """Return a recipe that a user got wrong, or whose settings have less patience."""
+    return dataclasses.replace(given, config=given.config | changed)
 
 
 def _section(text: str, heading: str) -> str:
@@ -193,6 +203,7 @@ def play(
     process: Path | None = None,
     http: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None,
     kind: Kind = "aiohttp",
+    refuse: Callable[[web.Request], web.StreamResponse | None] | None = None,
     subprotocols: tuple[str, ...] = (),
     reply_timeout: float | None = None,
     **changed: Any,
@@ -208,6 +219,7 @@ def play(
         process: A folder, to run the tap as a process of its own.
         http: Answers plain requests, of tokens say.
         kind: The server.
+        refuse: Answers handshakes that shall fail, and None to others.
         subprotocols: What the server speaks.
         reply_timeout: Another one for each awaited reply.
         changed: Other values of settings, among those of `_CHANGED`.
@@ -224,49 +236,46 @@ def play(
             broken.append(error)
             await peer.close(4999, "the client broke the protocol")
 
-    with serve(watched, kind, http=http, subprotocols=subprotocols) as server:
+    with serve(
+        watched, kind, http=http, refuse=refuse, subprotocols=subprotocols
+    ) as server:
         config = _located(given.config, server) | {"max_duration": 20} | changed
         if reply_timeout is not None:
             for item in config["subscribe_messages"]:
-                item["reply_timeout"] = reply_timeout
+                if isinstance(item, dict) and "reply" in item:
+                    item["reply_timeout"] = reply_timeout
         outcome = _run(config, server, process)
-    if outcome.error is not None:
-        for origin in _origins(given.config).values():
-            outcome.error = outcome.error.replace(_here(origin, server), origin)
+    for holder, key in _urls(given.config):
+        if outcome.error is not None:
+            parts = urlsplit(holder[key])
+            scheme = _SCHEMES.get(parts.scheme, parts.scheme)
+            there, shown = (
+                f"{scheme}://localhost:{server.port}",
+                f"{parts.scheme}://{parts.netloc}",
+            )
+            outcome.error = outcome.error.replace(there, shown)
     if broken:
         raise broken[0]
     return outcome
 
 
-def _origins(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the scheme and host of each URL of a config, by its path in it."""
-    auth = config.get("auth", {})
-    urls = {
-        "url": config["url"],
-        "auth.url": auth.get("url", ""),
-        "auth.token_url": auth.get("token_url", ""),
-    }
-    return {
-        path: "://".join(urlsplit(url)[:2])
-        for path, url in urls.items()
-        if "://" in url
-    }
-
-
-def _here(origin: str, server: Server) -> str:
-    """Return the test's server in the place of a real one, without TLS."""
-    scheme = origin.partition("://")[0].removesuffix("s")
-    return f"{scheme}://localhost:{server.port}"
-
-
 def _located(config: Mapping[str, Any], server: Server) -> dict[str, Any]:
     """Return a config whose URLs lead to the server."""
     moved: dict[str, Any] = json.loads(json.dumps(config))
-    for path, origin in _origins(config).items():
-        *outer, key = path.split(".")
-        holder = moved[outer[0]] if outer else moved
-        holder[key] = holder[key].replace(origin, _here(origin, server), 1)
+    for holder, key in _urls(moved):
+        parts = urlsplit(holder[key])
+        scheme = _SCHEMES.get(parts.scheme, parts.scheme)
+        there = parts._replace(scheme=scheme, netloc=f"localhost:{server.port}")
+        holder[key] = there.geturl()
     return moved
+
+
+def _urls(config: Mapping[str, Any]) -> Iterator[tuple[Any, str]]:
+    """Yield where a config holds URLs that begin with a host."""
+    for holder in (config, config.get("auth", {})):
+        for key in ("url", "token_url"):
+            if "://" in holder.get(key, ""):
+                yield holder, key
 
 
 def _run(config: dict[str, Any], server: Server, process: Path | None) -> Outcome:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     Http = Callable[[web.Request], Awaitable[web.StreamResponse]]
+    Refuse = Callable[[web.Request], web.StreamResponse | None]
 
 __all__ = ["KINDS", "Kind", "Peer", "Server", "listen", "run_loop", "serve"]
 
@@ -134,8 +135,12 @@ def serve(
     compress: bool = False,
     listener: socket.socket | None = None,
     http: Http | None = None,
+    refuse: Refuse | None = None,
 ) -> Iterator[Server]:
-    """Serve a script until the block is left; `http` answers plain requests."""
+    """Serve a script until the block is left.
+
+    `http` answers plain requests, and `refuse` those handshakes that shall fail.
+    """
     listener = listener or listen()
     server = Server(
         listener.getsockname()[1], [], scheme="ws" if tls is None else "wss"
@@ -145,7 +150,16 @@ def serve(
 
     async def main(stop: asyncio.Event) -> None:
         await run(
-            script, server, listener, ready, stop, tls, subprotocols, compress, http
+            script,
+            server,
+            listener,
+            ready,
+            stop,
+            tls,
+            subprotocols,
+            compress,
+            http,
+            refuse,
         )
 
     with run_loop(main):
@@ -210,10 +224,13 @@ async def _aiohttp(
     subprotocols: tuple[str, ...],
     compress: bool,
     http: Http | None,
+    refuse: Refuse | None,
 ) -> None:
     async def handle(request: web.Request) -> web.StreamResponse:
         if http is not None and "Upgrade" not in request.headers:
             return await http(request)
+        if refuse is not None and (refusal := refuse(request)) is not None:
+            return refusal
         ws = web.WebSocketResponse(
             protocols=subprotocols,
             compress=compress,
@@ -285,6 +302,7 @@ async def _uvicorn(
     subprotocols: tuple[str, ...],
     compress: bool,
     http: Http | None,
+    refuse: Refuse | None,
 ) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "websocket":
@@ -299,7 +317,8 @@ async def _uvicorn(
             await script(peer)
 
     assert tls is None, "uvicorn's own TLS wants files"
-    assert http is None, "plain requests are answered by aiohttp"
+    assert http is None, "HTTP is answered by aiohttp"
+    assert refuse is None, "HTTP is answered by aiohttp"
     config = uvicorn.Config(
         app,
         ws="wsproto",
