@@ -56,7 +56,7 @@ def test_pings_are_answered_with_their_number(tmp_path: Path) -> None:
     outcome.gives(TRADES.tables)
 
 
-def test_a_refused_subscription_ends_the_run(tmp_path: Path) -> None:
+def test_a_refused_subscription_ends_the_run() -> None:
     (failure,) = TRADES.failures
 
     async def refuses(peer: Peer) -> None:
@@ -64,5 +64,5 @@ def test_a_refused_subscription_ends_the_run(tmp_path: Path) -> None:
         await _say(peer, failure.partition("fatal: ")[2])
         await peer.wait()
 
-    outcome = play(TRADES, refuses, process=tmp_path)
+    outcome = play(TRADES, refuses)
     assert (outcome.code, outcome.error) == (1, failure)

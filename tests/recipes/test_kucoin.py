@@ -8,6 +8,7 @@ import uuid
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from aiohttp import web
 
 from tests.support.recipes import drop, hear, play, recipe, say
@@ -84,6 +85,7 @@ def test_each_connection_has_its_own_token(tmp_path: Path) -> None:
     assert "2neAiuYv" not in outcome.logs
 
 
+@pytest.mark.usefixtures("each_transport")
 def test_pings_go_by_message() -> None:
     exchange = Exchange()
     first, _, second = MATCHES.arrives[3:]

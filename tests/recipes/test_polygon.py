@@ -30,7 +30,7 @@ async def script(peer: Peer) -> None:
         await say(peer, trades, quotes, first)
         await drop(peer)
     else:
-        await say(peer, f"{trades[:-1]},{quotes[1:]}", second)
+        await say(peer, trades, f"{quotes[:-1]},{second[1:]}")
         await peer.wait()
 
 
