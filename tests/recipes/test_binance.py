@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import pytest
+
 from tests.support.recipes import drop, hear, play, recipe, say
 
 if TYPE_CHECKING:
@@ -35,11 +37,12 @@ async def trades(peer: Peer) -> None:
     assert peer.close_code == 1000
 
 
+@pytest.mark.usefixtures("each_transport")
 def test_an_announced_end_is_a_reconnect() -> None:
     play(TRADES, trades, max_messages=3).gives(TRADES.tables)
 
 
-def test_a_refused_subscription_ends_the_run(tmp_path: Path) -> None:
+def test_a_refused_subscription_ends_the_run() -> None:
     (failure,) = TRADES.failures
 
     async def refuses(peer: Peer) -> None:
@@ -47,7 +50,7 @@ def test_a_refused_subscription_ends_the_run(tmp_path: Path) -> None:
         await say(peer, failure.partition("fatal: ")[2])
         await peer.wait()
 
-    outcome = play(TRADES, refuses, process=tmp_path)
+    outcome = play(TRADES, refuses)
     assert (outcome.code, outcome.error) == (1, failure)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support.recipes import drop, hear, play, recipe, say
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support.servers import Peer
 
 MATCHES = recipe("coinbase", "Matches")
@@ -36,11 +36,12 @@ async def script(peer: Peer) -> None:
         await peer.wait()
 
 
+@pytest.mark.usefixtures("each_transport")
 def test_trades_between_acknowledgements_are_kept() -> None:
     play(MATCHES, script, max_messages=3).gives(MATCHES.tables)
 
 
-def test_a_refused_subscription_ends_the_run(tmp_path: Path) -> None:
+def test_a_refused_subscription_ends_the_run() -> None:
     (failure,) = MATCHES.failures
 
     async def refuses(peer: Peer) -> None:
@@ -48,5 +49,5 @@ def test_a_refused_subscription_ends_the_run(tmp_path: Path) -> None:
         await say(peer, failure.partition("fatal: ")[2])
         await peer.wait()
 
-    outcome = play(MATCHES, refuses, process=tmp_path)
+    outcome = play(MATCHES, refuses)
     assert (outcome.code, outcome.error) == (1, failure)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support.recipes import drop, hear, play, recipe, say
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ async def script(peer: Peer) -> None:
         await peer.wait()
 
 
+@pytest.mark.usefixtures("each_transport")
 def test_trades_come_between_and_behind_acknowledgements() -> None:
     play(TRADES, script, max_messages=3).gives(TRADES.tables)
 

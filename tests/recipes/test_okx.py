@@ -8,6 +8,8 @@ import hmac
 import time
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.support.recipes import drop, hear, play, recipe, say
 
 if TYPE_CHECKING:
@@ -42,10 +44,12 @@ async def trades(peer: Peer) -> None:
         await peer.wait()
 
 
-def test_trades_come_between_acknowledgements(tmp_path: Path) -> None:
-    play(TRADES, trades, process=tmp_path, max_messages=3).gives(TRADES.tables)
+@pytest.mark.usefixtures("each_transport")
+def test_trades_come_between_acknowledgements() -> None:
+    play(TRADES, trades, max_messages=3).gives(TRADES.tables)
 
 
+@pytest.mark.usefixtures("each_transport")
 def test_a_text_ping_keeps_the_connection() -> None:
     """The server sends its trades only as answers to pings."""
     bitcoin, first, ether, second, third = TRADES.arrives
@@ -86,6 +90,7 @@ async def candles(peer: Peer) -> None:
         await peer.wait()
 
 
+@pytest.mark.usefixtures("each_transport")
 def test_candles_get_their_columns_by_name() -> None:
     play(CANDLES, candles, max_messages=2).gives(CANDLES.tables)
 
