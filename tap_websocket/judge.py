@@ -11,7 +11,7 @@ from tap_websocket.paths import MISSING
 from tap_websocket.source import Directive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from tap_websocket.matchers import Prefilter
     from tap_websocket.rules import Verdict
@@ -28,9 +28,10 @@ class Judge:
     """Knows the rules and the replies of a run.
 
     Attributes:
-        idle: There are none of either: every document is data.
-        prefilter: Tells of a message's bytes whether there may be anything to say;
-            False is certain. None where there may be of each.
+        idle: There are none of either that do more than take notes: every document
+            is data.
+        prefilter: Tells of a message's bytes whether there may be more to it; False
+            is certain. None where there may be of each.
     """
 
     def __init__(
@@ -55,6 +56,20 @@ class Judge:
         self.idle = not needles
         self.prefilter: Prefilter | None = prefilter(needles)
 
+    @property
+    def takes_notes(self) -> bool:
+        """Whether values are captured from what is plain data."""
+        return bool(self.rules.noted)
+
+    def note(
+        self,
+        source: Source,
+        newest_first: Iterable[bytes],
+        parse: Callable[[bytes], Iterable[Answered]],
+    ) -> None:
+        """Capture what plain data leaves (see `RuleSet.note`)."""
+        self._capture(source, self.rules.note(newest_first, parse))
+
     def hearing(self, source: Source, outcome: Outcome) -> Hearing:
         """Begin to hear a document."""
         return Hearing(self, source, outcome)
@@ -74,10 +89,7 @@ class Judge:
         Raises:
             FeedError: With `then: fail`.
         """
-        if verdict.captures:
-            captured = dict(verdict.captures)
-            source.values.capture(captured)
-            self._learn(captured)
+        self._capture(source, dict(verdict.captures))
         if verdict.reply is not None:
             template, answered = verdict.reply.template, verdict.reply.answered
             moment = source.live.moment()
@@ -94,6 +106,11 @@ class Judge:
             case "reconnect":
                 outcome.directive = outcome.directive or Directive.RECONNECT
         return True
+
+    def _capture(self, source: Source, captured: Mapping[str, Any]) -> None:
+        if captured:
+            source.values.capture(captured)
+            self._learn(captured)
 
 
 class Hearing:
