@@ -7,8 +7,10 @@ parse, `json_fields`, arrays opened, documents before the rules, `records_path`,
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_websocket import jsontext
 from tap_websocket.errors import ParseError
@@ -17,12 +19,11 @@ from tap_websocket.payloads import JSON_GROUP, encode_binary, split
 from tap_websocket.templates import Document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    from tap_websocket.judge import Hearing
     from tap_websocket.settings import DecodeSettings
 
-__all__ = ["DATA", "Decoder", "Row"]
+__all__ = ["DATA", "Decoder", "Hears", "Row"]
 
 DATA = "data"
 """The column of whatever is no JSON object."""
@@ -44,6 +45,36 @@ class Row:
     record: Record
     fields: Record = dataclasses.field(default_factory=dict)
     aside: Record = dataclasses.field(default_factory=dict)
+
+
+class Hears(Protocol):
+    """Is told of each document before it is data."""
+
+    @property
+    def asks_documents(self) -> bool:
+        """Whether parsed documents are looked at."""
+
+    def text(self, text: str, look: Callable[[], Document]) -> bool:
+        """Hear a document's text; tell whether it is no data."""
+
+    def document(self, found: Document, text: str | None) -> bool:
+        """Hear a parsed document; tell whether it is no data."""
+
+
+class _Heard:
+    """Keeps the parsed documents, so that nothing is made of them."""
+
+    asks_documents = True
+
+    def __init__(self) -> None:
+        self.found: list[Document] = []
+
+    def text(self, text: str, look: Callable[[], Document]) -> bool:  # noqa: ARG002 - protocol
+        return False
+
+    def document(self, found: Document, text: str | None) -> bool:  # noqa: ARG002 - protocol
+        self.found.append(found)
+        return True
 
 
 class Decoder:
@@ -71,7 +102,7 @@ class Decoder:
         """Return the documents of a message, as they were sent."""
         return split(payload, self._settings.record_separator)
 
-    def rows(self, document: bytes, hearing: Hearing | None) -> Iterator[Row]:
+    def rows(self, document: bytes, hearing: Hears | None) -> Iterator[Row]:
         """Yield the records of a document; none where it is something else.
 
         Args:
@@ -101,6 +132,16 @@ class Decoder:
         elif not self._is_taken(text, hearing):
             yield self._row(self._value(document, text, groups), {})
 
+    def parsed(self, document: bytes) -> list[Document]:
+        """Return a document as rules look at it, an array of objects item by item.
+
+        What cannot be read is nothing here: it is reported where it is taken.
+        """
+        heard = _Heard()
+        with contextlib.suppress(ParseError):
+            collections.deque(self.rows(document, heard), maxlen=0)
+        return heard.found
+
     def _text(self, document: bytes) -> str | None:
         """Return a document's text; in `binary` format it may have none."""
         try:
@@ -122,7 +163,7 @@ class Decoder:
             text = (groups or {}).get(JSON_GROUP) or text
         return Document(_parsed(text), groups or {})
 
-    def _is_taken(self, text: str | None, hearing: Hearing | None) -> bool:
+    def _is_taken(self, text: str | None, hearing: Hears | None) -> bool:
         """Tell whether a document that is not parsed is no data by its JSON."""
         if hearing is None or not hearing.asks_documents:
             return False
@@ -139,7 +180,7 @@ class Decoder:
         document: bytes,
         text: str,
         groups: Groups,
-        hearing: Hearing | None,
+        hearing: Hears | None,
     ) -> Iterator[Row]:
         value = self._parse(document, groups.get(JSON_GROUP))
         for path in self._settings.json_fields:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tap_websocket.passage import Passage
     from tap_websocket.settings import Settings
     from tap_websocket.source import Source
+    from tap_websocket.templates import Document
 
 __all__ = ["Intake"]
 
@@ -102,6 +103,8 @@ class Intake:
             for messages in self._decompressed(payloads, outcome, binary=binary):
                 for plain, run in self._runs(messages):
                     self._take_run(batch, run, plain=plain)
+                    if plain and self._judge.takes_notes:
+                        self._judge.note(source, reversed(run), self._parsed)
                     if batch.is_over:
                         return outcome
         except TapError as error:
@@ -152,6 +155,11 @@ class Intake:
         else:
             for told, run in itertools.groupby(messages, may_match):
                 yield not told, list(run)
+
+    def _parsed(self, payload: bytes) -> Iterator[Document]:
+        """Yield the documents of a message, the last one first."""
+        for document in reversed(self._decoder.documents(payload)):
+            yield from reversed(self._decoder.parsed(document))
 
     def _take_run(self, batch: _Batch, run: list[bytes], *, plain: bool) -> None:
         """Take messages: as they are while they can be, else one by one.

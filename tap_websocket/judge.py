@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tap_websocket import jsontext
 from tap_websocket.errors import FeedError
 from tap_websocket.matchers import prefilter
 from tap_websocket.paths import MISSING
 from tap_websocket.source import Directive
-from tap_websocket.templates import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from tap_websocket.matchers import Prefilter
     from tap_websocket.rules import Verdict
@@ -29,9 +28,10 @@ class Judge:
     """Knows the rules and the replies of a run.
 
     Attributes:
-        idle: There are none of either: every document is data.
-        prefilter: Tells of a message's bytes whether there may be anything to say;
-            False is certain. None where there may be of each.
+        idle: There are none of either that do more than take notes: every document
+            is data.
+        prefilter: Tells of a message's bytes whether there may be more to it; False
+            is certain. None where there may be of each.
     """
 
     def __init__(
@@ -39,14 +39,14 @@ class Judge:
         settings: MessageSettings,
         *,
         mask: Callable[[str], str],
-        learn: Callable[[Iterable[str]], None],
+        learn: Callable[[Mapping[str, Any]], None],
     ) -> None:
         """Make a judge.
 
         Args:
             settings: The rules, and the subscription's items.
             mask: Blots secrets out of a text.
-            learn: Takes captured values, which are secrets.
+            learn: Takes captured values by their names: they are secrets.
         """
         self.rules = settings.rules
         self._mask = mask
@@ -55,6 +55,20 @@ class Judge:
         needles = [*self.rules.needles, *(reply.needles for reply in replies)]
         self.idle = not needles
         self.prefilter: Prefilter | None = prefilter(needles)
+
+    @property
+    def takes_notes(self) -> bool:
+        """Whether values are captured from what is plain data."""
+        return bool(self.rules.noted)
+
+    def note(
+        self,
+        source: Source,
+        newest_first: Iterable[bytes],
+        parse: Callable[[bytes], Iterable[Answered]],
+    ) -> None:
+        """Capture what plain data leaves (see `RuleSet.note`)."""
+        self._capture(source, self.rules.note(newest_first, parse))
 
     def hearing(self, source: Source, outcome: Outcome) -> Hearing:
         """Begin to hear a document."""
@@ -75,9 +89,7 @@ class Judge:
         Raises:
             FeedError: With `then: fail`.
         """
-        if verdict.captures:
-            source.values.capture(dict(verdict.captures))
-            self._learn([text_of(value) for _, value in verdict.captures])
+        self._capture(source, dict(verdict.captures))
         if verdict.reply is not None:
             template, answered = verdict.reply.template, verdict.reply.answered
             moment = source.live.moment()
@@ -94,6 +106,11 @@ class Judge:
             case "reconnect":
                 outcome.directive = outcome.directive or Directive.RECONNECT
         return True
+
+    def _capture(self, source: Source, captured: Mapping[str, Any]) -> None:
+        if captured:
+            source.values.capture(captured)
+            self._learn(captured)
 
 
 class Hearing:

@@ -80,29 +80,29 @@ class Link:
             except HandshakeError as error:
                 await self._retry_handshake(error)
                 continue
-            self._up()
             closing = await session.run()
             if session.directive is Directive.STOP:
                 return
             if await self._closed(closing, session):
                 return
 
-    def produced(self) -> None:
-        """Take notice of data: retries are counted from here."""
-        self._attempts = 0
-        self._too_big = 0
-
-    def _up(self) -> None:
+    def opened(self) -> None:
+        """Take notice of a connection: the outage is over, if there was one."""
         if self._down_since is None:
             return
         seconds = self._count_outage()
         self.feed.counts.reconnects += 1
         _LOGGER.info(
-            "Connected again after %.1f s and %d attempts; what the server sent in "
+            "Connected again after %.1f s, at attempt %d; what the server sent in "
             "between is not replayed",
             seconds,
             self._attempts,
         )
+
+    def produced(self) -> None:
+        """Take notice of data: retries are counted from here."""
+        self._attempts = 0
+        self._too_big = 0
 
     def _count_outage(self) -> float:
         """Count the seconds of the outage that is over, if there was one."""
@@ -231,6 +231,7 @@ class Session:
     def opened(self, connection: Connection) -> None:
         """Take the open connection, and subscribe."""
         self._connection = connection
+        self._link.opened()
         self.source.number = self._feed.opened(self)
         if self._feed.paused:
             self.pause()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import collections
+import itertools
 import logging
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from tap_websocket.templates import text_of
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = ["Mask"]
 
@@ -17,7 +20,8 @@ _BLOT = "****"
 _SHORTEST = 3
 _SHORTEST_NUMBER = 8
 _MOST_LEARNED = 1000
-"""So many values that a run fetched or captured are remembered: it may last long."""
+"""So many values that a run fetched are remembered, for it may last long, and so many
+of each name that it captured: a cursor in every message does not push out a token."""
 
 
 class Mask(logging.Filter):
@@ -32,7 +36,8 @@ class Mask(logging.Filter):
         super().__init__()
         self._lock = threading.Lock()
         self._given: set[str] = set()
-        self._learned: collections.deque[str] = collections.deque(maxlen=_MOST_LEARNED)
+        self._fetched: collections.deque[str] = collections.deque(maxlen=_MOST_LEARNED)
+        self._captured: dict[str, collections.deque[Any]] = {}
         self._secrets: list[str] | None = None
         self._formatter = logging.Formatter()
         self.add(secrets)
@@ -44,16 +49,26 @@ class Mask(logging.Filter):
             self._secrets = None
 
     def learn(self, secrets: Iterable[str]) -> None:
-        """Take secrets that were fetched or captured; the last thousand are masked."""
+        """Take secrets that were fetched; the last thousand are masked."""
         with self._lock:
-            self._learned.extend(secrets)
+            self._fetched.extend(secrets)
+            self._secrets = None
+
+    def capture(self, values: Mapping[str, Any]) -> None:
+        """Take captured values; the last thousand of each name are masked."""
+        with self._lock:
+            for name, value in values.items():
+                if name not in self._captured:
+                    self._captured[name] = collections.deque(maxlen=_MOST_LEARNED)
+                self._captured[name].append(value)
             self._secrets = None
 
     def text(self, text: str) -> str:
         """Return a text with every secret in it blotted out, in each of its forms."""
         with self._lock:
             if self._secrets is None:
-                learned = filter(_is_telling, self._learned)
+                captured = map(text_of, itertools.chain(*self._captured.values()))
+                learned = filter(_is_telling, {*self._fetched, *captured})
                 forms = set(_forms({*self._given, *learned}))
                 self._secrets = sorted(forms, key=len, reverse=True)
             secrets = self._secrets

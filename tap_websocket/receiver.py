@@ -77,7 +77,7 @@ class Receiver:
         self._intake = Intake(
             settings,
             plan=plan,
-            judge=Judge(settings.messages, mask=mask.text, learn=mask.learn),
+            judge=Judge(settings.messages, mask=mask.text, learn=mask.capture),
             pager=self._pager,
             counts=counts,
             now_ns=time.time_ns,

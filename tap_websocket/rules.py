@@ -16,8 +16,16 @@ from tap_websocket.paths import MISSING, Path, compile_path
 from tap_websocket.templates import NAME, Answered, Template
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import (
+        Callable,
+        Collection,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
 
+    from tap_websocket.matchers import Prefilter
 __all__ = ["DATA", "Reply", "Rule", "RuleSet", "Then", "Verdict", "compile_rules"]
 
 Then = Literal["emit", "ignore", "reconnect", "stop", "fail"]
@@ -81,6 +89,11 @@ class _Compiled:
     groups: tuple[tuple[str, str], ...]
 
     @property
+    def notes(self) -> bool:
+        """Tell whether it only captures, from parsed documents."""
+        return self.then is None and not self.groups and not _is_for_texts(self)
+
+    @property
     def looks(self) -> bool:
         """Tell whether more of a document is needed than its match."""
         return self.reply is not None or bool(self.paths or self.groups)
@@ -112,8 +125,11 @@ class RuleSet:
 
     Attributes:
         names: What the rules capture.
+        needles: What a payload must hold for a rule to do more than take a note.
         prefilter: Tells of a message's bytes, decompressed and not yet split, whether
-            any rule may have a say; False is certain. None where each may.
+            any rule may do that; False is certain. None where each may.
+        noted: The names of notes: values that rules capture from parsed documents
+            without doing anything else.
         asks_texts: There are rules that look at texts.
         asks_documents: There are rules that look at parsed documents.
         acknowledges: A rule answers what it lets pass as data.
@@ -126,7 +142,10 @@ class RuleSet:
         self.names = frozenset(
             name for rule in rules for name, _ in (*rule.paths, *rule.groups)
         )
-        self.needles = [needles for rule in rules for needles in rule.needles()]
+        self._notes = [rule for rule in rules if rule.notes]
+        self.noted = frozenset(name for rule in self._notes for name, _ in rule.paths)
+        self._may_note: dict[frozenset[str], Prefilter | None] = {}
+        self.needles = _needles(rule for rule in rules if not rule.notes)
         self.prefilter = prefilter(self.needles)
         self.asks_texts = bool(self._texts)
         self.asks_documents = bool(self._documents)
@@ -165,6 +184,45 @@ class RuleSet:
             or (document is not MISSING and rule.matcher.test(document))
         )
         return _decide(matching, lambda: found)
+
+    def note(
+        self,
+        newest_first: Iterable[bytes],
+        parse: Callable[[bytes], Iterable[Answered]],
+    ) -> Mapping[str, Any]:
+        """Return the notes that plain data leaves: the last value of each name.
+
+        Args:
+            newest_first: Messages that no rule does more with.
+            parse: Returns the documents of a message, the last one first; called for
+                as few messages as can be.
+        """
+        noted: dict[str, Any] = {}
+        missing = self.noted
+        for message in newest_first:
+            may_note = self._prefilter_for(missing)
+            if may_note is None or may_note(message):
+                for found in parse(message):
+                    noted = dict(self.decide_document(found).captures) | noted
+                missing = self.noted.difference(noted)
+            if not missing:
+                break
+        return noted
+
+    def _prefilter_for(self, names: frozenset[str]) -> Prefilter | None:
+        """Return the test of a message for the rules that note any of the names."""
+        if names not in self._may_note:
+            rules = (
+                rule
+                for rule in self._notes
+                if any(name in names for name, _ in rule.paths)
+            )
+            self._may_note[names] = prefilter(_needles(rules))
+        return self._may_note[names]
+
+
+def _needles(rules: Iterable[_Compiled]) -> list[tuple[bytes, ...] | None]:
+    return [needles for rule in rules for needles in rule.needles()]
 
 
 def _is_for_texts(rule: _Compiled) -> bool:

@@ -29,6 +29,7 @@ __all__ = [
     "classproperty",
     "config_error",
     "environment_texts",
+    "evaluates",
     "failed_expression",
     "keeps_records",
     "replace_schema",
@@ -71,6 +72,11 @@ def keeps_records(stream_map: StreamMap) -> bool:
         isinstance(stream_map, SameRecordTransform)
         and not stream_map.flattening_enabled
     )
+
+
+def evaluates(stream_map: StreamMap) -> bool:
+    """Tell whether a stream map has expressions to evaluate on each record."""
+    return isinstance(stream_map, CustomStreamMap)
 
 
 def failed_expression(error: Exception) -> tuple[str, str] | None:

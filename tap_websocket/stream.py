@@ -101,14 +101,17 @@ class WebSocketStream(Stream):
     def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002
         """Yield the records, parsed, for the SDK's work on each of them.
 
-        What the SDK writes of a page is flushed behind it.
+        What the SDK writes of a page is flushed behind it. Expressions of stream maps
+        find null where a record lacks a column: the SDK would fail on its name.
 
         Raises:
             TapError: The failure that ended the run, after the last record.
         """
         for page in self._pages():
+            evaluates = any(map(sdk.evaluates, self.stream_maps))
+            blank = dict.fromkeys(page.schema["properties"] if evaluates else ())
             for record in page.records():
-                yield jsontext.parse(record)
+                yield {**blank, **jsontext.parse(record)}
             self._flush()
 
     def get_batches(

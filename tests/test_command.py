@@ -6,6 +6,7 @@ import itertools
 import json
 import signal
 import time
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -255,6 +256,31 @@ def test_stream_maps_filter_rename_and_alias(tmp_path: Path) -> None:
     assert [record["trade_id"] for record in run.records] == list(range(2, 21, 2))
     assert run.records[0]["double"] == 4
     assert "venue" not in run.records[0]
+
+
+async def sometimes_lacks_a_field(peer: Peer) -> None:
+    await peer.send('{"kind": "a", "price": 1.5}')
+    await peer.send('{"kind": "a"}')
+    await peer.send('{"kind": "b"}')
+    await peer.wait()
+
+
+def test_a_field_that_a_record_lacks_is_null_to_stream_maps(tmp_path: Path) -> None:
+    maps = {
+        "prices": {
+            "__source__": "messages",
+            "__filter__": "price is None or price > 1",
+            "cost": "price",
+            "__else__": "__NULL__",
+        },
+        "messages": "__NULL__",
+    }
+    with serve(sometimes_lacks_a_field) as server:
+        config = {"url": server.url, "max_messages": 3, "stream_maps": maps}
+        run = run_tap(tmp_path, config)
+    assert run.code == 0, run.stderr
+    assert run.schemas[0]["properties"]["cost"] == {"type": ["number", "null"]}
+    assert run.records == [{"cost": Decimal("1.5")}, {"cost": None}, {"cost": None}]
 
 
 def test_a_stream_map_that_fails_is_one_line(tmp_path: Path) -> None:

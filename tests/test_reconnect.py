@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tap_websocket.errors import ConnectionFailed
+from tests.support.raw import close_frame, frame, serve_raw
 from tests.support.receive import receive
 from tests.support.servers import serve
 from tests.test_ends import free_port
 
 if TYPE_CHECKING:
+    from tests.support.raw import RawPeer
     from tests.support.servers import Kind, Peer
 
 
@@ -127,6 +129,27 @@ def test_an_outage_is_logged_when_it_starts_and_when_it_ends(
     assert "code 1001" in text
     assert "Connected again after" in text
     assert "secret" not in text
+
+
+def test_the_end_of_an_outage_is_logged_before_what_comes_at_once(
+    each_transport: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+
+    async def script(peer: RawPeer) -> None:
+        await peer.upgrade(frame(b"{}"), close_frame(1001))
+
+    with serve_raw(script) as server:
+        run = receive(
+            url=server.url,
+            reconnect=True,
+            reconnect_backoff=0.05,
+            max_messages=2,
+            transport=each_transport,
+        )
+    assert run.counts.reconnects == 1
+    assert "at attempt 1;" in caplog.text
 
 
 def test_a_server_that_comes_up_late_is_found(kind: Kind) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -169,8 +170,43 @@ def test_plain_data_is_filtered_out_first() -> None:
     )
     assert rules.prefilter is not None
     assert not rules.prefilter(b'{"type":"trade","price":1}')
-    for payload in (b'{"type":"error"}', b"pong", b'{"time_us":1}', rb'{"a":"\n"}'):
+    assert not rules.prefilter(b'{"time_us":1}')
+    for payload in (b'{"type":"error"}', b"pong", rb'{"a":"\n"}'):
         assert rules.prefilter(payload)
+
+
+def test_no_more_messages_are_parsed_than_hold_what_is_noted() -> None:
+    rules = compile_rules(
+        [
+            Rule({"t": "READY"}, capture=(("session", "$.session"),)),
+            Rule(capture=(("seq", "$.s"),)),
+        ],
+    )
+    messages = [
+        {"s": None},
+        {"s": 4},
+        {"s": 3},
+        {"t": "READY", "session": "b", "s": 2},
+        {"t": "READY", "session": "a", "s": 1},
+    ]
+    parsed: list[Any] = []
+
+    def parse(message: bytes) -> list[Document]:
+        parsed.append(json.loads(message))
+        return [Document(parsed[-1])]
+
+    notes = rules.note([json.dumps(message).encode() for message in messages], parse)
+    assert notes == {"session": "b", "seq": 4}
+    assert parsed == [messages[0], messages[1], messages[3]]
+
+
+@pytest.mark.parametrize("path", ["$", "$..a"])
+def test_some_captures_may_be_in_every_message(path: str) -> None:
+    rules = compile_rules([Rule(capture=(("a", path),))])
+    assert rules.prefilter is not None
+    assert not rules.prefilter(b'{"b":1}')
+    notes = rules.note([b"{}"], lambda _: [Document({"a": 1})])
+    assert notes.keys() == {"a"}
 
 
 @pytest.mark.parametrize(
@@ -178,8 +214,6 @@ def test_plain_data_is_filtered_out_first() -> None:
     [
         Rule(then="ignore"),
         Rule(reply="ok"),
-        Rule(capture=(("a", "$"),)),
-        Rule(capture=(("a", "$..a"),)),
         Rule(capture=(("a", "g"),)),
     ],
 )

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable, Iterator
 
+    Http = Callable[[web.Request], Awaitable[web.StreamResponse]]
+    Refuse = Callable[[web.Request], web.StreamResponse | None]
+
 __all__ = ["KINDS", "Kind", "Peer", "Server", "listen", "run_loop", "serve"]
 
 Kind = Literal["aiohttp", "uvicorn"]
@@ -50,6 +53,10 @@ class Peer(ABC):
     @abstractmethod
     async def recv(self) -> str | bytes:
         """Receive a message, or raise `Gone`."""
+
+    async def ping(self) -> None:
+        """Send a Ping, and receive its Pong and nothing else before it."""
+        raise NotImplementedError
 
     @abstractmethod
     async def close(self, code: int = 1000, reason: str = "") -> None:
@@ -127,8 +134,13 @@ def serve(
     subprotocols: tuple[str, ...] = (),
     compress: bool = False,
     listener: socket.socket | None = None,
+    http: Http | None = None,
+    refuse: Refuse | None = None,
 ) -> Iterator[Server]:
-    """Serve a script until the block is left."""
+    """Serve a script until the block is left.
+
+    `http` answers plain requests, and `refuse` those handshakes that shall fail.
+    """
     listener = listener or listen()
     server = Server(
         listener.getsockname()[1], [], scheme="ws" if tls is None else "wss"
@@ -137,7 +149,18 @@ def serve(
     run = _aiohttp if kind == "aiohttp" else _uvicorn
 
     async def main(stop: asyncio.Event) -> None:
-        await run(script, server, listener, ready, stop, tls, subprotocols, compress)
+        await run(
+            script,
+            server,
+            listener,
+            ready,
+            stop,
+            tls,
+            subprotocols,
+            compress,
+            http,
+            refuse,
+        )
 
     with run_loop(main):
         assert ready.wait(20)
@@ -165,6 +188,9 @@ class _AiohttpPeer(Peer):
 
     async def recv(self) -> str | bytes:
         message = await self._ws.receive()
+        while message.type is WSMsgType.PING:
+            await self._ws.pong(message.data)
+            message = await self._ws.receive()
         if message.type not in {WSMsgType.TEXT, WSMsgType.BINARY}:
             self.close_code = self._ws.close_code
             raise Gone
@@ -172,7 +198,10 @@ class _AiohttpPeer(Peer):
         return message.data  # type: ignore[no-any-return]
 
     async def ping(self) -> None:
-        await self._ws.ping()
+        await self._ws.ping(b"are you there?")
+        message = await self._ws.receive()
+        assert message.type is WSMsgType.PONG
+        assert message.data == b"are you there?"
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         await self._ws.close(code=code, message=reason.encode())
@@ -194,10 +223,20 @@ async def _aiohttp(
     tls: ssl.SSLContext | None,
     subprotocols: tuple[str, ...],
     compress: bool,
+    http: Http | None,
+    refuse: Refuse | None,
 ) -> None:
     async def handle(request: web.Request) -> web.StreamResponse:
+        if http is not None and "Upgrade" not in request.headers:
+            return await http(request)
+        if refuse is not None and (refusal := refuse(request)) is not None:
+            return refusal
         ws = web.WebSocketResponse(
-            protocols=subprotocols, compress=compress, timeout=2, max_msg_size=0
+            protocols=subprotocols,
+            compress=compress,
+            timeout=2,
+            autoping=False,
+            max_msg_size=0,
         )
         await ws.prepare(request)
         peer = _AiohttpPeer(len(server.peers) + 1, request, ws)
@@ -207,7 +246,7 @@ async def _aiohttp(
         return ws
 
     app = web.Application()
-    app.router.add_get("/{rest:.*}", handle)
+    app.router.add_route("*", "/{rest:.*}", handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
     await runner.setup()
     await web.SockSite(runner, listener, ssl_context=tls).start()
@@ -262,6 +301,8 @@ async def _uvicorn(
     tls: ssl.SSLContext | None,
     subprotocols: tuple[str, ...],
     compress: bool,
+    http: Http | None,
+    refuse: Refuse | None,
 ) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "websocket":
@@ -276,6 +317,8 @@ async def _uvicorn(
             await script(peer)
 
     assert tls is None, "uvicorn's own TLS wants files"
+    assert http is None, "HTTP is answered by aiohttp"
+    assert refuse is None, "HTTP is answered by aiohttp"
     config = uvicorn.Config(
         app,
         ws="wsproto",

@@ -1,0 +1,1 @@
+"""Each recipe of docs/recipes, run as printed against its protocol."""

@@ -1,0 +1,117 @@
+"""The recipe for GraphQL subscriptions, against a strict server of the protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.recipes import drop, hear, play, recipe, say, with_changes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.servers import Peer
+
+RECIPE = recipe("graphql", "A subscription")
+ACK, PING, FIRST, SECOND, COMPLETE = RECIPE.arrives
+SUBPROTOCOLS = ("graphql-transport-ws",)
+
+
+async def agree(peer: Peer) -> Any:
+    """Play the server up to the subscription, and return that."""
+    assert peer.headers["sec-websocket-protocol"] == SUBPROTOCOLS[0]
+    init = await hear(peer)
+    assert init["type"] == "connection_init"
+    if init["payload"] != {"Authorization": "Bearer YOUR-TOKEN"}:
+        await peer.close(4403, "Forbidden")
+    await asyncio.sleep(0.05)
+    assert len(peer.received) == 1, "subscribed before the acknowledgement"
+    await say(peer, ACK)
+    message = await hear(peer)
+    assert message["type"] == "subscribe"
+    return message
+
+
+async def serve_trades(peer: Peer) -> None:
+    message = await agree(peer)
+    assert message == RECIPE.config["subscribe_messages"][1]["message"]
+    await say(peer, PING)
+    assert await hear(peer) == {"type": "pong"}
+    if peer.number == 1:
+        await say(peer, FIRST)
+        await drop(peer)
+        return
+    await say(peer, SECOND, COMPLETE)
+    await peer.wait()
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_table(tmp_path: Path, *, apart: bool) -> None:
+    process = tmp_path if apart else None
+    run = play(RECIPE, serve_trades, process=process, subprotocols=SUBPROTOCOLS)
+    assert run.code == 0
+    run.gives(RECIPE.tables)
+    assert [peer.close_code for peer in run.peers][1] == 1000
+
+
+def test_a_refused_query(tmp_path: Path) -> None:
+    refusal = {"message": 'Cannot query field "tradeAded".'}
+
+    async def script(peer: Peer) -> None:
+        message = await agree(peer)
+        error = {"id": message["id"], "type": "error", "payload": [refusal]}
+        await say(peer, json.dumps(error, separators=(",", ":")))
+        await peer.wait()
+
+    run = play(RECIPE, script, process=tmp_path, subprotocols=SUBPROTOCOLS)
+    assert run.code == 1
+    assert run.error in RECIPE.failures
+
+
+def test_errors_beside_data() -> None:
+    async def script(peer: Peer) -> None:
+        await agree(peer)
+        await say(peer, FIRST)
+        payload = {"data": None, "errors": [{"message": "the source is gone"}]}
+        await say(peer, json.dumps({"id": "1", "type": "next", "payload": payload}))
+        await peer.wait()
+
+    run = play(RECIPE, script, subprotocols=SUBPROTOCOLS)
+    assert run.error is not None
+    assert "the source is gone" in run.error
+    assert run.records["messages"] == RECIPE.table[:1]
+
+
+def test_a_bad_token() -> None:
+    config = with_changes(RECIPE, placeholders={"token": "WRONG"})
+    run = play(config, agree, subprotocols=SUBPROTOCOLS)
+    assert run.error is not None
+    assert "code 4403 ('Forbidden'), which fatal_close_codes names" in run.error
+
+
+def test_no_acknowledgement() -> None:
+    async def script(peer: Peer) -> None:
+        await hear(peer)
+        await peer.wait()
+
+    run = play(
+        RECIPE,
+        script,
+        subprotocols=SUBPROTOCOLS,
+        reply_timeout=0.2,
+        max_reconnect_attempts=0,
+    )
+    assert run.error is not None
+    assert "subscribe_messages[0]: no reply within 0.2 s (reply_timeout)" in run.error
+
+
+def test_a_server_without_the_subprotocol() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.wait()
+
+    run = play(RECIPE, script)
+    assert run.error is not None
+    assert "subprotocol" in run.error

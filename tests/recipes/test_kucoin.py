@@ -1,0 +1,133 @@
+"""KuCoin: token and address from a call, a welcome, pings by message."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from aiohttp import web
+
+from tests.support.recipes import drop, hear, play, recipe, say
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.servers import Peer
+
+MATCHES = recipe("kucoin", "Matches")
+
+
+class Exchange:
+    """The exchange's two halves; each token is good for one connection."""
+
+    def __init__(self) -> None:
+        self.tokens: set[str] = set()
+        self.pings: list[str] = []
+
+    async def answer(self, request: web.Request) -> web.Response:
+        assert (request.method, request.path) == ("POST", "/api/v1/bullet-public")
+        assert await request.read() == b""
+        answer = json.loads(MATCHES.arrives[0])
+        token = f"2neAiuYvAU61ZDXANAGAsiL4+{len(self.tokens)}=="
+        self.tokens.add(token)
+        answer["data"]["token"] = token
+        server = answer["data"]["instanceServers"][0]
+        server["endpoint"] = f"ws://{request.host}/"
+        return web.json_response(answer)
+
+    async def subscribed(self, peer: Peer) -> None:
+        welcome, ack = MATCHES.arrives[1:3]
+        query = parse_qs(urlsplit(peer.path).query, strict_parsing=True)
+        self.tokens.remove(query["token"][0])
+        uuid.UUID(query["connectId"][0])
+        await say(peer, welcome)
+        subscription = await hear(peer)
+        number = subscription.pop("id")
+        assert abs(time.time() - number / 1000) < 30
+        assert subscription == {
+            "type": "subscribe",
+            "topic": "/market/match:BTC-USDT,ETH-USDT",
+            "privateChannel": False,
+            "response": True,
+        }
+        await say(peer, json.dumps(json.loads(ack) | {"id": str(number)}))
+
+    async def pinged(self, peer: Peer) -> None:
+        ping = await hear(peer)
+        assert ping["type"] == "ping"
+        assert type(ping["id"]) is str
+        self.pings.append(ping["id"])
+        await say(peer, json.dumps({"id": ping["id"], "type": "pong"}))
+
+
+def test_each_connection_has_its_own_token(tmp_path: Path) -> None:
+    exchange = Exchange()
+    first, _, second = MATCHES.arrives[3:]
+
+    async def script(peer: Peer) -> None:
+        await exchange.subscribed(peer)
+        if peer.number == 1:
+            await say(peer, first)
+            await drop(peer)
+        else:
+            await say(peer, second)
+            await peer.wait()
+
+    outcome = play(
+        MATCHES, script, http=exchange.answer, process=tmp_path, max_messages=2
+    )
+    outcome.gives(MATCHES.tables)
+    assert len(outcome.peers) == 2
+    assert "2neAiuYv" not in outcome.logs
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_pings_go_by_message() -> None:
+    exchange = Exchange()
+    first, _, second = MATCHES.arrives[3:]
+
+    async def script(peer: Peer) -> None:
+        await exchange.subscribed(peer)
+        await exchange.pinged(peer)
+        await say(peer, first)
+        await exchange.pinged(peer)
+        await say(peer, second)
+        await peer.wait()
+
+    outcome = play(
+        MATCHES,
+        script,
+        http=exchange.answer,
+        heartbeat_interval=0.1,
+        max_messages=2,
+    )
+    outcome.gives(MATCHES.tables)
+    assert len(set(exchange.pings)) == 2
+
+
+def test_a_call_without_a_token_ends_the_run(tmp_path: Path) -> None:
+    async def refuses(_: web.Request) -> web.Response:
+        return web.json_response({"code": "400003", "msg": "no"})
+
+    async def script(peer: Peer) -> None:
+        raise AssertionError(peer.path)
+
+    outcome = play(MATCHES, script, http=refuses, process=tmp_path)
+    assert (outcome.code, outcome.error) == (1, MATCHES.failures[0])
+
+
+def test_a_refused_topic_ends_the_run() -> None:
+    exchange = Exchange()
+
+    async def refuses(peer: Peer) -> None:
+        await say(peer, MATCHES.arrives[1])
+        assert (await hear(peer))["type"] == "subscribe"
+        await say(peer, MATCHES.failures[1].partition("fatal: ")[2])
+        await peer.wait()
+
+    outcome = play(MATCHES, refuses, http=exchange.answer)
+    assert (outcome.code, outcome.error) == (1, MATCHES.failures[1])

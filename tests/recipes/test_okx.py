@@ -1,0 +1,142 @@
+"""OKX: text pings, signed logins, candles that are arrays."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.recipes import drop, hear, play, recipe, say
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.servers import Peer
+
+TRADES = recipe("okx", "Trades")
+CANDLES = recipe("okx", "Candles")
+ORDERS = recipe("okx", "Orders")
+SECRET = b"YOUR-SECRET-KEY"
+
+
+async def _subscribed(peer: Peer, path: str, *args: dict[str, str]) -> None:
+    assert peer.path == f"/ws/v5/{path}"
+    assert await hear(peer) == {"op": "subscribe", "args": list(args)}
+
+
+async def _trades_subscribed(peer: Peer) -> None:
+    pairs = [{"channel": "trades", "instId": name} for name in ("BTC-USDT", "ETH-USDT")]
+    await _subscribed(peer, "public", *pairs)
+
+
+async def trades(peer: Peer) -> None:
+    bitcoin, first, ether, second, third = TRADES.arrives
+    await _trades_subscribed(peer)
+    if peer.number == 1:
+        await say(peer, bitcoin, first, ether, second)
+        await drop(peer)
+    else:
+        await say(peer, ether, bitcoin, third)
+        await peer.wait()
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_trades_come_between_acknowledgements() -> None:
+    play(TRADES, trades, max_messages=3).gives(TRADES.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_text_ping_keeps_the_connection() -> None:
+    """The server sends its trades only as answers to pings."""
+    bitcoin, first, ether, second, third = TRADES.arrives
+
+    async def script(peer: Peer) -> None:
+        await _trades_subscribed(peer)
+        await say(peer, bitcoin, ether)
+        for message in (first, second, third):
+            assert await peer.recv() == "ping"
+            await say(peer, "pong", message)
+        await peer.wait()
+
+    outcome = play(TRADES, script, heartbeat_interval=0.1, max_messages=3)
+    outcome.gives(TRADES.tables)
+
+
+def test_a_refused_subscription_ends_the_run() -> None:
+    (failure,) = TRADES.failures
+
+    async def refuses(peer: Peer) -> None:
+        await _trades_subscribed(peer)
+        await say(peer, failure.partition("fatal: ")[2])
+        await peer.wait()
+
+    outcome = play(TRADES, refuses)
+    assert (outcome.code, outcome.error) == (1, failure)
+
+
+async def candles(peer: Peer) -> None:
+    subscribed, first, second = CANDLES.arrives
+    args = {"channel": "candle1m", "instId": "BTC-USDT"}
+    await _subscribed(peer, "business", args)
+    if peer.number == 1:
+        await say(peer, subscribed, first)
+        await drop(peer)
+    else:
+        await say(peer, subscribed, second)
+        await peer.wait()
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_candles_get_their_columns_by_name() -> None:
+    play(CANDLES, candles, max_messages=2).gives(CANDLES.tables)
+
+
+def _is_signed(login: dict[str, Any]) -> bool:
+    """Check a login as the server does."""
+    (args,) = login["args"]
+    text = f"{args['timestamp']}GET/users/self/verify".encode()
+    sign = base64.b64encode(hmac.digest(SECRET, text, hashlib.sha256)).decode()
+    return (
+        login["op"] == "login"
+        and args["apiKey"] == "00000000-0000-0000-0000-000000000000"
+        and args["passphrase"] == "your-passphrase"
+        and abs(time.time() - int(args["timestamp"])) < 30
+        and hmac.compare_digest(sign, args["sign"])
+    )
+
+
+async def orders(peer: Peer) -> None:
+    login, subscribed, first, second = ORDERS.arrives
+    assert _is_signed(await hear(peer))
+    await say(peer, login)
+    await _subscribed(peer, "private", {"channel": "orders", "instType": "SPOT"})
+    await say(peer, subscribed)
+    if peer.number == 1:
+        await say(peer, first)
+        await drop(peer)
+    else:
+        await say(peer, second)
+        await peer.wait()
+
+
+def test_a_login_is_signed_on_each_connection(tmp_path: Path) -> None:
+    outcome = play(ORDERS, orders, process=tmp_path, max_messages=2)
+    outcome.gives(ORDERS.tables)
+    assert len(outcome.peers) == 2
+
+
+def test_a_refused_login_ends_the_run(tmp_path: Path) -> None:
+    (failure,) = ORDERS.failures
+
+    async def refuses(peer: Peer) -> None:
+        assert (await hear(peer))["op"] == "login"
+        await say(peer, failure.partition("fatal: ")[2])
+        await peer.wait()
+
+    outcome = play(ORDERS, refuses, process=tmp_path)
+    assert (outcome.code, outcome.error) == (1, failure)
+    assert "your-passphrase" not in outcome.logs

@@ -1,0 +1,81 @@
+"""The recipe for Socket.IO, against a server that demands its pongs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.recipes import drop, play, recipe, say, with_changes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.servers import Peer
+
+RECIPE = recipe("socketio", "Events")
+OPEN, CONNECT, FIRST, PING, SECOND = RECIPE.arrives
+
+
+async def connected(peer: Peer) -> None:
+    """Open, and take the connection to the namespace and the subscription."""
+    assert peer.path == "/socket.io/?EIO=4&transport=websocket"
+    await say(peer, OPEN)
+    packet = await peer.recv()
+    if packet != '40{"token":"YOUR-TOKEN"}':
+        assert isinstance(packet, str)
+        assert packet.startswith("40")
+        await say(peer, '44{"message":"Not authorized"}')
+        await peer.wait()
+    await asyncio.sleep(0.05)
+    assert len(peer.received) == 1, "spoke before it was connected"
+    await say(peer, CONNECT)
+    assert await peer.recv() == '42["subscribe",{"room":"trades"}]'
+
+
+async def pinged(peer: Peer) -> None:
+    await say(peer, PING)
+    assert await asyncio.wait_for(peer.recv(), 5) == "3"
+
+
+async def trades(peer: Peer) -> None:
+    await connected(peer)
+    await pinged(peer)
+    if peer.number == 1:
+        await say(peer, FIRST)
+        await drop(peer)
+    elif peer.number == 2:
+        await say(peer, "41")
+        await peer.wait()
+    else:
+        await say(peer, SECOND)
+        await pinged(peer)
+        await peer.wait()
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_table(tmp_path: Path, *, apart: bool) -> None:
+    process = tmp_path if apart else None
+    run = play(RECIPE, trades, process=process, max_messages=2, reconnect_backoff=0.1)
+    assert run.code == 0
+    run.gives(RECIPE.tables)
+    assert len(run.peers) == 3
+
+
+def test_a_bad_token(tmp_path: Path) -> None:
+    config = with_changes(RECIPE, placeholders={"token": "WRONG"})
+    run = play(config, connected, process=tmp_path)
+    assert run.code == 1
+    assert run.error in RECIPE.failures
+
+
+def test_no_reply_to_the_connection() -> None:
+    async def script(peer: Peer) -> None:
+        await say(peer, OPEN)
+        await peer.wait()
+        assert len(peer.received) == 1
+
+    run = play(RECIPE, script, reply_timeout=0.2, max_reconnect_attempts=0)
+    assert run.error is not None
+    assert "subscribe_messages[1]: no reply within 0.2 s (reply_timeout)" in run.error

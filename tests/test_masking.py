@@ -1,0 +1,21 @@
+"""What a log line may hold (contract, "Logs and secrets")."""
+
+from __future__ import annotations
+
+from tap_websocket.masking import Mask
+
+
+def test_a_value_captured_from_each_message_pushes_out_no_other_secret() -> None:
+    mask = Mask(["given-secret"])
+    mask.learn(["fetched-token"])
+    mask.capture({"session": "captured-session"})
+    for number in range(5000):
+        mask.capture({"cursor": 1_725_911_162_000_000 + number})
+    text = "given-secret fetched-token captured-session 1725911162004999"
+    assert mask.text(text) == "**** **** **** ****"
+
+
+def test_short_captured_numbers_leave_counts_alone() -> None:
+    mask = Mask()
+    mask.capture({"seq": 42})
+    assert mask.text("42 messages") == "42 messages"

@@ -1,0 +1,103 @@
+"""Rules that only capture: of plain data as little as can be is parsed for them."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tap_websocket import jsontext
+from tap_websocket.counts import Counts
+from tap_websocket.decode import Decoder
+from tap_websocket.intake import Intake
+from tap_websocket.judge import Judge
+from tap_websocket.layout import Layout
+from tap_websocket.pages import Pager
+from tap_websocket.source import Source
+from tap_websocket.values import Values
+from tests.support.receive import make_settings
+
+if TYPE_CHECKING:
+    from tap_websocket.pages import Page
+
+RULES: list[dict[str, Any]] = [
+    {"capture": {"cursor": "$.c"}},
+    {"match": {"kind": "session"}, "capture": {"session": "$.s", "cursor": "$.first"}},
+    {"match": {"op": "ask"}, "then": "ignore", "reply": {"at": "{cursor}"}},
+    {"match": {"op": "late"}, "capture": {"late": "$.c"}},
+]
+"""The last rule stands behind one that acts."""
+
+DOCUMENTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "c": st.integers(0, 99) | st.none(),
+        "kind": st.sampled_from(["session", "other"]),
+        "s": st.text(max_size=2),
+        "first": st.integers(100, 199),
+        "op": st.sampled_from(["ask", "late", "x"]),
+    },
+)
+PAYLOADS = st.one_of(
+    DOCUMENTS.map(json.dumps),
+    st.lists(DOCUMENTS, min_size=1, max_size=3).map(json.dumps),
+    st.sampled_from(["[]", "[1, 2]", "7", '{"c": 5', '{"\\u0063": 55}']),
+).map(str.encode)
+
+
+def run(batches: list[list[bytes]], *, noting: bool) -> Any:
+    """Take messages; tell the records, what was sent, and what was captured."""
+    config = make_settings(
+        message_rules=RULES, on_parse_error="skip", infer_messages=2, max_messages=999
+    )
+    pages: list[Page] = []
+    pager = Pager(
+        put=pages.append,
+        schedule=mock.Mock(),
+        now_ns=time.time_ns,
+        batch_size=7,
+        page_bytes=10**6,
+        flush_interval=1,
+    )
+    counts = Counts()
+    judge = Judge(config.messages, mask=str, learn=lambda _values: None)
+    if not noting:
+        judge.prefilter, judge.idle = None, False
+    intake = Intake(
+        config,
+        plan=Layout(config, keys=()),
+        judge=judge,
+        pager=pager,
+        counts=counts,
+        now_ns=lambda: 0,
+        settled=lambda _columns: None,
+    )
+    sent: list[str] = []
+    source = Source(1, "ws://feed/", {}, values=Values(), send=sent.append)
+    for batch in batches:
+        assert intake.consume(source, batch, False, None).error is None
+    intake.settle()
+    pager.flush()
+    records = [jsontext.parse(line) for page in pages for line in page.records()]
+    return records, sent, dict(source.values), counts.ignored, counts.skipped
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.lists(PAYLOADS, max_size=8), max_size=6))
+def test_notes_are_what_each_message_in_turn_would_leave(
+    batches: list[list[bytes]],
+) -> None:
+    assert run(batches, noting=True) == run(batches, noting=False)
+
+
+def test_plain_data_is_parsed_once_a_batch() -> None:
+    batch = [b'{"c":%d}' % number for number in range(1000)]
+    parsed = mock.create_autospec(Decoder.parsed, side_effect=Decoder.parsed)
+    with mock.patch.object(Decoder, "parsed", parsed):
+        values = run([batch[:10], batch, [b'{"d":1}']], noting=True)[2]
+    assert values == {"cursor": 999}
+    assert [call.args[1] for call in parsed.call_args_list] == [batch[9], batch[999]]
