@@ -5,7 +5,7 @@ SHELL := bash
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
-UV := UV_NATIVE_TLS=1 $(BIN)/uv pip install --quiet --python $(PYTHON)
+UV := UV_NATIVE_TLS=1 UV_COMPILE_BYTECODE=1 $(BIN)/uv pip install --quiet --python $(PYTHON)
 
 .PHONY: help
 help: ## Say what there is
@@ -39,8 +39,21 @@ demo: .venv/base ## Run trades from a demo feed through Meltano into a file
 
 .PHONY: test
 test: .venv/dev ## Run the whole test suite
-	@$(PYTHON) -m scripts.tools meltano target-jsonl target-postgres target-duckdb
+	@$(PYTHON) -m scripts.tools meltano target-jsonl target-postgres target-duckdb matplotlib
 	$(PYTHON) -m pytest -n auto $(PYTEST)
+
+.PHONY: bench
+bench: .venv/base ## Measure the tap beside its peers, for the README (half an hour)
+	@$(PYTHON) -m scripts.tools matplotlib
+	$(PYTHON) -m benchmarks --write . $(BENCH)
+
+.PHONY: soak
+soak: .venv/dev ## Run the tap for minutes against a feed full of faults (SOAK='--minutes 1')
+	$(PYTHON) -m tests.soak $(SOAK)
+
+.PHONY: mutants
+mutants: .venv/dev ## Take each protection out of the tap and see its test fail
+	$(PYTHON) -m scripts.mutants $(MUTANTS)
 
 .PHONY: lint
 lint: .venv/dev ## Check style and types, and that generated files are current

@@ -6,16 +6,16 @@ Meltano Hub definition; with `--check` it writes nothing and fails if one is sta
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
-from singer_sdk.about import AboutFormatter
 
 from tap_websocket.tap import TapWebSocket
 
-__all__ = ["hub_definition", "meltano_project", "settings", "settings_table"]
+__all__ = ["hub_definition", "meltano_project", "settings", "settings_tables"]
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -30,22 +30,46 @@ _NOTICE = (
 _NAME = "tap-websocket"
 _REPOSITORY = "https://github.com/tap-websocket/tap-websocket"
 _ENDS = ("max_messages", "idle_timeout", "max_duration")
+_SDK_GROUP = "Of the Meltano SDK"
+_HEAD = "| setting | type | default | meaning |\n| --- | --- | --- | --- |\n"
 _KINDS = {"boolean": "boolean", "array": "array", "object": "object"}
 
 
-def settings_table() -> str:
-    """Return the settings as `tap-websocket --about --format=markdown` prints them."""
-    info = TapWebSocket._get_about_info()  # noqa: SLF001 - what `--about` prints
-    markdown = AboutFormatter.get_formatter("markdown").format_about(info)
-    table = markdown.partition("## Settings\n\n")[2].partition("\n\n")[0]
-    return table + "\n"
+def settings_tables() -> str:
+    """Return a table of the settings for each group, the SDK's own last."""
+    groups: dict[str, list[str]] = {}
+    for name, schema in _properties().items():
+        group = schema.get("x-group", _SDK_GROUP)
+        groups.setdefault(group, []).append(_row(name, schema))
+    return "\n".join(
+        f"#### {group}\n\n{_HEAD}{''.join(rows)}" for group, rows in groups.items()
+    )
+
+
+def _row(name: str, schema: dict[str, Any]) -> str:
+    default = "required" if name in _required() else "-"
+    if "default" in schema:
+        default = f"`{json.dumps(schema['default'])}`"
+    kind = schema.get("x-type") or _type(schema)
+    text = schema.get("description", "").replace("|", "\\|")
+    return f"| `{name}` | {kind} | {default} | {text} |\n"
+
+
+def _required() -> list[str]:
+    required: list[str] = TapWebSocket.config_jsonschema["required"]
+    return required
+
+
+def _properties() -> dict[str, dict[str, Any]]:
+    TapWebSocket.append_builtin_config(TapWebSocket.config_jsonschema)
+    properties: dict[str, dict[str, Any]]
+    properties = TapWebSocket.config_jsonschema["properties"]
+    return properties
 
 
 def settings() -> list[dict[str, Any]]:
     """Return the settings as Meltano knows them."""
-    TapWebSocket.append_builtin_config(TapWebSocket.config_jsonschema)
-    properties = TapWebSocket.config_jsonschema["properties"]
-    return [_setting(name, schema) for name, schema in properties.items()]
+    return [_setting(name, schema) for name, schema in _properties().items()]
 
 
 def _setting(name: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -135,7 +159,7 @@ def _readme() -> str:
     text = README.read_text(encoding="utf-8")
     before, _, rest = text.partition(_BEGIN)
     _, _, after = rest.partition(_END)
-    return f"{before}{_BEGIN}\n{settings_table()}\n{_END}{after}"
+    return f"{before}{_BEGIN}\n{settings_tables()}\n{_END}{after}"
 
 
 def main(arguments: list[str]) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
+import signal
 import sys
 from typing import Any
 
@@ -35,6 +37,7 @@ class TapCommand(SingerCommand):
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's own
         """Run, and turn a failure into its line and exit code 1."""
         sys.setswitchinterval(_SWITCH_SECONDS)
+        atexit.register(_ignore_signals)
         try:
             return super().main(*args, **kwargs)
         except Exception as error:
@@ -42,6 +45,16 @@ class TapCommand(SingerCommand):
                 self.logger.error(line)  # noqa: TRY400 - a traceback is for debugging
             self.logger.debug("The error came from here", exc_info=error)
         sys.exit(1)
+
+
+def _ignore_signals() -> None:
+    """Let the exit code stand, whatever signal still comes.
+
+    The interpreter's exit undoes handlers, and a signal would then kill a run that
+    has delivered everything.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _lines(error: Exception) -> list[str]:

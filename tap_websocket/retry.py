@@ -77,6 +77,8 @@ def retry_after(error: HandshakeError, now: float) -> float:
 def redirect(url: str, error: HandshakeRefused) -> str | None:
     """Return where a refused handshake sends us, or None when it does not.
 
+    User-info in the address is left out: the server cannot give us credentials.
+
     Raises:
         BadHandshake: When that may not be followed.
     """
@@ -92,7 +94,8 @@ def redirect(url: str, error: HandshakeRefused) -> str | None:
     if url.startswith("wss:") and scheme == "ws":
         msg = "the server redirects from wss:// to ws://, which is not followed"
         raise BadHandshake(msg)
-    return parts._replace(scheme=scheme, fragment="").geturl()
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(scheme=scheme, netloc=host, fragment="").geturl()
 
 
 def same_origin(one: str, other: str) -> bool:

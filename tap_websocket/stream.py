@@ -12,6 +12,7 @@ from singer_sdk.singerlib.catalog import REPLICATION_LOG_BASED
 from singer_sdk.streams import Stream
 
 from tap_websocket import jsontext, sdk
+from tap_websocket.batches import BatchFiles, until_failure
 from tap_websocket.bridge import Bridge
 from tap_websocket.counts import Counts
 from tap_websocket.errors import StreamMapError
@@ -24,6 +25,7 @@ from tap_websocket.writer import PageWriter
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
 
+    from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog
 
@@ -35,6 +37,7 @@ __all__ = ["WebSocketStream"]
 
 _POLL_SECONDS = 0.1
 _COLUMN_DEPTH = 2
+_JSON_LINES = "jsonl"
 
 
 class WebSocketStream(Stream):
@@ -115,6 +118,40 @@ class WebSocketStream(Stream):
             for record in page.records():
                 yield {**blank, **jsontext.parse(record)}
             self._flush()
+
+    def get_batches(
+        self,
+        batch_config: BatchConfig,
+        context: Context | None = None,
+    ) -> Iterable[tuple[BaseBatchFileEncoding, list[str]]]:
+        """Write the run's records into batch files: pages as they are where possible.
+
+        A failure ends the files, and is raised when the last one was announced.
+
+        Args:
+            batch_config: Encoding, storage and size of the files.
+            context: None; the stream has no partitions.
+
+        Yields:
+            The encoding and the manifest of each batch.
+
+        Raises:
+            TapError: The failure that ended the run, after the last record.
+        """
+        if batch_config.encoding.format != _JSON_LINES:
+            yield from super().get_batches(batch_config, context)
+            return
+        chunks = (
+            self._chunks()
+            if self.takes_page_path and self.selected
+            else map(jsontext.dumps, self._sync_records(context, write_messages=False))
+        )
+        files = BatchFiles(batch_config, f"{self.tap_name}--{self.name}")
+        failures: list[Exception] = []
+        for url in files.write(until_failure(chunks, failures)):
+            yield batch_config.encoding, [url]
+        for failure in failures:
+            raise failure
 
     def close(self) -> None:
         """End the run and give its thread back; what was not taken is lost."""
@@ -204,6 +241,13 @@ class WebSocketStream(Stream):
             raise StreamMapError(msg) from error
         finally:
             self._flush()
+
+    def _chunks(self) -> Iterator[bytes]:
+        """Yield the lines of the run's pages, in pieces as they are."""
+        with self.get_record_counter() as counter, self.get_sync_timer():
+            for page in self._pages():
+                yield from page.chunks
+                counter.increment(page.count)
 
     def _pages(self) -> Iterator[Page]:
         """Yield the pages of the run, announcing each new schema before its first."""

@@ -69,7 +69,12 @@ def _setting(  # noqa: PLR0913 - the columns of the settings table
 
 
 def _seconds() -> dict[str, Any]:
-    return {"type": ["number", "string"], "pattern": _NUMBER, "exclusiveMinimum": 0}
+    return {
+        "type": ["number", "string"],
+        "pattern": _NUMBER,
+        "exclusiveMinimum": 0,
+        "x-type": "seconds",
+    }
 
 
 def _whole(minimum: int) -> dict[str, Any]:
@@ -292,7 +297,12 @@ _setting(
     _GROUP,
     "subscribe_interval",
     "string",
-    {"type": ["number", "string"], "pattern": _NUMBER, "minimum": 0},
+    {
+        "type": ["number", "string"],
+        "pattern": _NUMBER,
+        "minimum": 0,
+        "x-type": "seconds",
+    },
     "Seconds between two subscribe messages, for servers that count them.",
     default=0,
 )
@@ -320,7 +330,7 @@ _setting(
     _GROUP,
     "heartbeat_message",
     "string",
-    _JSON,
+    {**_JSON, "x-type": "string or JSON"},
     "Sent as text every `heartbeat_interval` once the subscription is complete: a "
     "string, or a JSON value that is serialised.",
     secret=True,
@@ -562,7 +572,7 @@ _setting(
     _GROUP,
     "schema",
     "string",
-    {"type": ["object", "string"]},
+    {"type": ["object", "string"], "x-type": "object, or a path"},
     "JSON Schema of a record (with `envelope`: of `data`), or the path of a file that "
     "holds it. Nothing is inferred then.",
 )

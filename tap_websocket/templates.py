@@ -26,6 +26,7 @@ __all__ = [
     "Answered",
     "Document",
     "Template",
+    "exemplified",
     "names_in",
     "render_headers",
     "render_url",
@@ -97,6 +98,11 @@ def undeclared(text: str, declared: Collection[str]) -> list[str]:
         for name in _PLACEHOLDER.findall(text)
         if name not in declared and name not in ALWAYS
     ]
+
+
+def exemplified(url: str) -> str:
+    """Return a URL with a digit for each placeholder, to look at its other parts."""
+    return _PLACEHOLDER.sub("1", url)
 
 
 def text_of(value: Any) -> str:  # noqa: ANN401 - any JSON

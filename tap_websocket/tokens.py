@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 import ssl
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -15,8 +16,15 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from tap_websocket import __version__, jsontext, retry
+from tap_websocket.auth import split_userinfo
 from tap_websocket.errors import CredentialError
-from tap_websocket.transports.base import HandshakeRefused, Unreachable
+from tap_websocket.transports.base import (
+    BadHandshake,
+    HandshakeError,
+    HandshakeRefused,
+    Unreachable,
+)
+from tap_websocket.transports.tunnel import proxy_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -188,6 +196,12 @@ class TokenClient:
                 "extra; run pip install 'tap-websocket[socks]'"
             )
             raise CredentialError(msg) from error
+        refusal = _proxy_refusal(causes)
+        if isinstance(refusal, Unreachable):
+            raise _unavailable(where, str(refusal)) from error
+        if refusal is not None:
+            msg = f"the token request to {where} failed: {refusal}"
+            raise CredentialError(msg) from error
         if not _may_pass(error):
             msg = f"the token request to {where} cannot be made; check the URL in auth"
             raise CredentialError(msg) from error
@@ -205,6 +219,24 @@ class TokenClient:
         if _first(causes, TimeoutError, *_TIMEOUTS):
             return f"no answer within {self._timeout:g} s (connect_timeout)"
         return "the connection was lost"
+
+
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})\b")
+_SOCKS_FINAL = re.compile(r"authentication|^0x0[278]:")
+
+
+def _proxy_refusal(causes: list[BaseException]) -> HandshakeError | None:
+    """Return what a proxy's refusal means, as in handshakes; None where there is none.
+
+    The libraries say it in words only.
+    """
+    for cause in causes:
+        tunnel = _TUNNEL.match(str(cause))
+        if tunnel:
+            return proxy_refusal(int(tunnel[1]))
+        if type(cause).__module__ == "socks" and _SOCKS_FINAL.search(str(cause)):
+            return BadHandshake("the proxy refuses to serve; check proxy")
+    return None
 
 
 _TIMEOUTS = (requests.Timeout, urllib3.exceptions.TimeoutError)
@@ -235,6 +267,11 @@ class _Adapter(HTTPAdapter):
         if proxy.lower().startswith("https:"):
             kwargs["proxy_ssl_context"] = self._context
         return super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        """Send a proxy's credentials as handshakes do: `requests` knows no UTF-8."""
+        _, headers = split_userinfo(proxy)
+        return {f"Proxy-{name}": value for name, value in headers}
 
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - requests' own
         """Leave it to the context."""

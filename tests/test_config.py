@@ -117,6 +117,108 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"subscribe_messages": [5]}, "subscribe_messages[0]: must be"),
     ({"subscribe_messages": [{"mesage": "x"}]}, "subscribe_messages[0]: has no key"),
     ({"transport": "carrier-pigeon"}, "transport: must be one of auto, websockets"),
+    ({"subscribe_messages": [{}]}, "has neither a message to send nor a reply"),
+    (
+        {"subscribe_messages": [{"message": "x", "reply_count": 2}]},
+        "subscribe_messages[0]: reply_count needs a reply",
+    ),
+    (
+        {"subscribe_messages": [{"message": "no base64!", "binary": True}]},
+        "subscribe_messages[0]: with binary: true the message is a string of base64",
+    ),
+    (
+        {"subscribe_messages": [{"message": {"a": 1}, "binary": True}]},
+        "subscribe_messages[0]: with binary: true the message is a string of base64",
+    ),
+    (
+        {"subscribe_messages": [{"reply": {"$regex": "("}}]},
+        "subscribe_messages[0].reply: $regex: '(' is no regular expression",
+    ),
+    ({"subscribe_interval": -1}, "subscribe_interval: must be a number, at least 0"),
+    ({"message_rules": {}}, "message_rules: must be an array"),
+    ({"message_rules": [{"than": "fail"}]}, "message_rules[0]: has no key 'than'"),
+    ({"message_rules": [{"then": "fial"}]}, "message_rules[0].then: must be one of"),
+    ({"message_rules": [{"match": 5}]}, "message_rules[0].match: must be"),
+    (
+        {"message_rules": [{"match": {"a": {"$exists": False}}}]},
+        "message_rules[0].match: $exists takes true",
+    ),
+    (
+        {"message_rules": [{"capture": {"a": "$.[b"}}]},
+        "message_rules[0].capture.a: '$.[b' is no JSONPath",
+    ),
+    (
+        {"message_rules": [{"capture": {"a": "group"}}]},
+        "'group' is neither a JSONPath",
+    ),
+    ({"heartbeat_message": "ping"}, "heartbeat_interval: is required with"),
+    ({"stale_timeout": 0}, "stale_timeout: must be a number greater than 0"),
+    ({"placeholders": {"a b": "x"}}, "placeholders: 'a b' is no valid name"),
+    ({"placeholders": {"a": [SECRET]}}, "placeholders.a: must be"),
+    ({"subprotocols": ["a b"]}, "subprotocols: 'a b' is no valid name"),
+    ({"subprotocols": ["a", "a"]}, "subprotocols: a name stands there twice"),
+    ({"tls": {"ca_file": "/nowhere.pem"}}, "tls.ca_file: the file /nowhere.pem cannot"),
+    ({"tls": {"cafile": "x"}}, "tls: has no key 'cafile'"),
+    ({"proxy": f"ftp://u:{SECRET}@host:1"}, "proxy: must be http://, https://, socks5"),
+    (
+        {"compression": True, "transport": "picows"},
+        "transport: picows has no compression",
+    ),
+    ({"payload_compression": "zstd"}, "payload_compression: must be one of none, gzip"),
+    ({"record_separator": ""}, "record_separator: must be a string that is not empty"),
+    ({"message_pattern": "("}, "message_pattern: '(' is no regular expression"),
+    ({"message_pattern": "(?P<x>.)"}, "message_pattern: '(?P<x>.)' has no group"),
+    (
+        {"message_pattern": "x", "message_format": "raw_string"},
+        "message_pattern: 'x' has no named group",
+    ),
+    ({"json_fields": ["$.[x"]}, "json_fields[0]: '$.[x' is no JSONPath"),
+    ({"records_path": "$.[x"}, "records_path: '$.[x' is no JSONPath"),
+    ({"message_fields": {"a": "$.[x"}}, "message_fields.a: '$.[x' is no JSONPath"),
+    (
+        {"message_fields": {"a": "$.a"}, "contexts": [{"a": "b"}]},
+        "message_fields: a is a column that the tap fills otherwise",
+    ),
+    (
+        {"message_fields": {"_rescued_data": "$.a"}},
+        "message_fields: _rescued_data is a column",
+    ),
+    ({"array_columns": ["a", "a"]}, "array_columns: each name must be there once"),
+    ({"auth": {"type": "basic", "username": "u"}}, "auth: type basic needs password"),
+    (
+        {"auth": {"type": "basic", "username": "a:b", "password": SECRET}},
+        "auth.username: holds a colon",
+    ),
+    (
+        {
+            "auth": {
+                "type": "oauth2",
+                "token_url": "x",
+                "client_id": "i",
+                "client_secret": SECRET,
+            },
+        },
+        "auth.token_url: must be a URL that begins with http:// or https://",
+    ),
+    (
+        {"auth": {"type": "token_endpoint", "url": "http://x/{y}", "values": {}}},
+        "auth.url: {y} is declared nowhere",
+    ),
+    (
+        {"auth": {"type": "token_endpoint", "url": "http://x/", "values": {}}},
+        "auth.values: is empty",
+    ),
+    (
+        {
+            "auth": {
+                "type": "signed",
+                "secret": f"{SECRET}!",
+                "template": "{timestamp}{who}",
+                "secret_encoding": "base64",
+            },
+        },
+        "auth.template: {who} is declared nowhere",
+    ),
 ]
 
 

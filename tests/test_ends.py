@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tap_websocket.errors import ConnectionFailed, FeedError
+from tests.support.raw import frame, serve_raw
 from tests.support.receive import receive
 from tests.support.servers import serve
 
 if TYPE_CHECKING:
+    from tests.support.raw import RawPeer
     from tests.support.servers import Kind, Peer
 
 
@@ -48,6 +50,17 @@ def test_max_messages_is_exact(kind: Kind) -> None:
     assert run.error is None
     assert [record["n"] for record in run.records] == list(range(250))
     assert run.counts.messages == run.counts.records == 250
+
+
+def test_max_messages_ends_within_a_batch() -> None:
+    async def script(peer: RawPeer) -> None:
+        await peer.upgrade(*(frame(b'{"n": %d}' % number) for number in range(1000)))
+        await peer.wait()
+
+    with serve_raw(script) as server:
+        run = receive(url=server.url, max_messages=250)
+    assert run.error is None
+    assert [record["n"] for record in run.records] == list(range(250))
 
 
 def test_max_messages_counts_messages_and_not_records(kind: Kind) -> None:
@@ -111,6 +124,7 @@ def test_idle_timeout_runs_through_an_outage(kind: Kind) -> None:
         run = receive(
             url=server.url,
             idle_timeout=0.5,
+            max_duration=5,
             reconnect=True,
             reconnect_backoff=10,
         )

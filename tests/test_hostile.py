@@ -331,13 +331,14 @@ def test_an_answer_byte_by_byte_is_an_answer() -> None:
     assert len(run.records) == 1
 
 
-def test_what_is_legal_but_rare_is_accepted() -> None:
+def test_what_is_legal_but_rare_is_accepted(each_transport: str) -> None:
     async def play(peer: RawPeer) -> None:
         await peer.upgrade(HELLO, HELLO, connection="keep-alive, Upgrade")
         await peer.wait()
 
+    transport = "auto" if each_transport == "picows" else each_transport
     with serve_raw(play) as server:
-        run = receive(url=server.url, max_messages=2)
+        run = receive(url=server.url, max_messages=2, transport=transport)
     assert run.error is None
     assert len(run.records) == 2
 
@@ -385,6 +386,23 @@ def test_a_redirect_within_the_origin_keeps_credentials() -> None:
     assert run.error is None
     assert peer.request.startswith("GET /elsewhere ")
     assert peer.headers["x-token"] == "t"
+
+
+def test_user_info_in_a_redirect_is_not_sent() -> None:
+    async def script(peer: RawPeer) -> None:
+        if peer.number == 1:
+            port = peer.writer.get_extra_info("sockname")[1]
+            where = f"Location: ws://user:pass@localhost:{port}/other"
+            await peer.status(302, where)
+            return
+        await peer.upgrade(frame(b'{"n":1}'), close_frame(1000))
+        await peer.wait()
+
+    with serve_raw(script) as server:
+        run = receive(url=server.url)
+    assert run.error is None
+    assert "authorization" not in server.peers[1].headers
+    assert server.peers[1].headers["host"] == f"localhost:{server.port}"
 
 
 def test_redirects_in_a_circle_end() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -41,16 +42,24 @@ def test_generated_files_are_current() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_readme_has_the_settings_table_that_about_prints() -> None:
+def test_the_readme_has_every_setting_in_the_groups_of_the_contract() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "tap_websocket", "--about", "--format=markdown"],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert generate.settings_table() in readme
-    assert generate.settings_table() in done.stdout
+    assert generate.settings_tables() in readme
+    groups = re.findall(r"^#### (.*)$", readme, re.MULTILINE)
+    assert groups == [
+        "Connection",
+        "Subscription and keepalive",
+        "When a run ends",
+        "Reconnecting",
+        "From message to record",
+        "The stream",
+        "Delivery",
+        "Of the Meltano SDK",
+    ]
+    names = [setting["name"] for setting in definition()["settings"]]
+    assert names
+    for name in names:
+        assert readme.count(f"| `{name}` |") == 1
 
 
 def test_the_definition_names_every_setting_once() -> None:

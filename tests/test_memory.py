@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import time
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.connect import connect
 from tests.support.raw import frame, serve_raw
 from tests.support.tap import start_tap
 
@@ -102,3 +105,23 @@ def test_messages_that_are_too_big_are_not_buffered(
         )
         assert len(server.peers) > 4
     assert measured < 8 * MIB + SLACK
+
+
+@pytest.mark.parametrize("transport", ["websockets", "picows"])
+def test_a_closed_connection_does_not_wait_for_the_garbage_collector(
+    transport: str,
+) -> None:
+    async def play(peer: RawPeer) -> None:
+        await peer.upgrade(frame(b"{}"))
+        await peer.wait()
+
+    gc.disable()
+    try:
+        with serve_raw(play) as server:
+            heard = connect(transport, server.url)
+        listener = weakref.ref(heard)
+        heard.connection = None
+        del heard
+        assert listener() is None
+    finally:
+        gc.enable()

@@ -11,6 +11,7 @@ import pty
 import re
 import signal
 import subprocess
+import sys
 import termios
 import threading
 import time
@@ -64,6 +65,23 @@ STAGES: dict[str, tuple[Any, dict[str, Any], int]] = {
     "streaming": (one_then_silent, {"infer_messages": 1, "flush_interval": 60}, 1),
     "silent": (silent, {"infer_messages": 0}, 0),
     "reconnecting": (refuses, {"reconnect": True, "reconnect_backoff": 60}, 0),
+    "subscribing": (
+        one_then_silent,
+        {"infer_messages": 1, "subscribe_messages": [{"reply": "never"}]},
+        1,
+    ),
+    "fetching a token": (
+        never_answers,
+        {
+            "auth": {
+                "type": "token_endpoint",
+                "url": "http://localhost:{port}/",
+                "values": {"token": "$.token"},
+            },
+            "placeholders": {"port": "?"},
+        },
+        0,
+    ),
 }
 
 
@@ -76,7 +94,10 @@ def test_a_signal_at_every_stage_ends_the_run_well(
 ) -> None:
     script, settings, records = STAGES[stage]
     with serve_raw(script) as server:
-        tap = start_tap(tmp_path, {"url": server.url, "idle_timeout": 60, **settings})
+        config = {"url": server.url, "idle_timeout": 60, **settings}
+        if "placeholders" in settings:
+            config["placeholders"] = {"port": str(server.port)}
+        tap = start_tap(tmp_path, config)
         _wait_for(lambda: server.peers and server.peers[0].request)
         time.sleep(0.3)  # for what the server sent to arrive
         begin = time.monotonic()
@@ -88,7 +109,7 @@ def test_a_signal_at_every_stage_ends_the_run_well(
     lines = [json.loads(line) for line in output.splitlines()]
     assert sum(line["type"] == "RECORD" for line in lines) == records
     assert number.name in errors.decode()
-    if stage not in {"connecting", "reconnecting"}:
+    if stage not in {"connecting", "reconnecting", "fetching a token"}:
         assert closes == [1001]
 
 
@@ -192,12 +213,48 @@ def test_a_second_signal_by_its_rule(
     assert ("second signal" in errors.decode()) is bool(code)
 
 
+LATE = """
+import os
+import signal
+
+class Last:
+    kill, pid, number = os.kill, os.getpid(), signal.SIGTERM
+
+    def __del__(self):
+        self.kill(self.pid, self.number)
+
+last = Last()
+
+from tap_websocket.tap import TapWebSocket
+TapWebSocket.cli()
+"""
+
+
+def test_a_signal_while_the_interpreter_exits_changes_nothing(tmp_path: Path) -> None:
+    async def play(peer: RawPeer) -> None:
+        await peer.upgrade(frame(b'{"n": 0}'))
+        await peer.wait()
+
+    with serve_raw(play) as server:
+        config = write_config(tmp_path, {"url": server.url, "max_messages": 1})
+        done = subprocess.run(
+            [sys.executable, "-c", LATE, "--config", config],
+            capture_output=True,
+            env=clean_environment(),
+            cwd=tmp_path,
+            timeout=30,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr.decode()
+    assert b'"RECORD"' in done.stdout
+
+
 def test_a_target_that_exits_at_start(tmp_path: Path) -> None:
     with serve_raw(silent) as server:
         tap = start_tap(tmp_path, {"url": server.url, "idle_timeout": 60})
         assert tap.stdout is not None
         tap.stdout.close()
-        assert tap.wait(10) == 1
+        assert tap.wait(30) == 1
         assert tap.stderr is not None
         errors = tap.stderr.read().decode()
         tap.stderr.close()

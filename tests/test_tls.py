@@ -10,6 +10,7 @@ import pytest
 import trustme
 
 from tap_websocket.errors import ConnectionFailed
+from tests.support.certificates import server_side
 from tests.support.raw import close_frame, frame, serve_raw
 from tests.support.receive import receive
 from tests.support.servers import serve
@@ -39,12 +40,6 @@ def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
     return authority
-
-
-def server_side(authority: trustme.CA, *names: str, **options: Any) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(*names, **options).configure_cert(context)
-    return context
 
 
 def test_a_trusted_server(authority: trustme.CA) -> None:

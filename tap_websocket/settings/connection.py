@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from tap_websocket.proxies import check_proxy
 from tap_websocket.settings.checks import TOKEN, check_headers, check_placeholders
 from tap_websocket.settings.model import ConnectionSettings
+from tap_websocket.templates import exemplified
 from tap_websocket.tls import TlsSettings, make_context
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _check_url(url: str, declared: Collection[str], problems: list[str]) -> None
     if url.startswith("{"):
         return
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(exemplified(url))
         host, _ = parts.hostname, parts.port
     except ValueError:
         problems.append("url: is no valid URL; check the host and the port")

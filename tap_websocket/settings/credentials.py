@@ -23,6 +23,7 @@ from tap_websocket.settings.checks import (
     check_placeholders,
     compile_checked,
 )
+from tap_websocket.templates import exemplified
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -130,7 +131,7 @@ def _check(auth: Auth, declared: Collection[str], problems: list[str]) -> None:
 
 def _check_http(path: str, url: str, problems: list[str]) -> None:
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(exemplified(url))
         host, _ = parts.hostname, parts.port
     except ValueError:
         host = None

@@ -197,7 +197,7 @@ class Settings:
             *self.auth.secrets,
             *_header_secrets(connection.headers),
             *userinfo_secrets(connection.url),
-            *proxy_secrets(connection.proxy or ""),
+            *proxy_secrets(connection.proxy),
             *filter(None, [connection.tls.key_password]),
             *_texts(self.messages.placeholders),
         )

@@ -71,18 +71,19 @@ class Handshake:
         subprotocols: Offered in this order.
         tls: The context for `wss://`, for a TLS proxy too.
         server_name: Overrides the name that the certificate is checked for.
-        proxy: The proxy's URL, or None for a direct connection.
+        proxy: The proxy's URL (see `proxies.proxy_for`), or None for a direct
+            connection, whatever the environment says.
         compression: Offer permessage-deflate (RFC 7692).
         max_message_bytes: Bound of one message, reassembled and inflated.
         close_timeout: Seconds from a Close frame of either side to the end.
     """
 
     url: str
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
     subprotocols: tuple[str, ...] = ()
     tls: ssl.SSLContext | None = None
     server_name: str | None = None
-    proxy: str | None = None
+    proxy: str | None = dataclasses.field(default=None, repr=False)
     compression: bool = False
     max_message_bytes: int = 64 * 1024 * 1024
     close_timeout: float = 5.0
@@ -169,7 +170,7 @@ class BadHandshake(HandshakeError):
 
 
 class Incapable(HandshakeError):
-    """The server answered in a legal way that this library does not take."""
+    """This library does not take an answer, or a way, that is legal."""
 
 
 class HandshakeRefused(HandshakeError):

@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from tap_websocket.errors import ConfigError
-from tap_websocket.transports.base import Incapable
+from tap_websocket.transports.base import BadHandshake, Incapable
 from tap_websocket.transports.websockets import WebsocketsTransport
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["choose", "reason_against_picows"]
 
 _LOGGER = logging.getLogger("tap-websocket")
+_SAYS = "The websockets transport carries this run: %s"
 
 
 def choose(settings: ConnectionSettings, connections: int) -> Transport:
@@ -31,25 +32,43 @@ def choose(settings: ConnectionSettings, connections: int) -> Transport:
     """
     if settings.transport == "websockets":
         return WebsocketsTransport()
-    reason = reason_against_picows()
+    reason = reason_against_picows(settings)
     if reason is None:
         from tap_websocket.transports.picows import (  # noqa: PLC0415 - an extra
             PicowsTransport,
         )
 
-        return _Fallback(PicowsTransport(read_bytes=_read_bytes(connections)))
+        picows = PicowsTransport(read_bytes=_read_bytes(connections))
+        return _Only(picows) if settings.transport == "picows" else _Fallback(picows)
     if settings.transport == "picows":
         msg = f"transport: picows cannot be used: {reason}"
         raise ConfigError([msg])
-    _LOGGER.info("The websockets transport carries this run: %s", reason)
+    _LOGGER.info(_SAYS, reason)
     return WebsocketsTransport()
 
 
-def reason_against_picows() -> str | None:
+def reason_against_picows(settings: ConnectionSettings) -> str | None:
     """Return why picows cannot carry a run, or None."""
+    if settings.compression:
+        return "picows, the faster one, has no compression"
     if importlib.util.find_spec("picows") is None:
         return "picows, the faster one, is missing: pip install tap-websocket[fast]"
     return None
+
+
+class _Only:
+    """A transport that was asked for: there is no other."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self.name = transport.name
+
+    async def connect(self, handshake: Handshake, listener: Listener) -> None:
+        try:
+            await self._transport.connect(handshake, listener)
+        except Incapable as error:
+            msg = f"{error}; the websockets transport does: set transport: auto"
+            raise BadHandshake(msg) from error
 
 
 class _Fallback:
@@ -60,11 +79,15 @@ class _Fallback:
         self.name = first.name
 
     async def connect(self, handshake: Handshake, listener: Listener) -> None:
+        used = self._transport
         try:
-            await self._transport.connect(handshake, listener)
+            await used.connect(handshake, listener)
         except Incapable as error:
-            _LOGGER.info("The websockets transport carries this run: %s", error)
-            self._transport = WebsocketsTransport()
+            # Another connection of the run may have come to the same end meanwhile.
+            if self._transport is used:
+                _LOGGER.info(_SAYS, error)
+                self._transport = WebsocketsTransport()
+                self.name = self._transport.name
             await self._transport.connect(handshake, listener)
 
 

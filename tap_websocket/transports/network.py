@@ -13,7 +13,12 @@ from tap_websocket.transports.base import (
     Untrusted,
 )
 
-__all__ = ["network_error", "words"]
+__all__ = ["hung_up", "network_error", "proxy_error", "words"]
+
+
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"})
+_ASKS = "does the server want another client certificate (tls)?"
+_REFUSALS = ("ALERT_CERTIFICATE", "ALERT_BAD_CERTIFICATE", "ALERT_UNKNOWN_CA")
 
 
 def network_error(error: Exception) -> HandshakeError:
@@ -21,18 +26,47 @@ def network_error(error: Exception) -> HandshakeError:
     if isinstance(error, ssl.SSLCertVerificationError):
         return Untrusted(f"the certificate is not trusted: {error.verify_message}")
     if isinstance(error, ssl.SSLError):
-        if error.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}:
+        reason = error.reason or "the connection ended"
+        if reason in _NO_TLS:
             return BadHandshake("the server speaks no TLS on this port; try ws://")
-        return Unreachable(f"TLS failed: {error.reason or 'the connection ended'}")
+        if any(refusal in reason for refusal in _REFUSALS):
+            msg = f"the server wants another client certificate ({reason}); check tls"
+            return BadHandshake(msg)
+        hint = f"; {_ASKS}" if reason.endswith("ALERT_HANDSHAKE_FAILURE") else ""
+        return Unreachable(f"TLS failed: {reason}{hint}")
     if isinstance(error, OSError):
         return Unreachable(words(error))
     return BadHandshake(str(error))
+
+
+def hung_up(url: str) -> HandshakeError:
+    """Say that the server left in the handshake.
+
+    With TLS 1.3 a client learns only afterwards that its certificate was refused, and
+    the libraries do not tell that from other ends.
+    """
+    hint = f"; {_ASKS}" if url.startswith("wss:") else ""
+    return Unreachable(f"the server hung up during the handshake{hint}")
+
+
+def proxy_error(error: Exception) -> HandshakeError:
+    """Say what a failure on the way to a proxy means."""
+    if isinstance(error, ssl.SSLError):
+        if error.reason in _NO_TLS:
+            return BadHandshake("the proxy speaks no TLS on this port; check proxy")
+        found = network_error(error)
+        return type(found)(f"TLS with the proxy: {found}")
+    if isinstance(error, OSError):
+        return Unreachable(f"the proxy cannot be reached: {words(error)}")
+    return BadHandshake(f"the proxy cannot be used: {error}")
 
 
 def words(error: OSError) -> str:
     """Return an operating system's error in words."""
     if isinstance(error, socket.gaierror):
         return f"the name cannot be resolved ({error.strerror})"
+    if error.errno is None and isinstance(error, ConnectionError):
+        return "the connection was lost"
     if error.errno is None:
         return "none of the host's addresses answers"
     return os.strerror(error.errno)

@@ -23,14 +23,14 @@ from tap_websocket.transports.base import (
     Closing,
     Handshake,
     HandshakeError,
+    Incapable,
     Listener,
-    Unreachable,
 )
 from tap_websocket.transports.closing import ViolationError, parse_close
-from tap_websocket.transports.network import network_error
+from tap_websocket.transports.network import hung_up
 from tap_websocket.transports.picows_handshake import disagreement, handshake_error
-from tap_websocket.transports.tcp import open_tcp
 from tap_websocket.transports.text import valid_prefix
+from tap_websocket.transports.tunnel import proxy_of, reach
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,7 +48,6 @@ _PROTOCOL_ERROR = 1002
 _INVALID_DATA = 1007
 _TOO_BIG = 1009
 _READ_BYTES = 64 * 1024
-_PORTS = {"ws": 80, "wss": 443}
 _BATCH = 1000
 
 _WINDOW_BYTES = 2 * 1024 * 1024
@@ -78,20 +77,20 @@ class PicowsTransport:
             HandshakeError: One of its subclasses, for whatever went wrong.
         """
         frames = _Frames(handshake, listener)
+        proxy = proxy_of(handshake)
+        if proxy is not None and proxy.scheme == "https":
+            msg = "picows does not go through an https:// proxy"
+            raise Incapable(msg)
         parts = urlsplit(handshake.url)
-        host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         options: dict[str, Any] = {}
         if parts.scheme == "wss":
             options["ssl_context"] = handshake.tls or ssl.create_default_context()
-            options["server_hostname"] = handshake.server_name or host
+            options["server_hostname"] = handshake.server_name or parts.hostname
         headers = list(handshake.headers)
         if handshake.subprotocols:
             offered = ", ".join(handshake.subprotocols)
             headers.append(("Sec-WebSocket-Protocol", offered))
-        try:
-            opened = await open_tcp(host, port, _WINDOW_BYTES)
-        except OSError as error:
-            raise network_error(error) from error
+        opened = await reach(handshake, proxy, _WINDOW_BYTES)
         # picows keeps the socket of a handshake that is given up: this one ends it.
         handle = opened.dup()
         try:
@@ -135,8 +134,7 @@ class _Frames(picows.WSListener):
         self._problem: HandshakeError | None = None
         self._batch: list[bytes] = []
         self._binary = False
-        self._fragments: list[bytes] = []
-        self._fragment_bytes = 0
+        self._fragments: bytearray | None = None
         self._closing: Closing | None = None
         self._over = False
         self.sent_close = False
@@ -151,8 +149,7 @@ class _Frames(picows.WSListener):
         if self._problem is not None:
             raise self._problem
         if self._transport is None:
-            msg = "the server hung up during the handshake"
-            raise Unreachable(msg)
+            raise hung_up(self._handshake.url)
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         self._problem = disagreement(self._handshake, transport.response.headers)
@@ -170,7 +167,9 @@ class _Frames(picows.WSListener):
             return
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             self.fail(_PROTOCOL_ERROR, "reserved bits without an extension")
-        elif kind is _TEXT and frame.fin and not self._fragments and not self._binary:
+        elif (
+            kind is _TEXT and frame.fin and self._fragments is None and not self._binary
+        ):
             self._batch.append(frame.get_payload_as_bytes())
         else:
             self._take(transport, frame, kind)
@@ -191,8 +190,8 @@ class _Frames(picows.WSListener):
             self._listener.control(kind.value, payload)
         elif kind is _CLOSE:
             self._take_close(transport, payload)
-        elif (kind is _CONTINUATION) is not bool(self._fragments):
-            reason = "expected" if self._fragments else "unexpected"
+        elif (kind is _CONTINUATION) is (self._fragments is None):
+            reason = "unexpected" if self._fragments is None else "expected"
             self.fail(_PROTOCOL_ERROR, f"{reason} continuation frame")
         else:
             self._take_data(payload, kind, fin=frame.fin)
@@ -201,17 +200,17 @@ class _Frames(picows.WSListener):
         if kind is not _CONTINUATION and (kind is _BINARY) is not self._binary:
             self._deliver()
             self._binary = kind is _BINARY
-        if fin and not self._fragments:
+        if fin and self._fragments is None:
             self._batch.append(payload)
             return
-        self._fragments.append(payload)
-        self._fragment_bytes += len(payload)
-        if self._fragment_bytes > self._handshake.max_message_bytes:
+        if self._fragments is None:
+            self._fragments = bytearray()
+        self._fragments += payload
+        if len(self._fragments) > self._handshake.max_message_bytes:
             self.fail(_TOO_BIG, "message too big")
         elif fin:
-            self._batch.append(b"".join(self._fragments))
-            self._fragments = []
-            self._fragment_bytes = 0
+            self._batch.append(bytes(self._fragments))
+            self._fragments = None
 
     def _take_close(self, transport: picows.WSTransport, payload: bytes) -> None:
         self._deliver()
@@ -222,7 +221,7 @@ class _Frames(picows.WSListener):
         except ViolationError as error:
             self.fail(error.code, str(error))
             return
-        if self._fragments:
+        if self._fragments is not None:
             self.fail(_PROTOCOL_ERROR, "incomplete fragmented message")
             return
         self._closing = Closing(code, reason)
@@ -287,7 +286,7 @@ class _Frames(picows.WSListener):
                 failure=f"the connection broke: {error.strerror}",
             )
         self._over = True
-        self._fragments = []
+        self._fragments = None
         # The transport's logger knows this object: without a word the two would wait
         # for the garbage collector, with all that was read.
         self._transport = None

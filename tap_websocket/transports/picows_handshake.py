@@ -6,6 +6,7 @@ from typing import Any
 
 import picows
 
+from tap_websocket.transports.agreement import OTHER_EXTENSION, subprotocol_problem
 from tap_websocket.transports.base import (
     BadHandshake,
     Handshake,
@@ -21,20 +22,9 @@ __all__ = ["disagreement", "handshake_error"]
 def disagreement(handshake: Handshake, headers: Any) -> HandshakeError | None:  # noqa: ANN401
     """Return what is wrong with the server's answer, if anything."""
     if headers.get("Sec-WebSocket-Extensions"):
-        return BadHandshake("the server agreed to an extension that was not offered")
+        return BadHandshake(OTHER_EXTENSION)
     agreed = headers.getall("Sec-WebSocket-Protocol", [])
-    if not agreed and not handshake.subprotocols:
-        return None
-    offered = ", ".join(handshake.subprotocols) or "none"
-    if not agreed:
-        return BadHandshake(
-            f"the server agreed to none of the subprotocols offered ({offered})",
-        )
-    if len(agreed) > 1 or agreed[0] not in handshake.subprotocols:
-        return BadHandshake(
-            f"the server agreed to a subprotocol that was not offered ({offered})",
-        )
-    return None
+    return subprotocol_problem(handshake.subprotocols, agreed)
 
 
 def handshake_error(error: Exception) -> HandshakeError:

@@ -6,17 +6,22 @@ import asyncio
 import functools
 import socket
 
-__all__ = ["open_tcp"]
+__all__ = ["bound_window", "open_tcp"]
 
 
-async def open_tcp(host: str, port: int, window: int) -> socket.socket:
+async def open_tcp(
+    host: str,
+    port: int,
+    window: int | None = None,
+) -> socket.socket:
     """Connect to the first address of a host that answers.
 
     Args:
         host: A name or an address.
         port: The port.
         window: Bytes that the peer may send before they are read, and so the most
-            that is read at once. Where the system allows less, its own bounds stay.
+            that is read at once. Where the system allows less, its own bounds stay,
+            as they do with None.
 
     Raises:
         OSError: When the name is unknown, or no address answers.
@@ -31,8 +36,8 @@ async def open_tcp(host: str, port: int, window: int) -> socket.socket:
         opened = socket.socket(family, kind, protocol)
         try:
             opened.settimeout(0)
-            if _takes(window):
-                opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+            if window is not None:
+                bound_window(opened, window)
             await loop.sock_connect(opened, address)
         except OSError as error:
             opened.close()
@@ -43,6 +48,12 @@ async def open_tcp(host: str, port: int, window: int) -> socket.socket:
         else:
             return opened
     raise failure or OSError("the name has no address")
+
+
+def bound_window(opened: socket.socket, window: int) -> None:
+    """Bound what is read at once from a socket (see `open_tcp`)."""
+    if _takes(window):
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
 
 
 @functools.cache

@@ -1,8 +1,8 @@
 """The transport on the websockets library.
 
-`websockets.connect` does TCP, proxies, TLS and the handshake; the connection that
-it makes is a subclass without the library's queue: frames go to the listener in
-batches, one batch for each read from the socket.
+`websockets.connect` does TCP, proxies that speak TLS, TLS and the handshake; the
+connection that it makes is a subclass without the library's queue: frames go to the
+listener in batches, one batch for each read from the socket.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 import logging
 import ssl
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from websockets import exceptions
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.typing import Subprotocol
 
+from tap_websocket.transports.agreement import OTHER_EXTENSION, subprotocol_problem
 from tap_websocket.transports.base import (
     ABNORMAL,
     LINGER_SECONDS,
@@ -27,18 +29,37 @@ from tap_websocket.transports.base import (
     Listener,
     Unreachable,
 )
-from tap_websocket.transports.network import network_error, words
+from tap_websocket.transports.network import (
+    hung_up,
+    network_error,
+    proxy_error,
+    words,
+)
 from tap_websocket.transports.text import valid_prefix
+from tap_websocket.transports.tunnel import (
+    HUNG_UP,
+    NO_HTTP,
+    proxy_of,
+    proxy_refusal,
+    reach,
+)
 
 if TYPE_CHECKING:
     import asyncio
+    import socket
+    from collections.abc import Callable
 
     from websockets.client import ClientProtocol
     from websockets.protocol import Event
 
+    from tap_websocket.proxies import Proxy
+
 __all__ = ["WebsocketsTransport"]
 
 _LOGGER = logging.getLogger("tap-websocket.websockets")
+# At debug level the library logs each frame: a value that a rule is about to capture
+# would show, since nobody knows yet that it is a secret.
+_LOGGER.setLevel(logging.INFO)
 _DATA = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
 
 
@@ -50,57 +71,127 @@ class WebsocketsTransport:
     async def connect(self, handshake: Handshake, listener: Listener) -> None:
         """Perform the opening handshake (see `Transport.connect`).
 
+        The library's own way through proxies is taken for those that speak TLS only.
+
         Raises:
             HandshakeError: One of its subclasses, for whatever went wrong.
         """
-        opening = _Opening(handshake, listener)
+        proxy = proxy_of(handshake)
+        tunnel: socket.socket | None = None
+        if proxy is not None and proxy.scheme != "https":
+            tunnel, proxy = await reach(handshake, proxy), None
+        opening = _Opening(handshake, listener, proxy, tunnel)
         try:
-            connection = await opening
+            await opening
         except (exceptions.WebSocketException, OSError, ValueError) as error:
-            raise _handshake_error(error) from error
-        if handshake.subprotocols and connection.subprotocol is None:
+            raise opening.failure(error) from error
+        finally:
+            if tunnel is not None and opening.made is None:
+                tunnel.close()
+        problem = opening.disagreement()
+        connection = opening.made
+        assert connection is not None  # noqa: S101 - it is open
+        if problem is not None:
             connection.transport.abort()
-            offered = ", ".join(handshake.subprotocols)
-            msg = f"the server agreed to none of the subprotocols offered ({offered})"
-            raise BadHandshake(msg)
-        assert isinstance(connection, _Connection)  # noqa: S101 - what _Opening makes
+            raise problem
         connection.open()
 
 
 class _Opening(connect):
     """One opening handshake; the redirects are left to the caller."""
 
-    def __init__(self, handshake: Handshake, listener: Listener) -> None:
-        tls: dict[str, Any] = {}
+    def __init__(
+        self,
+        handshake: Handshake,
+        listener: Listener,
+        proxy: Proxy | None,
+        tunnel: socket.socket | None,
+    ) -> None:
+        options: dict[str, Any] = {"proxy": None}
+        if tunnel is not None:
+            options["sock"] = tunnel
         if handshake.url.startswith("wss:"):
-            tls["ssl"] = handshake.tls or ssl.create_default_context()
+            options["ssl"] = handshake.tls or ssl.create_default_context()
             if handshake.server_name is not None:
-                tls["server_hostname"] = handshake.server_name
-        if handshake.proxy is not None and handshake.proxy.startswith("https:"):
-            tls["proxy_ssl"] = handshake.tls or ssl.create_default_context()
+                options["server_hostname"] = handshake.server_name
+        if proxy is not None:
+            options["proxy"] = _url(proxy)
+            options["proxy_ssl"] = handshake.tls or ssl.create_default_context()
+        self._made: list[_Connection] = []
+        self._handshake = handshake
+        self._to_proxy = proxy is not None
 
-        class Bound(_Connection):
-            target = listener
-
+        options["create_connection"] = _maker(listener, self._made)
         super().__init__(
             handshake.url,
             subprotocols=[Subprotocol(name) for name in handshake.subprotocols] or None,
             compression="deflate" if handshake.compression else None,
             additional_headers=list(handshake.headers),
             user_agent_header=None,
-            proxy=handshake.proxy,
             open_timeout=None,
             ping_interval=None,
             close_timeout=handshake.close_timeout,
             max_size=handshake.max_message_bytes,
             max_queue=None,
             logger=_LOGGER,
-            create_connection=Bound,
-            **tls,
+            **options,
         )
+
+    @property
+    def made(self) -> _Connection | None:
+        """The connection, once there is a way to the server."""
+        return self._made[-1] if self._made else None
 
     def process_redirect(self, exc: Exception) -> Exception:
         return exc
+
+    def disagreement(self) -> BadHandshake | None:
+        """Return what is wrong with the server's choice of subprotocol, if anything."""
+        response = self.made.response if self.made else None
+        if response is None:
+            return None
+        agreed = response.headers.get_all("Sec-WebSocket-Protocol")
+        return subprotocol_problem(self._handshake.subprotocols, agreed)
+
+    def failure(self, error: Exception) -> HandshakeError:
+        """Say what a failed handshake means, without a word of the URL."""
+        if isinstance(error, exceptions.InvalidStatus):
+            headers = error.response.headers.raw_items()
+            return HandshakeRefused(
+                error.response.status_code,
+                {name.lower(): value for name, value in headers},
+            )
+        if isinstance(error, exceptions.NegotiationError | exceptions.InvalidHeader):
+            return self._negotiation_error(error)
+        if isinstance(error, exceptions.InvalidMessage) and _is_end(error):
+            return hung_up(self._handshake.url)
+        if isinstance(error, exceptions.WebSocketException):
+            return _protocol_error(error)
+        if self._to_proxy and self.made is None:
+            return proxy_error(error)
+        return network_error(error)
+
+    def _negotiation_error(self, error: exceptions.InvalidHandshake) -> HandshakeError:
+        name = getattr(error, "name", None)
+        if name in {None, "Sec-WebSocket-Protocol"}:
+            return self.disagreement() or BadHandshake(OTHER_EXTENSION)
+        return _protocol_error(error)
+
+
+def _maker(listener: Listener, made: list[_Connection]) -> Callable[..., _Connection]:
+    """Return what makes a connection and keeps it.
+
+    It does not know the opening: without a circle of references, neither has to wait
+    for the garbage collector.
+    """
+
+    def make(protocol: ClientProtocol, **options: Any) -> _Connection:  # noqa: ANN401
+        connection = _Connection(protocol, **options)
+        connection.target = listener
+        made.append(connection)
+        return connection
+
+    return make
 
 
 class _Connection(ClientConnection):
@@ -114,7 +205,7 @@ class _Connection(ClientConnection):
         self._ended = False
         self._batch: list[bytes] = []
         self._binary = False
-        self._fragments: list[bytes] = []
+        self._fragments = bytearray()
         self._early: list[Frame] = []
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -170,10 +261,10 @@ class _Connection(ClientConnection):
                 if frame.fin:
                     self._batch.append(data)
                     return
-            self._fragments.append(data)
+            self._fragments += data
             if frame.fin:
-                self._batch.append(b"".join(self._fragments))
-                self._fragments = []
+                self._batch.append(bytes(self._fragments))
+                self._fragments = bytearray()
         elif opcode in {Opcode.PING, Opcode.PONG}:
             self._deliver()
             self.target.control(opcode, bytes(frame.data))
@@ -249,27 +340,28 @@ class _Handle:
         self._connection.transport.resume_reading()
 
 
-def _handshake_error(error: Exception) -> HandshakeError:
-    """Say what a failed handshake means, without a word of the URL."""
-    if isinstance(error, exceptions.InvalidStatus):
-        headers = error.response.headers.raw_items()
-        return HandshakeRefused(
-            error.response.status_code,
-            {name.lower(): value for name, value in headers},
-        )
-    if isinstance(error, exceptions.WebSocketException):
-        return _protocol_error(error)
-    return network_error(error)
-
-
 def _protocol_error(error: exceptions.WebSocketException) -> HandshakeError:
     if isinstance(error, exceptions.InvalidProxyStatus):
-        status = error.response.status_code
-        return BadHandshake(f"the proxy answered with HTTP {status}")
+        return proxy_refusal(error.response.status_code)
     if isinstance(error, exceptions.ProxyError):
-        return Unreachable("the proxy did not answer as a proxy does")
+        if _is_end(error):
+            return Unreachable(HUNG_UP)
+        return BadHandshake(NO_HTTP)
     if isinstance(error, exceptions.InvalidMessage):
-        if isinstance(error.__cause__, EOFError | OSError):
-            return Unreachable("the server hung up during the handshake")
         return BadHandshake("the server's answer is no HTTP; does it speak WebSocket?")
     return BadHandshake(f"the server did not agree to the handshake: {error}")
+
+
+def _is_end(error: Exception) -> bool:
+    """Tell the end of the connection from an answer that makes no sense."""
+    return isinstance(error.__cause__, EOFError | OSError)
+
+
+def _url(proxy: Proxy) -> str:
+    """Return a proxy's URL as the library wants it, with a password at any rate."""
+    host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
+    userinfo = ""
+    if proxy.username is not None:
+        parts = (quote(part, safe="") for part in (proxy.username, proxy.password))
+        userinfo = ":".join(parts) + "@"
+    return f"{proxy.scheme}://{userinfo}{host}:{proxy.port}"

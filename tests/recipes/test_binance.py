@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.support.recipes import drop, hear, play, recipe, say
+from tests.support.tap import parse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +44,20 @@ def test_an_announced_end_is_a_reconnect() -> None:
     play(TRADES, trades, max_messages=3).gives(TRADES.tables)
 
 
+def test_without_a_schema_names_that_differ_by_case_are_rescued() -> None:
+    whole = {"schema", "schema_evolution"}
+    config = {name: v for name, v in TRADES.config.items() if name not in whole}
+    given = dataclasses.replace(TRADES, config=config)
+    records = play(given, trades, max_messages=3).records["trades"]
+    assert [record["t"] for record in records] == [12345, 7012, 12347]
+    assert [record["event_time"] for record in records[:1]] == [1672515782136]
+    assert parse(records[1]["_rescued_data"]) == {
+        "E": 1672515782201,
+        "T": 1672515782200,
+        "M": True,
+    }
+
+
 def test_a_refused_subscription_ends_the_run() -> None:
     (failure,) = TRADES.failures
 
@@ -73,6 +89,19 @@ async def books(peer: Peer) -> None:
 
 def test_combined_streams_name_their_records(tmp_path: Path) -> None:
     play(BOOKS, books, process=tmp_path, max_messages=3).gives(BOOKS.tables)
+
+
+def test_each_item_of_a_wrapped_array_is_a_record() -> None:
+    async def tickers(peer: Peer) -> None:
+        items = '[{"s":"BNBBTC","c":"0.0025"},{"s":"BTCUSDT","c":"16850.10"}]'
+        await say(peer, f'{{"stream":"!ticker@arr","data":{items}}}')
+        await peer.wait()
+
+    records = play(BOOKS, tickers, max_messages=1).records["books"]
+    assert [(record["stream"], record["s"], record["c"]) for record in records] == [
+        ("!ticker@arr", "BNBBTC", "0.0025"),
+        ("!ticker@arr", "BTCUSDT", "16850.10"),
+    ]
 
 
 def test_too_many_streams_end_the_run() -> None:

@@ -1,0 +1,262 @@
+"""What was measured, as Markdown."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from typing import TYPE_CHECKING
+
+from benchmarks.contestants import PICOWS, PLAIN_TAP, missing
+from benchmarks.targets import targets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from benchmarks.cases import Crowded
+    from benchmarks.latency import Latencies
+    from benchmarks.throughput import Results
+
+__all__ = ["Report", "in_block"]
+
+BEGIN = "<!-- benchmark: written by make bench -->\n"
+END = "<!-- /benchmark -->\n"
+_MIB = 1024 * 1024
+_NONE = "-"
+
+
+@dataclasses.dataclass
+class Report:
+    """Everything that was measured; what was left out is empty.
+
+    Attributes:
+        machine: What it ran on.
+        rounds: Number of rounds.
+        trades: Bytes of a message to number of messages and results.
+        latencies: Delays.
+        crowd: Number of connections, messages for each, and the runs.
+        memory: Peak memory, and the number of messages, many and few.
+        start_up: Seconds to the first record.
+        rules: With rules and without.
+    """
+
+    machine: str
+    rounds: int
+    trades: dict[int, tuple[int, Results]] = dataclasses.field(default_factory=dict)
+    latencies: Latencies = dataclasses.field(default_factory=dict)
+    crowd: tuple[int, int, list[Crowded]] = (0, 0, [])
+    memory: Results | None = None
+    start_up: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+    rules: Results | None = None
+
+    @property
+    def trade_results(self) -> Results | None:
+        """The results of the smallest messages."""
+        return self.trades[min(self.trades)][1] if self.trades else None
+
+    def summary(self) -> str:
+        """Return what stands in the README."""
+        parts = [self._how()]
+        if self.trades:
+            parts.append("![Messages a second](docs/benchmark.png)")
+            size = min(self.trades)
+            parts.append(self._throughput(size, *self.trades[size]))
+        parts.append(self._latency())
+        parts.append("[Everything that was measured](docs/benchmark.md)")
+        return "\n\n".join(filter(None, parts)) + "\n"
+
+    def whole(self) -> str:
+        """Return everything."""
+        parts = [
+            self._how(),
+            *(self._throughput(size, *found) for size, found in self.trades.items()),
+            self._latency(),
+            self._connections(),
+            self._memory(),
+            self._start_up(),
+            self._rules(),
+            self._targets(),
+        ]
+        return "\n\n".join(filter(None, parts)) + "\n"
+
+    def _how(self) -> str:
+        return f"Medians of {self.rounds} interleaved rounds. {self.machine}"
+
+    def _throughput(self, size: int, count: int, results: Results) -> str:
+        rows = [
+            (
+                name,
+                _rounded(results.median(name, lambda sample: sample.rate)),
+                _rounded(results.median(name, lambda sample: sample.span_rate)),
+                _decimal(results.median(name, lambda sample: sample.cpu), 2),
+                _decimal(results.median(name, lambda sample: sample.peak / _MIB), 0),
+                _decimal(results.ratio(PICOWS.name, name), 2),
+            )
+            for name in results.names
+        ]
+        rows += [(each.name, "not on the PATH", "", "", "", "") for each in missing()]
+        table = _table(
+            (
+                "",
+                "msg/s, whole process",
+                "msg/s, first to last record",
+                "CPU µs a message",
+                "peak MiB",
+                "picows over it",
+            ),
+            rows,
+        )
+        return (
+            f"**{count:,} messages of {size:,} bytes** into a file. The whole process "
+            "is from before its start until after its end, and so are CPU, memory and "
+            "the ratios, which are taken pair by pair; first to last record is how the "
+            "file grew, and leaves the start out."
+            f"\n\n{table}"
+        )
+
+    def _latency(self) -> str:
+        if not self.latencies:
+            return ""
+        rows = [
+            (
+                f"{rate:,}",
+                name,
+                *(
+                    _decimal(statistics.median(values), 2)
+                    for values in (
+                        [each.p50 for each in found],
+                        [each.p99 for each in found],
+                        [each.most for each in found],
+                    )
+                ),
+            )
+            for (name, rate), found in self.latencies.items()
+        ]
+        header = ("msg/s", "", "p50 ms", "p99 ms", "max ms")
+        return (
+            "**Latency** from the server's send to the line on stdout, a pipe."
+            f"\n\n{_table(header, rows)}"
+        )
+
+    def _connections(self) -> str:
+        clients, each, runs = self.crowd
+        if not runs:
+            return ""
+        rows = []
+        for transport in sorted({run.transport for run in runs}):
+            mine = [run for run in runs if run.transport == transport]
+            rates = [run.rate for run in mine if run.rate]
+            rows.append(
+                (
+                    f"tap, {transport}",
+                    _decimal(statistics.median(run.connecting for run in mine), 2),
+                    _rounded(statistics.median(rates) if rates else None),
+                    _decimal(statistics.median(run.cpu for run in mine), 2),
+                    _decimal(statistics.median(run.peak / _MIB for run in mine), 0),
+                ),
+            )
+        table = _table(
+            (
+                "",
+                "connected within s",
+                "msg/s, all together",
+                "CPU µs a message",
+                "peak MiB",
+            ),
+            rows,
+        )
+        return (
+            f"**{clients:,} connections at once** (`contexts`), {each:,} messages on "
+            "each once all are there; the rate is from first to last record."
+            f"\n\n{table}"
+        )
+
+    def _memory(self) -> str:
+        if self.memory is None:
+            return ""
+        memory = self.memory
+        rows = [
+            (name, _decimal(memory.median(name, lambda sample: sample.peak / _MIB), 1))
+            for name in memory.names
+        ]
+        return f"**Peak memory**\n\n{_table(('', 'peak MiB'), rows)}"
+
+    def _start_up(self) -> str:
+        rows = [
+            (name, _decimal(statistics.median(self.start_up[name]), 3))
+            for name in (PLAIN_TAP.name, PICOWS.name)
+            if name in self.start_up
+        ]
+        header = ("", "seconds to the first record")
+        return f"**Start-up**\n\n{_table(header, rows)}" if rows else ""
+
+    def _rules(self) -> str:
+        if self.rules is None:
+            return "**Message rules** were not measured."
+        results = self.rules
+        rows = [
+            (name, _rounded(results.median(name, lambda sample: sample.rate)))
+            for name in results.names
+        ]
+        header = ("", "msg/s, whole process")
+        return (
+            "**Message rules**: one message in a hundred is no trade."
+            f"\n\n{_table(header, rows)}"
+        )
+
+    def _targets(self) -> str:
+        found = targets(
+            self.trade_results,
+            self.memory,
+            self.rules,
+            self.start_up,
+            self.latencies,
+        )
+        rows = [
+            (
+                target.what,
+                target.wanted,
+                _decimal(target.measured, 2),
+                target.verdict,
+                _decimal(target.span, 2),
+            )
+            for target in found
+        ]
+        header = ("", "target", "measured", "verdict", "without the start")
+        return (
+            "**Targets**, medians of the rounds' ratios; throughput is that of whole "
+            "processes, and beside it from first to last record."
+            f"\n\n{_table(header, rows)}"
+        )
+
+
+def in_block(text: str, body: str) -> str:
+    """Return a page with the part between the benchmark's marks replaced.
+
+    Raises:
+        ValueError: When the page has no such marks.
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        msg = "the page has no place for the benchmark"
+        raise ValueError(msg)
+    return f"{before}{BEGIN}\n{body}\n{END}{after}"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table; all columns but the names are numbers."""
+    marks = ["---" if not title else "---:" for title in header]
+    lines = [header, marks, *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _rounded(value: float | None) -> str:
+    """Return a rate with three digits that say something."""
+    if value is None:
+        return _NONE
+    step = 10 ** max(0, len(str(int(value))) - 3)
+    return f"{round(value / step) * step:,.0f}"
+
+
+def _decimal(value: float | None, digits: int) -> str:
+    return _NONE if value is None else f"{value:,.{digits}f}"

@@ -1,0 +1,62 @@
+"""One connection of a transport, without the feed around it."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from tap_websocket.transports.base import Closing, Handshake
+from tap_websocket.transports.picows import PicowsTransport
+from tap_websocket.transports.websockets import WebsocketsTransport
+
+if TYPE_CHECKING:
+    from tap_websocket.transports.base import Connection, Transport
+
+__all__ = ["Heard", "connect", "make_transport"]
+
+
+@dataclasses.dataclass
+class Heard:
+    """A listener that keeps what it hears, and closes after so many messages."""
+
+    most: int = 1
+    texts: list[bytes] = dataclasses.field(default_factory=list)
+    controls: list[tuple[int, bytes]] = dataclasses.field(default_factory=list)
+    closing: Closing | None = None
+    connection: Connection | None = None
+    over: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
+
+    def opened(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def messages(self, payloads: list[bytes], *, binary: bool) -> None:
+        del binary
+        self.texts += payloads
+        if len(self.texts) >= self.most and self.connection is not None:
+            self.connection.close(1000)
+
+    def control(self, opcode: int, payload: bytes) -> None:
+        self.controls.append((opcode, payload))
+
+    def closed(self, closing: Closing) -> None:
+        self.closing = closing
+        self.over.set()
+
+
+def make_transport(name: str) -> Transport:
+    return PicowsTransport() if name == "picows" else WebsocketsTransport()
+
+
+def connect(transport: str, url: str, *, most: int = 1, **options: Any) -> Heard:
+    """Connect, hear so many messages, close; or raise what the handshake raised."""
+
+    async def run() -> Heard:
+        heard = Heard(most)
+        handshake = Handshake(url, **{"close_timeout": 1, **options})
+        async with asyncio.timeout(20):
+            await make_transport(transport).connect(handshake, heard)
+            await heard.over.wait()
+        return heard
+
+    return asyncio.run(run())

@@ -1,0 +1,371 @@
+"""Proxies, real ones and scripted ones, on each transport."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import re
+import socket
+import threading
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+
+from tap_websocket.transports.base import (
+    BadHandshake,
+    Handshake,
+    HandshakeError,
+    Incapable,
+    Unreachable,
+    Untrusted,
+)
+from tests.support.certificates import client_side, server_side
+from tests.support.connect import Heard, connect, make_transport
+from tests.support.proxies import answering, serve_proxy, socks, tunnel
+from tests.support.raw import frame, serve_raw
+from tests.support.servers import serve
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.proxies import Kind
+    from tests.support.raw import RawPeer
+    from tests.support.servers import Peer
+
+TRANSPORTS = ["websockets", "picows"]
+PLAIN: list[Kind] = ["http", "socks5", "socks5h"]
+
+
+@pytest.fixture(params=TRANSPORTS)
+def transport(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+async def hello(peer: Peer) -> None:
+    await peer.send('{"n": 1}')
+    await peer.wait()
+
+
+@pytest.fixture
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.mark.parametrize("userinfo", ["", "us%40er:pa%3Ass"])
+@pytest.mark.parametrize("kind", PLAIN)
+def test_a_proxy_leads_to_a_server(kind: Kind, userinfo: str, transport: str) -> None:
+    wanted = userinfo.replace("%40", "@").replace("%3A", ":")
+    with serve(hello) as server, serve_proxy(kind, wanted) as proxy:
+        heard = connect(transport, server.url, proxy=proxy.url_with(userinfo))
+        asked = proxy.asked()
+    assert heard.texts == [b'{"n": 1}']
+    host = "127.0.0.1" if kind == "socks5" else "localhost"
+    assert asked == f"{host}:{server.port}"
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+def test_tls_runs_through_a_proxy(
+    kind: Kind, transport: str, authority: trustme.CA
+) -> None:
+    tls = server_side(authority, "localhost")
+    with serve(hello, tls=tls) as server, serve_proxy(kind) as proxy:
+        heard = connect(
+            transport, server.url, proxy=proxy.url, tls=client_side(authority)
+        )
+        with pytest.raises(Untrusted, match=r"^the certificate is not trusted"):
+            connect(transport, server.url, proxy=proxy.url)
+    assert heard.texts == [b'{"n": 1}']
+
+
+@pytest.mark.parametrize("kind", ["http", "socks5h"])
+def test_a_name_that_only_the_proxy_knows(kind: Kind, transport: str) -> None:
+    with serve(hello) as server, serve_proxy(kind) as proxy:
+        url = server.url.replace("localhost", "feed.test")
+        heard = connect(transport, url, proxy=proxy.url)
+        assert proxy.asked() == f"feed.test:{server.port}"
+    assert heard.texts == [b'{"n": 1}']
+
+
+def test_socks5_resolves_names_here(transport: str) -> None:
+    with serve_proxy("socks5") as proxy:
+        with pytest.raises(Unreachable, match="the name cannot be resolved"):
+            connect(transport, "ws://feed.test:1/", proxy=proxy.url)
+        assert proxy.lines.empty()
+
+
+# What goes wrong, with proxies that follow a script.
+
+CREDENTIALS = "us%40er:sEcr%C3%A9t"
+HEADERS = (("X-Key", "tOkEn"),)
+SECRETS = ("us%40er", "us@er", "sEcr", "dXNAZXI6c0Vjcs", "tOkEn", "pAth")
+
+
+def fails(transport: str, scheme: str, script: Any) -> Any:
+    """Return the error of a handshake through a scripted proxy."""
+    userinfo = "us%40er:sEcret" if scheme.startswith("socks") else CREDENTIALS
+    with serve_raw(script) as server:
+        proxy = f"{scheme}://{userinfo}@127.0.0.1:{server.port}"
+        return refused(transport, proxy=proxy)
+
+
+def refused(transport: str, url: str = "ws://feed.test/pAth", **options: Any) -> Any:
+    with pytest.raises(HandshakeError) as caught:
+        connect(transport, url, headers=HEADERS, **options)
+    trace = "".join(traceback.format_exception(caught.value))
+    for secret in SECRETS:
+        assert secret not in trace
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "words"),
+    [
+        (b"HTTP/1.1 407 No\r\n\r\n", BadHandshake, "wants other credentials"),
+        (b"HTTP/1.0 403 No\r\nA: b\r\n\r\n", BadHandshake, r"refuses .*HTTP 403"),
+        (b"HTTP/1.1 502 No\r\n\r\n", Unreachable, r"cannot reach .*\(HTTP 502\)"),
+        (b"HTTP/1.1 429 No\r\n\r\n", Unreachable, r"cannot reach .*\(HTTP 429\)"),
+        (b"HTTP/1.1 302 No\r\n\r\n", BadHandshake, r"refuses .*HTTP 302"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", BadHandshake, "is no HTTP"),
+        (b"HTTP/1.1 2000 OK\r\n\r\n", BadHandshake, "is no HTTP"),
+        pytest.param(b"\0" * 100, BadHandshake, "is no HTTP", id="zeros"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 20_000,
+            BadHandshake,
+            "is no HTTP",
+            id="endless headers",
+        ),
+        (b"!", Unreachable, "the proxy hung up"),
+        (b"HTTP/1.1 200 O!", Unreachable, "the proxy hung up"),
+    ],
+)
+def test_an_http_proxy_that_fails(
+    answer: bytes, kind: type, words: str, transport: str
+) -> None:
+    error = fails(transport, "http", answering(answer))
+    assert re.match(f"the proxy.*{words}|{words}", str(error))
+    assert type(error) is kind
+
+
+def test_an_answer_in_pieces_is_read_to_its_end(transport: str) -> None:
+    """And not a byte of it is taken for the server's."""
+
+    async def play(peer: RawPeer) -> None:
+        await peer.read_request()
+        for part in (b"HTTP/1.1 2", b"99 Fine\r\nVia: ", b"x\r\n\r", b"\n"):
+            await peer.send(part)
+            await asyncio.sleep(0.01)
+        await peer.upgrade(frame(b"{}"))
+        await peer.wait()
+
+    with serve_raw(play) as server:
+        proxy = f"http://127.0.0.1:{server.port}"
+        heard = connect(transport, "ws://[2001:db8::1]/", proxy=proxy)
+    assert heard.texts == [b"{}"]
+
+
+def test_what_connect_asks_for(transport: str) -> None:
+    requests: list[str] = []
+
+    async def play(peer: RawPeer) -> None:
+        await peer.read_request()
+        requests.append(peer.request)
+        await peer.send(b"HTTP/1.1 500 No\r\n\r\n")
+
+    for url in ("ws://[2001:db8::1]/", "wss://bücher.test", "ws://feed.test:81"):
+        with serve_raw(play) as server:
+            proxy = f"http://{CREDENTIALS}@127.0.0.1:{server.port}"
+            refused(transport, url, proxy=proxy)
+    credentials = base64.b64encode("us@er:sEcrét".encode()).decode()
+    targets = ["[2001:db8::1]:80", "xn--bcher-kva.test:443", "feed.test:81"]
+    assert requests == [
+        f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
+        f"Proxy-Authorization: Basic {credentials}\r\n\r\n"
+        for target in targets
+    ]
+
+
+@pytest.mark.parametrize("scheme", PLAIN)
+def test_a_proxy_that_is_down(scheme: str, transport: str) -> None:
+    userinfo = CREDENTIALS if scheme == "http" else "us%40er:sEcret"
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        for host, words in (("127.0.0.1", "refused"), ("p.invalid", "resolved")):
+            proxy = f"{scheme}://{userinfo}@{host}:{port}"
+            error = refused(transport, "ws://127.0.0.1/pAth", proxy=proxy)
+            assert type(error) is Unreachable
+            assert re.match(f"the proxy cannot be reached: .*{words}", str(error))
+
+
+@pytest.mark.parametrize("scheme", PLAIN)
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_proxy_that_hangs_up(scheme: str, reset: bool, transport: str) -> None:
+    async def play(peer: RawPeer) -> None:
+        await peer.reader.read(3)
+        if reset:
+            peer.reset()
+
+    error = fails(transport, scheme, play)
+    assert type(error) is Unreachable
+    assert re.match(r"the proxy hung up|the connection to the proxy broke", str(error))
+
+
+@pytest.mark.parametrize(
+    ("answers", "kind", "words"),
+    [
+        ((b"\5\2", b"\1\1"), BadHandshake, "Username and password"),
+        ((b"\5\xff",), BadHandshake, "No acceptable"),
+        ((b"HTTP/1.1 400 No\r\n\r\n",), BadHandshake, "did not agree"),
+        ((b"\5\2", b"\1\0", b"\5\2\0"), BadHandshake, "not allowed"),
+        ((b"\5\2", b"\1\0", b"\5\4\0"), Unreachable, "cannot reach .*Host"),
+        ((b"\5\2", b"\1\0", b"\5\5\0"), Unreachable, "cannot reach .*refused"),
+        ((b"\5\2", b"\1\0", b"\5\x77\0"), BadHandshake, "did not agree"),
+    ],
+)
+def test_a_socks_proxy_that_fails(
+    answers: tuple[bytes, ...], kind: type, words: str, transport: str
+) -> None:
+    error = fails(transport, "socks5h", socks(*answers))
+    assert type(error) is kind
+    assert re.match(f"the proxy.*{words}", str(error))
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+def test_a_real_proxy_refuses_credentials(kind: Kind, transport: str) -> None:
+    with serve_proxy(kind, "user:right") as proxy:
+        given = proxy.url_with("user:wrOng")
+        error = refused(transport, "ws://127.0.0.1:1/", proxy=given)
+        assert proxy.lines.empty()
+    if kind == "http":
+        assert type(error) is BadHandshake
+    assert "the proxy" in str(error)
+    assert "wrOng" not in str(error)
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+def test_a_real_proxy_that_does_not_reach_the_server(
+    kind: Kind, transport: str
+) -> None:
+    with serve_proxy(kind) as proxy:
+        error = refused(transport, "ws://127.0.0.1:1/", proxy=proxy.url)
+    assert type(error) is Unreachable
+
+
+@pytest.mark.parametrize(
+    ("scheme", "stage"),
+    [
+        *((scheme, "proxy") for scheme in PLAIN),
+        *((scheme, "tls") for scheme in ["", *PLAIN]),
+        *((scheme, "upgrade") for scheme in ["", *PLAIN]),
+    ],
+)
+def test_a_handshake_that_is_given_up_leaves_no_socket(
+    scheme: str, stage: str, transport: str
+) -> None:
+    reached = threading.Event()
+    left = threading.Event()
+
+    async def play(peer: RawPeer) -> None:
+        if stage != "proxy":
+            await tunnel(peer, scheme)
+        await peer.reader.readexactly(3)
+        reached.set()
+        while await peer.reader.read(1000):
+            pass
+        left.set()
+
+    async def give_up(url: str, proxy: str | None) -> None:
+        handshake = Handshake(url, proxy=proxy)
+        opening = asyncio.create_task(
+            make_transport(transport).connect(handshake, Heard())
+        )
+        assert await asyncio.to_thread(reached.wait, 10)
+        opening.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await opening
+        assert await asyncio.to_thread(left.wait, 5)
+
+    with serve_raw(play) as server:
+        address = f"127.0.0.1:{server.port}"
+        kind = "wss" if stage == "tls" else "ws"
+        proxy = f"{scheme}://{address}" if scheme else None
+        target = "127.0.0.1:1" if scheme else address
+        asyncio.run(give_up(f"{kind}://{target}/", proxy))
+
+
+# Proxies that speak TLS.
+
+
+@pytest.fixture
+def certificate(authority: trustme.CA, tmp_path: Path) -> Path:
+    path = tmp_path / "proxy.pem"
+    issued = authority.issue_cert("127.0.0.1")
+    issued.private_key_and_cert_chain_pem.write_to_path(str(path))
+    return path
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_a_proxy_that_speaks_tls(
+    secure: bool, authority: trustme.CA, certificate: Path
+) -> None:
+    """TLS runs in TLS; each certificate is checked for its own name."""
+    tls = server_side(authority, "elsewhere.test") if secure else None
+    options: dict[str, Any] = {"tls": client_side(authority)}
+    if secure:
+        options["server_name"] = "elsewhere.test"
+    with (
+        serve(hello, tls=tls) as server,
+        serve_proxy("https", "us@er:", certificate=certificate) as proxy,
+    ):
+        url = proxy.url_with("us%40er")
+        heard = connect("websockets", server.url, proxy=url, **options)
+        assert proxy.asked() == f"localhost:{server.port}"
+    assert heard.texts == [b'{"n": 1}']
+
+
+def test_a_tls_proxy_that_is_not_trusted(certificate: Path) -> None:
+    with serve_proxy("https", certificate=certificate) as proxy:
+        error = refused("websockets", proxy=proxy.url)
+    assert type(error) is Untrusted
+    assert str(error).startswith("TLS with the proxy: the certificate is not trusted")
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "words"),
+    [
+        (b"HTTP/1.1 407 No\r\n\r\n", BadHandshake, "wants other credentials"),
+        (b"HTTP/1.1 502 No\r\n\r\n", Unreachable, r"cannot reach .*\(HTTP 502\)"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", BadHandshake, "is no HTTP"),
+        (b"HTTP/1.1 20!", Unreachable, "hung up"),
+    ],
+)
+def test_a_tls_proxy_that_fails(
+    answer: bytes, kind: type, words: str, authority: trustme.CA
+) -> None:
+    tls = server_side(authority, "127.0.0.1")
+    with serve_raw(answering(answer), tls=tls) as server:
+        proxy = f"https://{CREDENTIALS}@127.0.0.1:{server.port}"
+        error = refused("websockets", proxy=proxy, tls=client_side(authority))
+    assert type(error) is kind
+    assert re.match(f"the proxy.*{words}", str(error))
+
+
+def test_a_tls_proxy_that_is_down_or_speaks_no_tls() -> None:
+    error = refused("websockets", proxy="https://u:sEcret@127.0.0.1:1")
+    assert type(error) is Unreachable
+    assert "the proxy cannot be reached: Connection refused" in str(error)
+    with serve_raw(answering(b"HTTP/1.1 400 No\r\n\r\n", request=b"\3")) as server:
+        proxy = f"https://127.0.0.1:{server.port}"
+        error = refused("websockets", proxy=proxy)
+    assert type(error) is BadHandshake
+    assert "the proxy speaks no TLS on this port" in str(error)
+
+
+def test_picows_leaves_tls_proxies_to_websockets() -> None:
+    error = refused("picows", proxy="https://u:sEcret@127.0.0.1:1")
+    assert type(error) is Incapable
+    assert "https:// proxy" in str(error)
