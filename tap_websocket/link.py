@@ -288,7 +288,7 @@ class Session:
         if connection is None:
             return
         signalled = ending.reason.startswith("SIG")
-        connection.close(_GOING_AWAY if signalled else _NORMAL)
+        self._close(connection, _GOING_AWAY if signalled else _NORMAL)
         if self._feed.paused:
             # The answer stands behind everything that is not read any more.
             self._loop.call_later(LINGER_SECONDS, connection.abort)
@@ -306,11 +306,17 @@ class Session:
         self.directive = directive
         if directive is Directive.TOO_BIG:
             self.verdict = "a message is larger than max_message_bytes"
-            connection.close(_MESSAGE_TOO_BIG)
+            self._close(connection, _MESSAGE_TOO_BIG)
             return
         if directive is Directive.RECONNECT:
             self.verdict = "a message rule asked for it"
-        connection.close(_NORMAL)
+        self._close(connection, _NORMAL)
+
+    def _close(self, connection: Connection, code: int) -> None:
+        """Start the closing handshake, behind which nothing is said any more."""
+        self._keepalive.stop()
+        self._subscription.stop()
+        connection.close(code)
 
     def _subscribed(self) -> None:
         self._keepalive.subscribed()

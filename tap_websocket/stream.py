@@ -77,6 +77,11 @@ class WebSocketStream(Stream):
                 self._in_force = self._layout.columns().schema
         return dict(self._in_force)
 
+    @property
+    def samples(self) -> bool:
+        """Whether the feed has to be sampled for the schema."""
+        return self._layout.infers
+
     def apply_catalog(self, catalog: Catalog) -> None:
         """Start from the catalog's schema; what it deselects stays out for good."""
         super().apply_catalog(catalog)

@@ -749,12 +749,26 @@ class TapWebSocket(Tap):
 
     def run_discovery(self) -> str:
         """Write the catalog to stdout; a connection that was sampled is closed."""
+        streams = [
+            stream
+            for stream in self.streams.values()
+            if isinstance(stream, WebSocketStream)
+        ]
+        if any(stream.samples for stream in streams):
+            self._warn_of_acknowledgements()
         try:
             return super().run_discovery()
         finally:
-            for stream in self.streams.values():
-                if isinstance(stream, WebSocketStream):
-                    stream.close()
+            for stream in streams:
+                stream.close()
+
+    def _warn_of_acknowledgements(self) -> None:
+        if self.settings.messages.rules.acknowledges:
+            self.logger.warning(
+                "The sample for the catalog is lost to the next run: message_rules "
+                "acknowledges what it emits; with schema or infer_messages: 0 no "
+                "sample is taken",
+            )
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Ignore the state: a live feed has no offset to go on from (contract)."""

@@ -104,6 +104,26 @@ def test_discovery_of_an_unreachable_feed_is_an_error(tmp_path: Path) -> None:
     assert "cannot connect to ws://localhost:" in error
 
 
+@pytest.mark.parametrize(
+    ("given", "arguments", "warned"),
+    [
+        ({}, ["--discover"], True),
+        ({"infer_messages": 0}, ["--discover"], False),
+        ({}, [], False),
+    ],
+)
+def test_discovery_warns_where_it_acknowledges_what_it_drops(
+    given: dict[str, Any], arguments: list[str], tmp_path: Path, *, warned: bool
+) -> None:
+    acknowledge = {"match": {"price": {"$exists": True}}, "reply": {"ack": "{$.price}"}}
+    with serve(trades) as server:
+        config = {"url": server.url, "max_messages": 3, "message_rules": [acknowledge]}
+        run = run_tap(tmp_path, config | given, *arguments)
+    assert run.code == 0
+    assert [line for line in run.warnings if "message_rules" in line] == run.warnings
+    assert len(run.warnings) == warned
+
+
 def test_a_catalog_deselects_properties_for_good(tmp_path: Path) -> None:
     with serve(trades) as server:
         config = {"url": server.url, "max_messages": 50}

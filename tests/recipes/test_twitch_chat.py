@@ -1,0 +1,75 @@
+"""The recipe for Twitch chat: IRC lines, several in one message."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.recipes import drop, play, recipe, say, with_changes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.servers import Peer
+
+RECIPE = recipe("twitch-chat", "Chat messages")
+WELCOME, PING, FIRST, SECOND = RECIPE.arrives
+
+
+async def lines(peer: Peer, *texts: str) -> None:
+    """Send lines in one message."""
+    await say(peer, "".join(f"{text}\r\n" for text in texts))
+
+
+async def joined(peer: Peer) -> None:
+    capabilities = "twitch.tv/tags twitch.tv/commands"
+    assert await peer.recv() == f"CAP REQ :{capabilities}"
+    await lines(peer, f":tmi.twitch.tv CAP * ACK :{capabilities}")
+    password = await peer.recv()
+    assert await peer.recv() == "NICK your_account"
+    if password != "PASS oauth:YOUR-ACCESS-TOKEN":
+        await lines(peer, ":tmi.twitch.tv NOTICE * :Login authentication failed")
+        await peer.wait()
+    await asyncio.sleep(0.05)
+    assert len(peer.received) == 3, "joined before the welcome"
+    await lines(peer, WELCOME, ":tmi.twitch.tv 376 your_account :>")
+    assert await peer.recv() == "JOIN #channel"
+    await lines(peer, ":your_account!a@b.tmi.twitch.tv JOIN #channel")
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_table(tmp_path: Path, *, apart: bool) -> None:
+    async def script(peer: Peer) -> None:
+        await joined(peer)
+        if peer.number == 1:
+            await lines(peer, PING, FIRST)
+            assert await asyncio.wait_for(peer.recv(), 5) == "PONG :tmi.twitch.tv"
+            await drop(peer)
+            return
+        await lines(peer, ":tmi.twitch.tv ROOMSTATE #channel", SECOND)
+        await peer.wait()
+
+    run = play(RECIPE, script, process=tmp_path if apart else None, max_messages=2)
+    assert run.code == 0
+    run.gives(RECIPE.tables)
+
+
+def test_a_bad_token(tmp_path: Path) -> None:
+    placeholders = RECIPE.config["placeholders"] | {"token": "WRONG"}
+    config = with_changes(RECIPE, placeholders=placeholders)
+    run = play(config, joined, process=tmp_path)
+    assert run.code == 1
+    assert run.error in RECIPE.failures
+    assert "WRONG" not in run.logs
+
+
+def test_no_welcome() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.wait()
+        assert len(peer.received) == 3
+
+    run = play(RECIPE, script, reply_timeout=0.2, max_reconnect_attempts=0)
+    assert run.error is not None
+    assert "subscribe_messages[2]: no reply within 0.2 s (reply_timeout)" in run.error
