@@ -12,6 +12,8 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote_plus, unquote_to_bytes, urlsplit
 
+from tap_websocket.templates import texts_in
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -219,7 +221,7 @@ class TokenEndpoint(Auth):
         """Every string of the setting that the endpoint is sent."""
         return (
             *(value for _, value in self.given),
-            *_strings(self.body),
+            *texts_in(self.body),
             *_url_secrets(self.url),
         )
 
@@ -229,7 +231,7 @@ class TokenEndpoint(Auth):
         return (
             ("auth.url", self.url),
             *((f"auth.headers.{name}", value) for name, value in self.given),
-            *(("auth.body", text) for text in _strings(self.body)),
+            *(("auth.body", text) for text in texts_in(self.body)),
         )
 
 
@@ -323,15 +325,3 @@ def _url_secrets(url: str) -> Iterator[str]:
     if parts.path.strip("/") or parts.query:
         yield url
         yield parts._replace(scheme="", netloc="").geturl()
-
-
-def _strings(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            yield name
-            yield from _strings(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _strings(item)

@@ -31,6 +31,7 @@ __all__ = [
     "render_headers",
     "render_url",
     "text_of",
+    "texts_in",
     "undeclared",
 ]
 
@@ -82,7 +83,7 @@ def names_in(message: Any) -> frozenset[str]:  # noqa: ANN401 - any JSON
     """Return the names of the `{name}` in a text, or anywhere in a JSON value."""
     return frozenset(
         name
-        for text in _texts(message)
+        for text in texts_in(message)
         for name in _PLACEHOLDER.findall(text)
         if not name.startswith("$")
     )
@@ -110,16 +111,17 @@ def text_of(value: Any) -> str:  # noqa: ANN401 - any JSON
     return value if isinstance(value, str) else jsontext.dumps(value).decode()
 
 
-def _texts(message: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
+def texts_in(message: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
+    """Yield every string in a JSON value, the names in its objects among them."""
     if isinstance(message, str):
         yield message
     elif isinstance(message, dict):
         for name, item in message.items():
             yield name
-            yield from _texts(item)
+            yield from texts_in(item)
     elif isinstance(message, list):
         for item in message:
-            yield from _texts(item)
+            yield from texts_in(item)
 
 
 class Template:
