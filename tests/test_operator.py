@@ -251,7 +251,9 @@ def test_a_signal_while_the_interpreter_exits_changes_nothing(tmp_path: Path) ->
 
 def test_a_target_that_exits_at_start(tmp_path: Path) -> None:
     with serve_raw(silent) as server:
-        tap = start_tap(tmp_path, {"url": server.url, "idle_timeout": 60})
+        tap = start_tap(
+            tmp_path, {"url": server.url, "idle_timeout": 90, "infer_timeout": 90}
+        )
         assert tap.stdout is not None
         tap.stdout.close()
         assert tap.wait(30) == 1

@@ -12,10 +12,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.soak.plan import ENDS, RECONNECTING, make_plan
+from tests.soak.plan import ENDS, LONG, make_plan
 from tests.soak.run import MIB, Result, run
 
-_LONG = 0.3
+_LONG_SHARE = 0.3
 _SHORT_SECONDS = (4.0, 6.0, 9.0, 14.0)
 
 
@@ -115,9 +115,9 @@ async def soak(given: argparse.Namespace) -> Summary:
         seconds = _SHORT_SECONDS[number % len(_SHORT_SECONDS)]
         plan = make_plan(
             f"{seed}/{number}",
-            seconds=given.minutes * 60 * _LONG if long else seconds,
+            seconds=given.minutes * 60 * _LONG_SHARE if long else seconds,
             transports=transports,
-            ends=[given.end] if given.end else RECONNECTING if long else ENDS,
+            ends=[given.end] if given.end else LONG if long else ENDS,
         )
         with tempfile.TemporaryDirectory(prefix="tap-websocket-soak-") as directory:
             result = await run(plan, Path(directory))

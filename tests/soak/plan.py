@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tests.soak.compare import Form
 
-__all__ = ["ENDS", "RECONNECTING", "End", "Plan", "make_plan"]
+__all__ = ["ENDS", "KILLED", "LONG", "End", "Plan", "make_plan"]
 
 End = Literal[
     "SIGTERM",
@@ -33,8 +33,21 @@ End = Literal[
 ENDS: tuple[End, ...] = End.__args__  # type: ignore[attr-defined]
 
 _NO_RECONNECT: tuple[End, ...] = ("every feed is closed", "a drop without reconnect")
-RECONNECTING = tuple(end for end in ENDS if end not in _NO_RECONNECT)
-"""The ends of runs with faults all the way."""
+KILLED: tuple[End, ...] = (
+    "SIGTERM twice",
+    "SIGTERM with a stuck target",
+    "the target dies",
+)
+"""The ends after which the tap has no time to deliver everything."""
+
+LONG: tuple[End, ...] = (
+    "SIGTERM",
+    "SIGINT",
+    "max_duration",
+    "idle_timeout",
+    "a fatal close code",
+)
+"""The ends of a run with faults all the way, and all of it delivered."""
 
 _KIB = 1024
 _GUARD_SECONDS = 90

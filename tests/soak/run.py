@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tests.soak.compare import differences
 from tests.soak.feed import Feed
+from tests.soak.plan import KILLED
 from tests.soak.process import Pair, Usage
 
 if TYPE_CHECKING:
@@ -27,11 +28,6 @@ _SLACK = 100 * MIB
 _GROWTH = 16 * MIB
 _LONG_SECONDS = 20
 _END_SECONDS = 60
-_KILLED: tuple[End, ...] = (
-    "SIGTERM twice",
-    "SIGTERM with a stuck target",
-    "the target dies",
-)
 _FAILED: tuple[End, ...] = (
     "a fatal close code",
     "a drop without reconnect",
@@ -72,7 +68,7 @@ class Result:
     @property
     def killed(self) -> bool:
         """Whether the tap was not given the time to deliver everything."""
-        return self.code != 0 and self.plan.end in _KILLED
+        return self.code != 0 and self.plan.end in KILLED
 
 
 async def run(plan: Plan, directory: Path) -> Result:
@@ -196,7 +192,7 @@ def _compare(result: Result, output: Path) -> None:
 def _judge(result: Result, errors: str) -> None:
     """Look at the exit code, the last words and the memory."""
     plan, problems = result.plan, result.problems
-    wanted = {0, 1} if plan.end in _KILLED else {0}
+    wanted = {0, 1} if plan.end in KILLED else {0}
     if plan.end in _FAILED:
         wanted = {1}
     if result.code not in wanted:
