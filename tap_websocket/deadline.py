@@ -26,6 +26,7 @@ class Deadline:
         *,
         schedule: Schedule,
         clock: Callable[[], float],
+        behind: Callable[[], bool] = lambda: False,
     ) -> None:
         """Make one that is not running.
 
@@ -34,11 +35,14 @@ class Deadline:
             expired: Called when it is over.
             schedule: Calls back after a number of seconds.
             clock: The time in seconds, from any start.
+            behind: Tells whether something that has arrived is not read yet: what is
+                awaited may stand in it, and so the time begins anew.
         """
         self._seconds = seconds
         self._expired = expired
         self._schedule = schedule
         self._clock = clock
+        self._behind = behind
         self._due: float | None = None
         self._paused = False
         self._timer: Timer | None = None
@@ -83,6 +87,8 @@ class Deadline:
         left = self._due - self._clock()
         if left > 0:
             self._timer = self._schedule(left, self._fire)
+        elif self._behind():
+            self.restart()
         else:
             self._due = None
             self._expired()

@@ -27,6 +27,7 @@ class Keepalive:
         ping: Callable[[bytes], None],
         heartbeat: Callable[[], None],
         dead: Callable[[str], None],
+        behind: Callable[[], bool],
     ) -> None:
         """Make one that is not running yet.
 
@@ -37,6 +38,7 @@ class Keepalive:
             ping: Sends a Ping frame with a payload.
             heartbeat: Sends the heartbeat message.
             dead: Takes the reason when the connection is dead.
+            behind: Tells whether something that has arrived is not read yet.
         """
         self._settings = settings
         self._schedule = schedule
@@ -48,7 +50,11 @@ class Keepalive:
         if (timeout := settings.ping_timeout) is not None:
             reason = f"no Pong within {timeout:g} s (ping_timeout)"
             self._pong = Deadline(
-                timeout, lambda: dead(reason), schedule=schedule, clock=clock
+                timeout,
+                lambda: dead(reason),
+                schedule=schedule,
+                clock=clock,
+                behind=behind,
             )
         if (stale := settings.stale_timeout) is not None:
             silence = f"no data message for {stale:g} s (stale_timeout)"

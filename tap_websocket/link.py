@@ -194,6 +194,7 @@ class Session:
             ping=self._ping,
             heartbeat=self._heartbeat,
             dead=self._dead,
+            behind=self._is_behind,
         )
         self._subscription = Subscription(
             settings.messages.subscribe,
@@ -203,6 +204,7 @@ class Session:
             late=self._dead,
             schedule=self._loop.call_later,
             clock=self._loop.time,
+            behind=self._is_behind,
         )
         self.source = Source(
             0,
@@ -338,6 +340,10 @@ class Session:
         message = self._feed.settings.keepalive.heartbeat_message
         if message is not None:
             self._say(message)
+
+    def _is_behind(self) -> bool:
+        """Tell whether something that has arrived is not read yet."""
+        return self._connection is not None and self._connection.has_unread()
 
     def _ping(self, payload: bytes) -> None:
         if self._connection is not None:

@@ -54,6 +54,7 @@ class Subscription:
         late: Callable[[str], None],
         schedule: Schedule,
         clock: Callable[[], float],
+        behind: Callable[[], bool] = lambda: False,
     ) -> None:
         """Make one of which nothing was sent yet.
 
@@ -65,6 +66,7 @@ class Subscription:
             late: Takes the reason when a reply did not come in time.
             schedule: Calls back after a number of seconds.
             clock: The time in seconds, from any start.
+            behind: Tells whether something that has arrived is not read yet.
         """
         self._items = items
         self._interval = interval
@@ -73,6 +75,7 @@ class Subscription:
         self._late = late
         self._schedule = schedule
         self._clock = clock
+        self._behind = behind
         self._next = 0
         self._rests = False
         self._awaited: Item | None = None
@@ -175,6 +178,7 @@ class Subscription:
             lambda: self._late(reason),
             schedule=self._schedule,
             clock=self._clock,
+            behind=self._behind,
         )
         if self._paused:
             self._deadline.pause()

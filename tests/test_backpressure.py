@@ -61,7 +61,9 @@ class Strict:
 
     async def read(self, peer: RawPeer) -> None:
         while True:
-            opcode, _ = await peer.recv()
+            opcode, payload = await peer.recv()
+            if opcode == 9:
+                peer.writer.write(frame(payload, opcode=10))
             if opcode == 10:
                 self.pongs += 1
             if opcode == 8:

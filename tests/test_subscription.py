@@ -224,6 +224,7 @@ class Hand:
 
     def __init__(self, *items: Item, interval: float = 0) -> None:
         self.now = 0.0
+        self.behind = False
         self.timers: list[tuple[float, Callable[[], None], mock.Mock]] = []
         self.sent: list[Any] = []
         self.complete = 0
@@ -236,6 +237,7 @@ class Hand:
             late=self.late.append,
             schedule=self.schedule,
             clock=lambda: self.now,
+            behind=lambda: self.behind,
         )
         self.subscription.start()
 
@@ -271,6 +273,17 @@ def test_the_reply_clock_stands_still_while_reading_is_paused() -> None:
     assert hand.late == []
     hand.pass_time(1)
     assert hand.late == ["here: no reply within 10 s (reply_timeout)"]
+
+
+def test_a_reply_may_stand_in_what_is_not_read_yet() -> None:
+    hand = Hand(awaiting("ok", timeout=10))
+    hand.behind = True
+    hand.pass_time(10)
+    hand.pass_time(10)
+    assert hand.late == []
+    hand.behind = False
+    hand.pass_time(10)
+    assert len(hand.late) == 1
 
 
 def test_a_clock_that_starts_in_a_pause_stands_still_too() -> None:

@@ -120,6 +120,9 @@ class Connection(Protocol):
     def abort(self) -> None:
         """Drop the connection at once."""
 
+    def has_unread(self) -> bool:
+        """Tell whether something has arrived that was not read from the socket."""
+
     def pause(self) -> None:
         """Stop reading from the socket; what was read is still delivered."""
 

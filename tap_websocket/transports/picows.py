@@ -29,6 +29,7 @@ from tap_websocket.transports.base import (
 from tap_websocket.transports.closing import ViolationError, parse_close
 from tap_websocket.transports.network import hung_up
 from tap_websocket.transports.picows_handshake import disagreement, handshake_error
+from tap_websocket.transports.tcp import has_unread
 from tap_websocket.transports.text import valid_prefix
 from tap_websocket.transports.tunnel import proxy_of, reach
 
@@ -333,6 +334,9 @@ class _Handle:
 
     def abort(self) -> None:
         self._transport.underlying_transport.abort()
+
+    def has_unread(self) -> bool:
+        return has_unread(self._transport.underlying_transport)
 
     def pause(self) -> None:
         self._transport.underlying_transport.pause_reading()

@@ -1,12 +1,13 @@
-"""A TCP connection, made here so that it can be given up at any time."""
+"""TCP: a connection that can be given up at any time, and what waits on one."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
+import select
 import socket
 
-__all__ = ["bound_window", "open_tcp"]
+__all__ = ["bound_window", "has_unread", "open_tcp"]
 
 
 async def open_tcp(
@@ -66,3 +67,13 @@ def _takes(window: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
         return probe.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) >= window
+
+
+def has_unread(transport: asyncio.BaseTransport) -> bool:
+    """Tell whether something has arrived that was not read from the socket."""
+    opened = transport.get_extra_info("socket")
+    if opened is None or opened.fileno() < 0:
+        return False
+    poll = select.poll()
+    poll.register(opened, select.POLLIN)
+    return bool(poll.poll(0))

@@ -35,6 +35,7 @@ from tap_websocket.transports.network import (
     proxy_error,
     words,
 )
+from tap_websocket.transports.tcp import has_unread
 from tap_websocket.transports.text import valid_prefix
 from tap_websocket.transports.tunnel import (
     HUNG_UP,
@@ -332,6 +333,9 @@ class _Handle:
 
     def abort(self) -> None:
         self._connection.transport.abort()
+
+    def has_unread(self) -> bool:
+        return has_unread(self._connection.transport)
 
     def pause(self) -> None:
         self._connection.transport.pause_reading()
