@@ -94,7 +94,7 @@ class Link:
         self.feed.counts.reconnects += 1
         _LOGGER.info(
             "Connected again after %.1f s, at attempt %d; what the server sent in "
-            "between is not replayed",
+            "between is lost, unless the feed sends it again",
             seconds,
             self._attempts,
         )
