@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import dataclasses
-from typing import TYPE_CHECKING, Any, Protocol
+import types
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tap_websocket import jsontext
 from tap_websocket.errors import ParseError
@@ -32,8 +32,10 @@ Record = dict[str, Any]
 Groups = dict[str, str | None]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Row:
+_NONE: Mapping[str, Any] = types.MappingProxyType({})
+
+
+class Row(NamedTuple):
     """A record before it has columns.
 
     Attributes:
@@ -43,8 +45,8 @@ class Row:
     """
 
     record: Record
-    fields: Record = dataclasses.field(default_factory=dict)
-    aside: Record = dataclasses.field(default_factory=dict)
+    fields: Mapping[str, Any] = _NONE
+    aside: Mapping[str, Any] = _NONE
 
 
 class Hears(Protocol):
@@ -130,7 +132,7 @@ class Decoder:
         if self._settings.message_format == "json":
             yield from self._json_rows(document, text or "", groups, hearing)
         elif not self._is_taken(text, hearing):
-            yield self._row(self._value(document, text, groups), {})
+            yield self._row(self._value(document, text, groups), _NONE)
 
     def parsed(self, document: bytes) -> list[Document]:
         """Return a document as rules look at it, an array of objects item by item.
@@ -229,15 +231,15 @@ class Decoder:
             elif match != []:
                 yield self._row(match, fields)
 
-    def _row(self, value: Any, fields: Record) -> Row:  # noqa: ANN401 - any JSON
+    def _row(self, value: Any, fields: Mapping[str, Any]) -> Row:  # noqa: ANN401 - any JSON
         names = self._settings.array_columns
-        aside: Mapping[str, Any] = {}
+        aside: Mapping[str, Any] = _NONE
         if names and isinstance(value, list):
             rest = value[len(names) :]
             aside = {str(n): item for n, item in enumerate(rest, len(names))}
             value = dict(zip(names, value, strict=False))
         if isinstance(value, dict) and not self._whole:
-            return Row(value, fields, dict(aside))
+            return Row(value, fields, aside)
         if aside:
             value |= aside
         return Row({DATA: value}, fields)

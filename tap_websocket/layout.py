@@ -100,10 +100,8 @@ class Layout:
         )
 
     def passage(self, columns: Columns) -> Passage | None:
-        """Make the passage for messages that are records as they stand."""
+        """Make the passage for what is a record as it stands."""
         decode = self.settings.decode
-        if not decode.takes_payloads_whole:
-            return None
         test = None
         if decode.message_format == "json":
             data = columns.schema["properties"].get(DATA, {})

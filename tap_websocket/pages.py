@@ -7,6 +7,7 @@ that the main thread has one pass and one write to do for each page.
 from __future__ import annotations
 
 import dataclasses
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Page", "Pager"]
 
+_LOGGER = logging.getLogger("tap-websocket")
+_LONG_LINE_BYTES = 5 * 1024 * 1024
 _CHUNK_BYTES = 256 * 1024
 _PAGE_OVERHEAD = 512
 _RECORD_OVERHEAD = 64
@@ -90,6 +93,7 @@ class Pager:
         self._count = 0
         self._bytes = 0
         self._timer: Timer | None = None
+        self._warned_of_length = False
 
     def use_schema(self, schema: Mapping[str, Any]) -> None:
         """Put the records that follow under another schema, in a page of their own."""
@@ -116,11 +120,22 @@ class Pager:
         if self._count == 0 and self._flush_interval is not None:
             self._timer = self._schedule(self._flush_interval, self.flush)
         chunk = b"\n".join(records)
+        if len(chunk) > _LONG_LINE_BYTES and not self._warned_of_length:
+            self._warn_of_length(max(map(len, records)))
         self._count += len(records)
         self._bytes += len(chunk)
         self._records.append(chunk)
         if len(chunk) >= _CHUNK_BYTES or len(self._records) >= _RECORD_OVERHEAD:
             self._close_chunk()
+
+    def _warn_of_length(self, longest: int) -> None:
+        if longest > _LONG_LINE_BYTES:
+            self._warned_of_length = True
+            _LOGGER.warning(
+                "A record takes %d bytes: Meltano stops a pipeline at such a line; "
+                "raise its elt.buffer_size to twice the longest one",
+                longest,
+            )
 
     def _close_chunk(self) -> None:
         if self._records:

@@ -15,6 +15,7 @@ from tap_websocket.feed import Ending, Feed
 from tap_websocket.intake import Intake
 from tap_websocket.judge import Judge
 from tap_websocket.pages import Pager
+from tap_websocket.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,19 +75,25 @@ class Receiver:
             page_bytes=max(1, delivery.buffer_bytes // _PAGES_IN_BUFFER),
             flush_interval=delivery.flush_interval if delivery.batch_size else None,
         )
-        self._intake = Intake(
+        self._recorder = Recorder(
+            settings,
+            plan=plan,
+            pager=self._pager,
+            counts=counts,
+            settled=self._settled,
+        )
+        intake = Intake(
             settings,
             plan=plan,
             judge=Judge(settings.messages, mask=mask.text, learn=mask.capture),
-            pager=self._pager,
+            recorder=self._recorder,
             counts=counts,
             now_ns=time.time_ns,
-            settled=self._settled,
         )
         self._feed = Feed(
             settings,
             dialer=Dialer(settings, learn=mask.learn),
-            consume=self._intake.consume,
+            consume=intake.consume,
             counts=counts,
             subscribed=self._subscribed,
             max_messages=most,
@@ -98,7 +105,7 @@ class Receiver:
         ending = await self._feed.run()
         try:
             if ending.error is None or self._counts.messages:
-                self._intake.settle()
+                self._recorder.settle()
             self._pager.flush()
         except TapError as error:
             ending = Ending(ending.reason, ending.error or error)
@@ -133,7 +140,7 @@ class Receiver:
 
     def _subscribed(self) -> None:
         timeout = self._settings.stream.infer_timeout
-        self._schedule(timeout, self._intake.settle)
+        self._schedule(timeout, self._recorder.settle)
 
     def _schedule(self, delay: float, act: Callable[[], None]) -> asyncio.TimerHandle:
         """Call back later; a failure there ends the run like any other."""

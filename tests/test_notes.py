@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import json
-import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tap_websocket import jsontext
-from tap_websocket.counts import Counts
 from tap_websocket.decode import Decoder
-from tap_websocket.intake import Intake
-from tap_websocket.judge import Judge
-from tap_websocket.layout import Layout
-from tap_websocket.pages import Pager
 from tap_websocket.source import Source
 from tap_websocket.values import Values
+from tests.support.intake import by_hand
 from tests.support.receive import make_settings
-
-if TYPE_CHECKING:
-    from tap_websocket.pages import Page
 
 RULES: list[dict[str, Any]] = [
     {"capture": {"cursor": "$.c"}},
@@ -54,35 +46,16 @@ def run(batches: list[list[bytes]], *, noting: bool) -> Any:
     config = make_settings(
         message_rules=RULES, on_parse_error="skip", infer_messages=2, max_messages=999
     )
-    pages: list[Page] = []
-    pager = Pager(
-        put=pages.append,
-        schedule=mock.Mock(),
-        now_ns=time.time_ns,
-        batch_size=7,
-        page_bytes=10**6,
-        flush_interval=1,
-    )
-    counts = Counts()
-    judge = Judge(config.messages, mask=str, learn=lambda _values: None)
+    hand = by_hand(config)
+    intake, judge, counts = hand.intake, hand.judge, hand.counts
     if not noting:
         judge.prefilter, judge.idle = None, False
-    intake = Intake(
-        config,
-        plan=Layout(config, keys=()),
-        judge=judge,
-        pager=pager,
-        counts=counts,
-        now_ns=lambda: 0,
-        settled=lambda _columns: None,
-    )
     sent: list[str] = []
     source = Source(1, "ws://feed/", {}, values=Values(), send=sent.append)
     for batch in batches:
         assert intake.consume(source, batch, False, None).error is None
-    intake.settle()
-    pager.flush()
-    records = [jsontext.parse(line) for page in pages for line in page.records()]
+    hand.finish()
+    records = [jsontext.parse(line) for page in hand.pages for line in page.records()]
     return records, sent, dict(source.values), counts.ignored, counts.skipped
 
 

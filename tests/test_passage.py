@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -11,24 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tap_websocket import jsontext
-from tap_websocket.counts import Counts
-from tap_websocket.intake import Intake
-from tap_websocket.judge import Judge
 from tap_websocket.layout import Layout
-from tap_websocket.pages import Page, Pager
 from tap_websocket.source import Source
+from tests.support.intake import by_hand
 from tests.support.receive import make_settings
 from tests.test_columns_properties import objects
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-NOW = 1_764_000_000_123_456_789
-
-
-def no_timer(delay: float, act: Callable[[], None]) -> mock.Mock:
-    del delay, act
-    return mock.Mock()
 
 
 class Trial:
@@ -39,28 +26,11 @@ class Trial:
             max_messages=10**9,
             **{"on_parse_error": "skip", **given},
         )
-        self.pages: list[Page] = []
-        self.pager = Pager(
-            put=self.pages.append,
-            schedule=no_timer,
-            now_ns=lambda: NOW,
-            batch_size=7,
-            page_bytes=10**6,
-            flush_interval=1,
-        )
-        self.counts = Counts()
-        plan = Layout(config, keys=config.stream.primary_keys)
         self.passed = 0
         with mock.patch.object(Layout, "passage", Layout.passage if fast else none):
-            self.intake = Intake(
-                config,
-                plan=plan,
-                judge=Judge(config.messages, mask=str, learn=lambda _secrets: None),
-                pager=self.pager,
-                counts=self.counts,
-                now_ns=lambda: NOW,
-                settled=lambda _columns: None,
-            )
+            self.hand = by_hand(config)
+        self.intake, self.counts = self.hand.intake, self.hand.counts
+        self.pages = self.hand.pages
         self.fast = fast
 
     def send(self, batches: list[list[bytes]], *, binary: bool = False) -> None:
@@ -72,8 +42,7 @@ class Trial:
                 outcome = self.intake.consume(source, batch, binary, None)
                 assert outcome.error is None
                 self._count()
-            self.intake.settle()
-        self.pager.flush()
+            self.hand.finish()
 
     def _count(self) -> None:
         if self.intake.passage is not None:
@@ -107,6 +76,15 @@ FORMS: list[dict[str, Any]] = [
     {"contexts": [{"region": "eu"}], "record_metadata": True, "envelope": True},
     {"schema_evolution": "rescue"},
     {"infer_nested": True},
+    {"records_path": "$", "record_metadata": True},
+    {"records_path": "$", "infer_messages": 0},
+    {"message_fields": {"copied": "$.id"}, "contexts": [{"region": "eu"}]},
+    {"message_rules": [{"match": {"none": 1}}, {"capture": {"id": "$.id"}}, {}]},
+]
+CLASHES: list[dict[str, Any]] = [
+    {"message_fields": {"symbol": "$.id", "new": "$.symbol"}},
+    {"message_fields": {"symbol": "$.id"}, "envelope": True},
+    {"array_columns": ["id", "symbol"], "primary_keys": []},
 ]
 
 
@@ -120,7 +98,7 @@ def both(form: dict[str, Any], batches: list[list[bytes]]) -> tuple[Trial, Trial
     return trials[0], trials[1]
 
 
-@pytest.mark.parametrize("form", FORMS, ids=str)
+@pytest.mark.parametrize("form", [*FORMS, *CLASHES], ids=str)
 @settings(max_examples=60, deadline=None)
 @given(
     sample=st.lists(objects(), max_size=3),
@@ -182,7 +160,7 @@ ODD = [
 ]
 
 
-@pytest.mark.parametrize("form", FORMS, ids=str)
+@pytest.mark.parametrize("form", [*FORMS, *CLASHES], ids=str)
 def test_odd_messages_among_plain_ones(form: dict[str, Any]) -> None:
     trade = json.dumps(TRADE).encode()
     mixed = [message for odd in ODD for message in (trade, odd)]

@@ -1,0 +1,77 @@
+"""An intake and what stands behind it, to be fed by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+from unittest import mock
+
+from tap_websocket.counts import Counts
+from tap_websocket.intake import Intake
+from tap_websocket.judge import Judge
+from tap_websocket.layout import Layout
+from tap_websocket.pages import Page, Pager
+from tap_websocket.recorder import Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_websocket.settings import Settings
+
+__all__ = ["NOW", "ByHand", "by_hand"]
+
+NOW = 1_764_000_000_123_456_789
+
+
+@dataclasses.dataclass(frozen=True)
+class ByHand:
+    """What a run has between the network and the bridge."""
+
+    intake: Intake
+    recorder: Recorder
+    judge: Judge
+    pager: Pager
+    counts: Counts
+    pages: list[Page]
+
+    def finish(self) -> None:
+        """End the sample, if there is one, and the last page."""
+        self.recorder.settle()
+        self.pager.flush()
+
+
+def _no_timer(delay: float, act: Callable[[], None]) -> mock.Mock:
+    del delay, act
+    return mock.Mock()
+
+
+def by_hand(settings: Settings) -> ByHand:
+    """Make an intake of the settings, with pages of seven records."""
+    pages: list[Page] = []
+    pager = Pager(
+        put=pages.append,
+        schedule=_no_timer,
+        now_ns=lambda: NOW,
+        batch_size=7,
+        page_bytes=10**6,
+        flush_interval=1,
+    )
+    counts = Counts()
+    plan = Layout(settings, keys=settings.stream.primary_keys)
+    judge = Judge(settings.messages, mask=str, learn=lambda _values: None)
+    recorder = Recorder(
+        settings,
+        plan=plan,
+        pager=pager,
+        counts=counts,
+        settled=lambda _columns: None,
+    )
+    intake = Intake(
+        settings,
+        plan=plan,
+        judge=judge,
+        recorder=recorder,
+        counts=counts,
+        now_ns=lambda: NOW,
+    )
+    return ByHand(intake, recorder, judge, pager, counts, pages)
