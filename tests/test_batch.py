@@ -63,6 +63,13 @@ def records(run: Run) -> list[dict[str, Any]]:
     return [parse(line) for line in lines(run)]
 
 
+def without_nulls(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {name: value for name, value in record.items() if value is not None}
+        for record in found
+    ]
+
+
 def served(
     directory: Path,
     messages: list[str],
@@ -87,7 +94,10 @@ def test_the_files_hold_what_a_run_without_them_writes(
     plain = served(tmp_path, messages, {})
     run = served(tmp_path, messages, {"batch_config": config, **more})
     assert run.code == 0, run.stderr
-    assert records(run) == plain.records
+    if more:  # stream maps find null where a record lacks a column
+        assert without_nulls(records(run)) == without_nulls(plain.records)
+    else:
+        assert records(run) == plain.records
     assert len(plain.records) == len(messages)
     assert run.records == []
     batches = batches_of(run)
