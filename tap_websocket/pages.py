@@ -26,6 +26,9 @@ __all__ = ["Page", "Pager"]
 
 _LOGGER = logging.getLogger("tap-websocket")
 _LONG_LINE_BYTES = 5 * 1024 * 1024
+_ROUNDED_UP_SECONDS = 0.001
+"""The event loop waits for whole milliseconds, rounded up."""
+
 _CHUNK_BYTES = 256 * 1024
 _PAGE_OVERHEAD = 512
 _RECORD_OVERHEAD = 64
@@ -118,7 +121,10 @@ class Pager:
 
     def _add(self, records: list[bytes]) -> None:
         if self._count == 0 and self._flush_interval is not None:
-            self._timer = self._schedule(self._flush_interval, self.flush)
+            self._timer = self._schedule(
+                max(0.0, self._flush_interval - _ROUNDED_UP_SECONDS),
+                self.flush,
+            )
         chunk = b"\n".join(records)
         if len(chunk) > _LONG_LINE_BYTES and not self._warned_of_length:
             self._warn_of_length(max(map(len, records)))
