@@ -29,6 +29,7 @@ from tap_websocket.transports.base import (
 from tap_websocket.transports.closing import ViolationError, parse_close
 from tap_websocket.transports.network import hung_up
 from tap_websocket.transports.picows_handshake import disagreement, handshake_error
+from tap_websocket.transports.scanner import Scanner
 from tap_websocket.transports.tcp import has_unread
 from tap_websocket.transports.text import valid_prefix
 from tap_websocket.transports.tunnel import proxy_of, reach
@@ -53,6 +54,9 @@ _BATCH = 1000
 
 _WINDOW_BYTES = 2 * 1024 * 1024
 """picows doubles its buffer whenever a read fills it, and never halves it."""
+
+_ALIGNED_WITHIN_BYTES = 4096
+"""After so many single bytes picows reads on as it did; the next read is a new try."""
 
 _PIECE_BYTES = 1024 * 1024
 """More than so many bytes are not handed on at once, since each step copies them."""
@@ -122,6 +126,7 @@ class PicowsTransport:
         except HandshakeError:
             transport.underlying_transport.abort()
             raise
+        frames.scan(transport.underlying_transport)
 
 
 class _Frames(picows.WSListener):
@@ -141,6 +146,7 @@ class _Frames(picows.WSListener):
         self._over = False
         self.sent_close = False
         self._watcher: asyncio.Task[None] | None = None
+        self.aligned = False
 
     def check_handshake(self) -> None:
         """Raise what was wrong with the server's answer.
@@ -152,6 +158,31 @@ class _Frames(picows.WSListener):
             raise self._problem
         if self._transport is None:
             raise hung_up(self._handshake.url)
+
+    def scan(self, transport: asyncio.Transport) -> None:
+        """From now on take plain messages out of what is read, before picows."""
+        if not self._over and not transport.is_closing():
+            transport.set_protocol(_Reads(self, transport.get_protocol()))
+
+    def make_scanner(self, others: Callable[[bytes], bool]) -> Scanner:
+        """Make a scanner that begins where picows has read to."""
+        return Scanner(
+            self._handshake.max_message_bytes,
+            messages=self._take_plain,
+            others=others,
+            fragmented=self._fragments is not None,
+        )
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the server has neither closed the connection nor violated it."""
+        return not self._over
+
+    def _take_plain(self, messages: list[bytes], binary: bool) -> bool:  # noqa: FBT001 - the scanner's
+        self._kind = _BINARY if binary else _TEXT
+        self._batch = messages
+        self._deliver()
+        return not self._over
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         self._problem = disagreement(self._handshake, transport.response.headers)
@@ -176,7 +207,10 @@ class _Frames(picows.WSListener):
         elif not self._over:
             self._take(transport, frame)
             self._plain = self._fragments is None and not self._over
-        if frame.last_in_buffer or len(batch) >= _BATCH:
+        if frame.last_in_buffer:
+            self.aligned = not frame.tail_size
+            self._deliver()
+        elif len(batch) >= _BATCH:
             self._deliver()
 
     def _take(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
@@ -296,6 +330,62 @@ class _Frames(picows.WSListener):
         # for the garbage collector, with all that was read.
         self._transport = None
         self._listener.closed(self._closing or closing)
+
+
+class _Reads(asyncio.Protocol):
+    """What the socket calls back in the place of picows, which gets the other frames.
+
+    Where picows stands in the stream is not known at first, or it has read the
+    beginning of a frame: then it gets single bytes until a frame ends.
+    """
+
+    def __init__(self, frames: _Frames, inner: asyncio.BaseProtocol) -> None:
+        self._frames = frames
+        self._inner: Any = inner
+        self._scanner: Scanner | None = None
+
+    def data_received(self, data: bytes) -> None:
+        if self._scanner is None:
+            data = self._align(data)
+        if self._scanner is not None:
+            self._scanner.feed(data)
+        else:
+            self._hand_on(data)
+
+    def _align(self, data: bytes) -> bytes:
+        """Let picows come to the end of a frame, if that is near; return the rest."""
+        frames = self._frames
+        frames.aligned = False
+        for read in range(1, min(len(data), _ALIGNED_WITHIN_BYTES) + 1):
+            self._hand_on(data[read - 1 : read])
+            if frames.aligned and frames.goes_on:
+                self._scanner = frames.make_scanner(self._hand_on)
+                return data[read:]
+        return data[_ALIGNED_WITHIN_BYTES:]
+
+    def _hand_on(self, data: bytes) -> bool:
+        """Give bytes to picows, into its own buffer."""
+        rest = memoryview(data)
+        while rest:
+            room = self._inner.get_buffer(len(rest))
+            size = min(len(room), len(rest))
+            room[:size] = rest[:size]
+            rest = rest[size:]
+            self._inner.buffer_updated(size)
+        return self._frames.goes_on
+
+    def eof_received(self) -> bool | None:
+        answer: bool | None = self._inner.eof_received()
+        return answer
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._inner.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()
 
 
 class _Handle:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import logging
 import ssl
+import sys
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from websockets import exceptions
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.frames import CloseCode, Frame, Opcode
+from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from tap_websocket.transports.agreement import OTHER_EXTENSION, subprotocol_problem
@@ -35,6 +37,7 @@ from tap_websocket.transports.network import (
     proxy_error,
     words,
 )
+from tap_websocket.transports.scanner import Scanner
 from tap_websocket.transports.tcp import has_unread
 from tap_websocket.transports.text import valid_prefix
 from tap_websocket.transports.tunnel import (
@@ -61,6 +64,7 @@ _LOGGER = logging.getLogger("tap-websocket.websockets")
 # At debug level the library logs each frame: a value that a rule is about to capture
 # would show, since nobody knows yet that it is a secret.
 _LOGGER.setLevel(logging.INFO)
+_END_OF_HEAD = b"\r\n\r\n"
 _DATA = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
 
 
@@ -209,15 +213,27 @@ class _Connection(ClientConnection):
         self._fragments = bytearray()
         self._early: list[Frame] = []
         self._deadline: asyncio.TimerHandle | None = None
+        self._answer = b""
+        self._unscanned = bytearray()
+        self._scanner: Scanner | None = None
 
     def open(self) -> None:
         """Tell the listener, then deliver what came along with the handshake."""
         self._opened = True
+        if not self.protocol.extensions:
+            self._scanner = Scanner(
+                self.protocol.max_message_size or sys.maxsize,
+                messages=self._take_plain,
+                others=self._take_others,
+            )
         self.target.opened(_Handle(self))
         early, self._early = self._early, []
         for frame in early:
             self._take(frame)
         self._deliver()
+        unscanned, self._unscanned = bytes(self._unscanned), bytearray()
+        if unscanned:
+            self.data_received(unscanned)
         if self._ended:
             self.target.closed(self._closing())
 
@@ -230,11 +246,59 @@ class _Connection(ClientConnection):
             self._early.append(event)
 
     def data_received(self, data: bytes) -> None:
+        if self.protocol.state is State.CONNECTING:
+            self._take_answer(data)
+        elif not self._opened:
+            self._unscanned += data
+        elif self._scanner is not None:
+            self._scanner.feed(data)
+        else:
+            self._take_others(data)
+
+    def _take_answer(self, data: bytes) -> None:
+        """Take the server's answer; the scanner begins right behind its head."""
+        end = (self._answer + data).find(_END_OF_HEAD)
+        if end < 0:
+            self._answer = (self._answer + data)[1 - len(_END_OF_HEAD) :]
+            super().data_received(data)
+            return
+        end += len(_END_OF_HEAD) - len(self._answer)
+        super().data_received(data[:end])
+        if self.protocol.state is State.OPEN:
+            self._unscanned += data[end:]
+        else:
+            super().data_received(data[end:])
+
+    def _take_plain(self, messages: list[bytes], binary: bool) -> bool:  # noqa: FBT001 - the scanner's
+        self._binary = binary
+        self._batch = messages
+        self._deliver()
+        return self._goes_on
+
+    def _take_others(self, data: bytes) -> bool:
         super().data_received(data)
         self._deliver()
         self.bound_closing()
+        return self._goes_on
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the server has neither closed the connection nor violated it."""
+        protocol = self.protocol
+        return protocol.parser_exc is None and protocol.close_rcvd is None
+
+    def eof_received(self) -> None:
+        self._flush_unscanned()
+        super().eof_received()
+
+    def _flush_unscanned(self) -> None:
+        """Let the library have what came before the connection was handed over."""
+        unscanned, self._unscanned = bytes(self._unscanned), bytearray()
+        if unscanned:
+            super().data_received(unscanned)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._flush_unscanned()
         super().connection_lost(exc)
         if self._deadline is not None:
             self._deadline.cancel()
