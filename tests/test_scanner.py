@@ -20,12 +20,12 @@ MOST = 100_000
 class Taken:
     """What came out, and the bytes that it was made of."""
 
-    def __init__(self, *, goes_on: int = 10**9) -> None:
+    def __init__(self, *, goes_on: int = 10**9, most: int = MOST) -> None:
         self.stream = b""
         self.messages: list[tuple[bytes, bool]] = []
         self.others = b""
         self.goes_on = goes_on
-        self.scanner = Scanner(MOST, messages=self.take, others=self.hand_on)
+        self.scanner = Scanner(most, messages=self.take, others=self.hand_on)
 
     def take(self, messages: list[bytes], binary: bool) -> bool:
         for message in messages:
@@ -143,3 +143,12 @@ def test_the_beginning_of_a_large_frame_is_not_kept() -> None:
     taken.feed(large[20_000:] + frame(b"1"), [])
     assert taken.others == large
     assert taken.messages == [(b"1", False)]
+
+
+@pytest.mark.parametrize("most", [10, 200, 70_000])
+def test_a_message_over_the_bound_is_the_library_s(most: int) -> None:
+    taken = Taken(most=most)
+    large = frame(b"x" * (most + 1))
+    taken.feed(frame(b"x" * most) + large, [])
+    assert taken.messages == [(b"x" * most, False)]
+    assert taken.others == large

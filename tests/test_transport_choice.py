@@ -41,8 +41,7 @@ def test_compression_needs_websockets(caplog: pytest.LogCaptureFixture) -> None:
         assert chosen(transport="auto", compression=True).name == "websockets"
     (record,) = caplog.records
     assert record.getMessage() == (
-        "The websockets transport carries this run: picows, the faster one, has no "
-        "compression"
+        "The websockets transport carries this run: picows has no compression"
     )
 
 

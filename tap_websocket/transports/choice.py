@@ -57,9 +57,9 @@ def _websockets() -> Transport:
 def reason_against_picows(settings: ConnectionSettings) -> str | None:
     """Return why picows cannot carry a run, or None."""
     if settings.compression:
-        return "picows, the faster one, has no compression"
+        return "picows has no compression"
     if importlib.util.find_spec("picows") is None:
-        return "picows, the faster one, is missing: pip install tap-websocket[fast]"
+        return "picows is not installed (pip install 'tap-websocket[fast]')"
     return None
 
 

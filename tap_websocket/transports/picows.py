@@ -379,6 +379,8 @@ class _Reads(asyncio.Protocol):
         return answer
 
     def connection_lost(self, exc: Exception | None) -> None:
+        # The two know each other, and would wait for the garbage collector.
+        self._scanner = None
         self._inner.connection_lost(exc)
 
     def pause_writing(self) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import ssl
-import sys
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -126,7 +125,8 @@ class _Opening(connect):
         self._handshake = handshake
         self._to_proxy = proxy is not None
 
-        options["create_connection"] = _maker(listener, self._made)
+        most = handshake.max_message_bytes
+        options["create_connection"] = _maker(listener, most, self._made)
         super().__init__(
             handshake.url,
             subprotocols=[Subprotocol(name) for name in handshake.subprotocols] or None,
@@ -136,7 +136,7 @@ class _Opening(connect):
             open_timeout=None,
             ping_interval=None,
             close_timeout=handshake.close_timeout,
-            max_size=handshake.max_message_bytes,
+            max_size=most,
             max_queue=None,
             logger=_LOGGER,
             **options,
@@ -183,7 +183,11 @@ class _Opening(connect):
         return _protocol_error(error)
 
 
-def _maker(listener: Listener, made: list[_Connection]) -> Callable[..., _Connection]:
+def _maker(
+    listener: Listener,
+    most: int,
+    made: list[_Connection],
+) -> Callable[..., _Connection]:
     """Return what makes a connection and keeps it.
 
     It does not know the opening: without a circle of references, neither has to wait
@@ -193,6 +197,7 @@ def _maker(listener: Listener, made: list[_Connection]) -> Callable[..., _Connec
     def make(protocol: ClientProtocol, **options: Any) -> _Connection:  # noqa: ANN401
         connection = _Connection(protocol, **options)
         connection.target = listener
+        connection.most = most
         made.append(connection)
         return connection
 
@@ -203,6 +208,7 @@ class _Connection(ClientConnection):
     """A connection that hands messages to its listener as they are read."""
 
     target: Listener
+    most: int
 
     def __init__(self, protocol: ClientProtocol, **options: Any) -> None:  # noqa: ANN401
         super().__init__(protocol, **options)
@@ -220,9 +226,9 @@ class _Connection(ClientConnection):
     def open(self) -> None:
         """Tell the listener, then deliver what came along with the handshake."""
         self._opened = True
-        if not self.protocol.extensions:
+        if not (self.protocol.extensions or self._ended):
             self._scanner = Scanner(
-                self.protocol.max_message_size or sys.maxsize,
+                self.most,
                 messages=self._take_plain,
                 others=self._take_others,
             )
@@ -304,6 +310,8 @@ class _Connection(ClientConnection):
             self._deadline.cancel()
         self._deliver()
         self._ended = True
+        # The two know each other, and would wait for the garbage collector.
+        self._scanner = None
         if self._opened:
             self.target.closed(self._closing())
 
