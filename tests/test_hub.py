@@ -94,6 +94,17 @@ def test_the_definition_is_valid_against_the_hubs_schemas() -> None:
     assert [error.message for error in validator.iter_errors(plugin)] == []
 
 
+STRUCTURED: dict[str, Any] = {
+    "auth": {"type": "signed", "secret": "s", "template": "{timestamp}"},
+    "placeholders": {"op": "subscribe"},
+    "subscribe_messages": [{"message": {"op": "{op}", "at": "{timestamp}"}}],
+    "message_rules": [{"match": {"type": "none"}, "then": "ignore"}],
+    "message_fields": {"copied": "$.symbol"},
+    "heartbeat_message": {"op": "ping"},
+    "heartbeat_interval": 60,
+}
+
+
 async def feed(peer: Peer) -> None:
     for number, trade in enumerate(trades(1)):
         await peer.send(trade)
@@ -136,8 +147,13 @@ def test_meltano_add_gives_an_extractor_that_runs(source: str, tmp_path: Path) -
         values = {"url": server.url, "max_messages": "7", "flush_interval": "0.5"}
         extra = {}
         if source == "environment":
+            values |= {name: json.dumps(value) for name, value in STRUCTURED.items()}
             extra = {f"TAP_WEBSOCKET_{k.upper()}": v for k, v in values.items()}
         else:
+            file = project / "meltano.yml"
+            written = yaml.safe_load(file.read_text())
+            written["plugins"]["extractors"][0]["config"] = STRUCTURED
+            file.write_text(yaml.safe_dump(written))
             for name, value in values.items():
                 done = run("config", "set", "tap-websocket", name, value)
                 assert done.returncode == 0, done.stdout + done.stderr
@@ -146,3 +162,9 @@ def test_meltano_add_gives_an_extractor_that_runs(source: str, tmp_path: Path) -
     lines = [parse(line) for line in done.stdout.splitlines() if line.startswith("{")]
     records = [line["record"] for line in lines if line["type"] == "RECORD"]
     assert len(records) == 7
+    assert all(record["copied"] == record["symbol"] for record in records)
+    # Meltano discovers first, on a connection of its own.
+    sent = [json.loads(str(text)) for text in server.received]
+    assert sent
+    assert all(message["at"].isdigit() for message in sent)
+    assert {message["op"] for message in sent} == {"subscribe"}
