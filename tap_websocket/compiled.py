@@ -61,12 +61,19 @@ def may_be_missed(joined: bytes) -> bool:
     )
 
 
+def _has_long_number(payload: bytes) -> bool:
+    """Tell whether there are enough digits in a payload for more than `LONGEST`."""
+    if len(payload) <= LONGEST:
+        return False
+    return len(payload) - len(payload.translate(None, b"0123456789")) > LONGEST
+
+
 def is_missed(payload: bytes) -> bool:
     r"""Tell whether a payload may hold what a decoder takes and no target does.
 
     That is a NUL (`\u0000`), or a number of more decimals than PostgreSQL has.
     """
-    if len(payload) > LONGEST or _NUL in payload:
+    if _NUL in payload or _has_long_number(payload):
         return True
     return (
         any(mark in payload for mark in _NEGATIVE_EXPONENTS)

@@ -331,7 +331,9 @@ def test_a_key_that_the_tap_adds_is_not_looked_for_in_payloads() -> None:
         ('{"prices":[-1E-0020000]}', True),
         ('{"price": \n0e-123}', True),
         ('{"text":"\\u0000"}', True),
-        ('{"text":"%s"}' % ("x" * LONGEST), True),
+        ('{"text":"%s"}' % ("x" * LONGEST), False),
+        ('{"text":"%s"}' % ("1" * LONGEST), False),
+        ('{"text":"%s"}' % ("1" * (LONGEST + 1)), True),
     ],
 )
 def test_what_a_decoder_misses(*, payload: str, missed: bool) -> None:
