@@ -160,10 +160,21 @@ CASES = [
 ]
 
 
-def script(case: Case) -> Callable[[RawPeer], Awaitable[None]]:
+def script(case: Case, timing: str = "soon") -> Callable[[RawPeer], Awaitable[None]]:
+    """Return what a server does.
+
+    Args:
+        case: What it sends.
+        timing: Whether that comes in one read with the handshake, in one of its own, or
+            as it happens.
+    """
+
     async def play(peer: RawPeer) -> None:
-        await peer.upgrade(HELLO)
-        for part in case.parts:
+        at_once = case.parts if timing == "at once" else ()
+        await peer.upgrade(HELLO, *at_once)
+        if timing == "later":
+            await asyncio.sleep(0.05)
+        for part in case.parts[len(at_once) :]:
             peer.writer.write(part)
         await peer.writer.drain()
         if case.then == "silence":
@@ -177,9 +188,10 @@ def script(case: Case) -> Callable[[RawPeer], Awaitable[None]]:
     return play
 
 
+@pytest.mark.parametrize("timing", ["soon", "at once", "later"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_each_way_to_end_has_its_outcome(case: Case) -> None:
-    with serve_raw(script(case)) as server:
+def test_each_way_to_end_has_its_outcome(case: Case, timing: str) -> None:
+    with serve_raw(script(case, timing)) as server:
         run = receive(url=server.url, **{"max_duration": 10, **case.settings})
         (peer,) = server.peers
     assert run.seconds < 5

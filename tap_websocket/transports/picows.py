@@ -147,6 +147,7 @@ class _Frames(picows.WSListener):
         self.sent_close = False
         self._watcher: asyncio.Task[None] | None = None
         self.aligned = False
+        self.has_refused = False
 
     def check_handshake(self) -> None:
         """Raise what was wrong with the server's answer.
@@ -176,13 +177,13 @@ class _Frames(picows.WSListener):
     @property
     def goes_on(self) -> bool:
         """Whether the server has neither closed the connection nor violated it."""
-        return not self._over
+        return not (self._over or self.has_refused)
 
     def _take_plain(self, messages: list[bytes], binary: bool) -> bool:  # noqa: FBT001 - the scanner's
         self._kind = _BINARY if binary else _TEXT
         self._batch = messages
         self._deliver()
-        return not self._over
+        return self.goes_on
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         self._problem = disagreement(self._handshake, transport.response.headers)
@@ -289,9 +290,11 @@ class _Frames(picows.WSListener):
     def refused(self) -> None:
         """Take notice that picows itself has found a violation.
 
-        It would go on parsing behind the frame that it refused until it hangs up; so
-        nothing more is read.
+        It still hands out the frame in front of the one that it refused; but then it
+        would go on parsing behind that one's header until it hangs up. So nothing more
+        is read.
         """
+        self.has_refused = True
         if self._transport is not None:
             self._transport.underlying_transport.pause_reading()
 
@@ -366,7 +369,7 @@ class _Reads(asyncio.Protocol):
     def _hand_on(self, data: bytes) -> bool:
         """Give bytes to picows, into its own buffer."""
         rest = memoryview(data)
-        while rest:
+        while rest and not self._frames.has_refused:
             room = self._inner.get_buffer(len(rest))
             size = min(len(room), len(rest))
             room[:size] = rest[:size]
