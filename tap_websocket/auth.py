@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import dataclasses
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote_plus, unquote_to_bytes, urlsplit
 
+from tap_websocket.confidential import Confidential
 from tap_websocket.templates import texts_in
 
 if TYPE_CHECKING:
@@ -37,8 +37,7 @@ __all__ = [
 Headers = tuple[tuple[str, str], ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(Confidential, frozen=True):
     """What one connection attempt carries.
 
     Attributes:
@@ -47,15 +46,13 @@ class Credentials:
         secrets: What of these must not show in any output.
     """
 
-    headers: Headers = dataclasses.field(default=(), repr=False)
-    values: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
-    secrets: tuple[str, ...] = dataclasses.field(default=(), repr=False)
+    headers: Headers = ()
+    values: Mapping[str, Any] = {}
+    secrets: tuple[str, ...] = ()
 
 
-class Auth:
+class Auth(Confidential, frozen=True):
     """What the types of `auth` have in common."""
-
-    __slots__ = ()
 
     @property
     def names(self) -> frozenset[str]:
@@ -82,16 +79,14 @@ class Auth:
         return ()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class NoAuth(Auth):
+class NoAuth(Auth, frozen=True):
     """No credentials."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Bearer(Auth):
+class Bearer(Auth, frozen=True):
     """A bearer token (RFC 6750)."""
 
-    token: str = dataclasses.field(repr=False)
+    token: str
 
     @property
     def names(self) -> frozenset[str]:
@@ -113,11 +108,10 @@ class Bearer(Auth):
         return (("Authorization", f"Bearer {self.token}"),)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Custom(Auth):
+class Custom(Auth, frozen=True):
     """Headers, which may hold placeholders."""
 
-    given: Headers = dataclasses.field(repr=False)
+    given: Headers
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -134,12 +128,11 @@ class Custom(Auth):
         return self.given
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Basic(Auth):
+class Basic(Auth, frozen=True):
     """A user name and a password (RFC 7617), sent as UTF-8."""
 
-    username: str = dataclasses.field(repr=False)
-    password: str = dataclasses.field(repr=False)
+    username: str
+    password: str
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -151,16 +144,15 @@ class Basic(Auth):
         return basic(self.username.encode(), self.password.encode())
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class OAuth2(Auth):
+class OAuth2(Auth, frozen=True):
     """Client credentials, or a refresh token where one is given (RFC 6749)."""
 
-    token_url: str = dataclasses.field(repr=False)
-    client_id: str = dataclasses.field(repr=False)
-    client_secret: str = dataclasses.field(repr=False)
-    scope: str | None = dataclasses.field(default=None, repr=False)
-    audience: str | None = dataclasses.field(default=None, repr=False)
-    refresh_token: str | None = dataclasses.field(default=None, repr=False)
+    token_url: str
+    client_id: str
+    client_secret: str
+    scope: str | None = None
+    audience: str | None = None
+    refresh_token: str | None = None
 
     @property
     def names(self) -> frozenset[str]:
@@ -196,8 +188,7 @@ class OAuth2(Auth):
         return basic(client[0].encode(), client[1].encode())
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class TokenEndpoint(Auth):
+class TokenEndpoint(Auth, frozen=True):
     """A call before every connection attempt, whose JSON reply offers values.
 
     Attributes:
@@ -205,11 +196,11 @@ class TokenEndpoint(Auth):
         body: A string, sent as it is; another JSON value; None for no body.
     """
 
-    url: str = dataclasses.field(repr=False)
+    url: str
     values: tuple[tuple[str, str], ...]
     method: str = "POST"
-    given: Headers = dataclasses.field(default=(), repr=False)
-    body: Any = dataclasses.field(default=None, repr=False)
+    given: Headers = ()
+    body: Any = None
 
     @property
     def names(self) -> frozenset[str]:
@@ -235,16 +226,15 @@ class TokenEndpoint(Auth):
         )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Signed(Auth):
+class Signed(Auth, frozen=True):
     """An HMAC over a template that holds the time (RFC 2104).
 
     Attributes:
         timestamp_offset: Seconds from now to the timestamp.
     """
 
-    secret: str = dataclasses.field(repr=False)
-    template: str = dataclasses.field(repr=False)
+    secret: str
+    template: str
     hash: Literal["sha256", "sha384", "sha512"] = "sha256"
     encoding: Literal["base64", "hex"] = "base64"
     secret_encoding: Literal["text", "base64"] = "text"  # noqa: S105 - an encoding

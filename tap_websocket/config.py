@@ -7,13 +7,13 @@ where each value is a text. All three are treated alike (contract, "Values").
 from __future__ import annotations
 
 import copy
-import dataclasses
 import difflib
 import json
 import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from jsonschema import Draft202012Validator
 
 if TYPE_CHECKING:
@@ -31,8 +31,7 @@ _INTEGER = re.compile(r"\s*[+-]?\d{1,18}\s*", re.ASCII)
 _DECIMAL = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)\s*", re.ASCII)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True):
     """A config whose values have their types and defaults.
 
     Attributes:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
+import msgspec
 
 __all__ = ["Counts"]
 
 
-@dataclasses.dataclass(slots=True)
-class Counts:
+class Counts(msgspec.Struct):
     """The counts of a run, so far.
 
     Attributes:

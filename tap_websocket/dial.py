@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import dataclasses
 import functools
 import logging
 import threading
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+import msgspec
 
 from tap_websocket import retry
 from tap_websocket.auth import OAuth2, TokenEndpoint, split_userinfo
@@ -45,8 +46,7 @@ _AFTER_REDIRECT = frozenset({"user-agent"})
 _UNAUTHORIZED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Address:
+class Address(msgspec.Struct, frozen=True):
     """What may be said of the URL that a connection attempt goes to.
 
     Attributes:
@@ -215,7 +215,7 @@ class Dialer:
         for _ in range(retry.MOST_REDIRECTS + 1):
             proxy = proxy_for(handshake.url, given)
             over_tls = handshake.url.startswith("wss:") or _is_https(proxy)
-            ready = dataclasses.replace(
+            ready = msgspec.structs.replace(
                 handshake,
                 proxy=proxy,
                 tls=self._tls if over_tls else None,
@@ -262,7 +262,7 @@ def _redirected(handshake: Handshake, target: str) -> Handshake:
         headers = tuple(
             (name, value) for name, value in headers if name.lower() in _AFTER_REDIRECT
         )
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         handshake,
         url=target,
         headers=headers,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 import math
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tap_websocket.errors import ConnectionFailed
 from tap_websocket.link import Link
@@ -26,8 +27,7 @@ __all__ = ["Ending", "Feed"]
 _LOGGER = logging.getLogger("tap-websocket")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(msgspec.Struct, frozen=True):
     """Why a run ended.
 
     Attributes:

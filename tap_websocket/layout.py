@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from tap_websocket import fitting
 from tap_websocket.columns import ANY_JSON, Columns
@@ -44,8 +45,7 @@ def added_columns(settings: Settings) -> dict[str, Schema]:
     return added
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(msgspec.Struct, frozen=True):
     """The plan of a stream's columns.
 
     Attributes:

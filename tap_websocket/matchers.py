@@ -6,12 +6,13 @@ so that plain data can be told apart before it is looked at (`prefilter`).
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,8 +24,7 @@ Prefilter = Callable[[bytes], bool]
 """Tells of a payload whether anything may match it; False is certain."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Matcher:
+class Matcher(msgspec.Struct, frozen=True):
     """A compiled matcher.
 
     Attributes:

@@ -6,9 +6,10 @@ that the main thread has one pass and one write to do for each page.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -34,8 +35,7 @@ _PAGE_OVERHEAD = 512
 _RECORD_OVERHEAD = 64
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     """Records that are handed on and flushed together.
 
     Attributes:

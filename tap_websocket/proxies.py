@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.util
 import urllib.request
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 from requests.utils import get_environ_proxies, select_proxy
 
 from tap_websocket.auth import userinfo_secrets
+from tap_websocket.confidential import Confidential
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
@@ -23,8 +23,7 @@ _SOCKS_MODULES = ("python_socks", "socks")
 _SOCKS_LONGEST = 255
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Proxy:
+class Proxy(Confidential, frozen=True):
     """What a proxy's URL says.
 
     Attributes:
@@ -37,8 +36,8 @@ class Proxy:
     scheme: str
     host: str
     port: int
-    username: str | None = dataclasses.field(default=None, repr=False)
-    password: str = dataclasses.field(default="", repr=False)
+    username: str | None = None
+    password: str = ""
 
     @property
     def is_socks(self) -> bool:

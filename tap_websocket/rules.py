@@ -7,8 +7,9 @@ A rule without `match` fits every document, and is asked among the others.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
 
 from tap_websocket.errors import ConfigError
 from tap_websocket.matchers import Matcher, compile_matcher, prefilter, quoted
@@ -31,8 +32,7 @@ __all__ = ["DATA", "Reply", "Rule", "RuleSet", "Then", "Verdict", "compile_rules
 Then = Literal["emit", "ignore", "reconnect", "stop", "fail"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """One item of `message_rules`, as it was given.
 
     Attributes:
@@ -48,16 +48,14 @@ class Rule:
     capture: tuple[tuple[str, str], ...] = ()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """What a rule sends: rendered once its captures are the connection's values."""
 
     template: Template
     answered: Answered
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """What the rules say of a document.
 
     Attributes:
@@ -78,8 +76,7 @@ DATA = Verdict()
 """No rule had anything to say: the document is data."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Compiled:
+class _Compiled(msgspec.Struct, frozen=True):
     """A rule that is ready to be asked; `then` is None where it only captures."""
 
     matcher: Matcher | None

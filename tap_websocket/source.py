@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tap_websocket.moments import Live
 from tap_websocket.values import Values
@@ -21,8 +22,7 @@ def _nowhere(message: str) -> None:
     del message
 
 
-@dataclasses.dataclass(slots=True)
-class Source:
+class Source(msgspec.Struct):
     """One connection, from its handshake to its end, as its messages know it.
 
     Attributes:
@@ -40,8 +40,8 @@ class Source:
     url: str
     context: Mapping[str, str]
     sequence: int = 0
-    values: Values = dataclasses.field(default_factory=Values)
-    live: Live = dataclasses.field(default_factory=Live)
+    values: Values = msgspec.field(default_factory=Values)
+    live: Live = msgspec.field(default_factory=Live)
     subscription: Subscription | None = None
     send: Callable[[str], None] = _nowhere
 
@@ -54,8 +54,7 @@ class Directive(enum.Enum):
     TOO_BIG = "too big"
 
 
-@dataclasses.dataclass(slots=True)
-class Outcome:
+class Outcome(msgspec.Struct):
     """What became of a batch of messages.
 
     Attributes:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import tempfile
 from typing import IO, TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from tap_websocket.pages import Page
@@ -27,8 +28,7 @@ class _Segment:
         self.unread = 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class SpilledPage:
+class SpilledPage(msgspec.Struct, frozen=True):
     """A page whose records are on disk."""
 
     segment: _Segment
@@ -82,7 +82,7 @@ class Spill:
         segment.written += len(data)
         segment.unread += 1
         self.used += page.size
-        emptied = dataclasses.replace(page, chunks=())
+        emptied = msgspec.structs.replace(page, chunks=())
         return SpilledPage(
             segment,
             offset,
@@ -103,7 +103,7 @@ class Spill:
         self.used -= spilled.size
         if segment.unread == 0:
             self._release(segment)
-        return dataclasses.replace(spilled.page, chunks=tuple(chunks))
+        return msgspec.structs.replace(spilled.page, chunks=tuple(chunks))
 
     def close(self) -> None:
         """Give all space back; what was not read is gone."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import concurrent.futures
-import dataclasses
 import logging
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib.catalog import REPLICATION_LOG_BASED
 from singer_sdk.streams import Stream
@@ -92,7 +92,7 @@ class WebSocketStream(Stream):
         self.replication_key = None
         schema = entry.schema.to_dict()
         mask = entry.metadata.resolve_selection()
-        self._layout = dataclasses.replace(
+        self._layout = msgspec.structs.replace(
             self._layout,
             keys=tuple(self.primary_keys),
             catalog_schema=schema,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from tap_websocket.deadline import Deadline
 
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Item", "Subscription"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True):
     """One item of `subscribe_messages`.
 
     Attributes:

@@ -6,12 +6,13 @@ always there, and in a reply `{$.path}` and `{$group}` for parts of what is answ
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlsplit
+
+import msgspec
 
 from tap_websocket import jsontext
 from tap_websocket.errors import ConnectionFailed
@@ -55,19 +56,17 @@ class Answered(Protocol):
         """The named groups of `message_pattern`; empty without a match."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Document:
+class Document(msgspec.Struct, frozen=True):
     """A document, parsed and searched."""
 
     document: Any = MISSING
-    groups: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    groups: Mapping[str, str | None] = {}
 
 
 _NOTHING = Document()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Sources:
+class _Sources(msgspec.Struct, frozen=True):
     """Where a message's placeholders take their values."""
 
     values: Mapping[str, Any]

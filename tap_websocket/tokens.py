@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import re
 import ssl
@@ -17,6 +16,7 @@ from requests.adapters import HTTPAdapter
 
 from tap_websocket import __version__, jsontext, retry
 from tap_websocket.auth import split_userinfo
+from tap_websocket.confidential import Confidential
 from tap_websocket.errors import CredentialError
 from tap_websocket.transports.base import (
     BadHandshake,
@@ -46,8 +46,7 @@ class TokenUnavailable(Unreachable):
     """A token request failed in a way that may pass; it is worth another try."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Confidential, frozen=True):
     """What a server answered, with a status that is not worth another try.
 
     Attributes:
@@ -56,7 +55,7 @@ class Answer:
 
     where: str
     status: int
-    body: bytes = dataclasses.field(repr=False)
+    body: bytes
 
     @property
     def ok(self) -> bool:

@@ -37,7 +37,7 @@ MessageFormat = Literal["json", "raw_string", "binary"]
 Context = tuple[tuple[str, str], ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class ConnectionSettings:
     """Where to connect to, and how."""
 
@@ -53,7 +53,7 @@ class ConnectionSettings:
     transport: Literal["auto", "websockets", "picows"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class MessageSettings:
     """What is said on a connection, and what is answered.
 
@@ -70,7 +70,7 @@ class MessageSettings:
     rules: RuleSet
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class KeepaliveSettings:
     """How a silent connection is kept, and found dead."""
 
@@ -81,7 +81,7 @@ class KeepaliveSettings:
     stale_timeout: float | None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class EndSettings:
     """When a run ends."""
 
@@ -91,7 +91,7 @@ class EndSettings:
     max_duration: float | None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class CloseCodes:
     """A set of close codes: single ones, and classes by their first digit."""
 
@@ -103,7 +103,7 @@ class CloseCodes:
         return code in self.codes or code // 1000 in self.classes
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class ReconnectSettings:
     """What happens after a drop."""
 
@@ -114,7 +114,7 @@ class ReconnectSettings:
     fatal_close_codes: CloseCodes
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class DecodeSettings:
     """How a message becomes records."""
 
@@ -145,7 +145,7 @@ class DecodeSettings:
         )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class StreamSettings:
     """The stream, its keys and how its columns come to be."""
 
@@ -158,7 +158,7 @@ class StreamSettings:
     evolution: Evolution
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class DeliverySettings:
     """How records are handed on."""
 
@@ -169,7 +169,7 @@ class DeliverySettings:
     drain_timeout: float
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Settings:
     """All settings of a run.
 

@@ -8,8 +8,11 @@ connection ended. It knows nothing of what a message means.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from tap_websocket.confidential import Confidential
 
 if TYPE_CHECKING:
     import ssl
@@ -43,8 +46,7 @@ LINGER_SECONDS = 0.05
 """Time for the Close frame to go out on a connection that this side fails."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Closing:
+class Closing(msgspec.Struct, frozen=True):
     """How a connection ended.
 
     Attributes:
@@ -61,8 +63,7 @@ class Closing:
     too_big: bool = False
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Handshake:
+class Handshake(Confidential, frozen=True):
     """What to connect to, and how.
 
     Attributes:
@@ -79,11 +80,11 @@ class Handshake:
     """
 
     url: str
-    headers: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
+    headers: tuple[tuple[str, str], ...] = ()
     subprotocols: tuple[str, ...] = ()
     tls: ssl.SSLContext | None = None
     server_name: str | None = None
-    proxy: str | None = dataclasses.field(default=None, repr=False)
+    proxy: str | None = None
     compression: bool = False
     max_message_bytes: int = 64 * 1024 * 1024
     close_timeout: float = 5.0
