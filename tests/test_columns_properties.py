@@ -332,8 +332,15 @@ def test_a_key_that_the_tap_adds_is_not_looked_for_in_payloads() -> None:
         ('{"price": \n0e-123}', True),
         ('{"text":"\\u0000"}', True),
         ('{"text":"%s"}' % ("x" * LONGEST), False),
-        ('{"text":"%s"}' % ("1" * LONGEST), False),
+        ('{"text":"%s"}' % ("1" * (LONGEST - 100)), False),
         ('{"text":"%s"}' % ("1" * (LONGEST + 1)), True),
+        ('{"text":"%s"}' % ("1" * 99 + "x") * 1000, False),
+        ('{"text":"x","price":0.%s}' % ("1" * (LONGEST + 1)), True),
+        ('{"text":"%s","price":2E-100}' % ("-" * 5000), True),
+        ('{"text":"%s","price":2e-100}' % ("x" * 5000 + "-" * 500), True),
+        ('{"text":"%s"}' % ("x" * 5000 + "-" * 5000), False),
+        ('{"text":"%s","price":2e-100}' % ("x-" * 3 + "x" * 9000), True),
+        ("-1e-100", False),
     ],
 )
 def test_what_a_decoder_misses(*, payload: str, missed: bool) -> None:
