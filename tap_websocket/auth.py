@@ -261,14 +261,14 @@ def decode_secret(secret: str, encoding: Literal["text", "base64"]) -> bytes:
     """Return the key that the secret of `signed` stands for.
 
     Raises:
-        ValueError: When it is no base64; the message does not show it.
+        ValueError: When it is not base64; the message does not show it.
     """
     if encoding == "text":
         return secret.encode()
     try:
         return base64.b64decode(secret, validate=True)
     except (binascii.Error, ValueError) as error:
-        msg = "is no base64; check it, or set secret_encoding: text"
+        msg = "is not base64; check it, or set secret_encoding: text"
         raise ValueError(msg) from error
 
 

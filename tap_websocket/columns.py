@@ -196,11 +196,11 @@ class Columns:
         if name in self._added or name == RESCUED:
             rescued[name] = value
         elif evolution == "ignore":
-            self._warn(name, "stands in no schema, and is dropped (schema_evolution)")
+            self._warn(name, "is not in the schema, and is dropped (schema_evolution)")
         elif evolution == "fail":
             msg = (
-                f"the field {name!r} stands in no schema (schema_evolution: fail); add "
-                "it to the schema, or let schema_evolution be add_columns or rescue"
+                f"the field {name!r} is not in the schema (schema_evolution: fail); "
+                "add it there, or let schema_evolution be add_columns or rescue"
             )
             raise SchemaError(msg)
         elif evolution == "rescue" or not self._may_be_column(name):

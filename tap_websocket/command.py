@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import atexit
-import json
 import logging
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -47,6 +47,15 @@ class TapCommand(SingerCommand):
         sys.exit(1)
 
 
+def _file_with(text: str) -> str:
+    """Return the file of the command line that holds a text."""
+    for argument in sys.argv[1:]:
+        path = Path(argument.rpartition("=")[2])
+        if path.is_file() and path.read_text(errors="replace") == text:
+            return str(path)
+    return "a file of the command line"
+
+
 def _ignore_signals() -> None:
     """Let the exit code stand, whatever signal still comes.
 
@@ -63,10 +72,12 @@ def _lines(error: Exception) -> list[str]:
         return list(error.errors)
     if isinstance(error, TapError | MapExpressionError):
         return [str(error)]
-    if isinstance(error, json.JSONDecodeError):
-        return [f"a file given on the command line is no valid JSON: {error}"]
-    if isinstance(error, FileNotFoundError):
-        return [f"{error.filename}: {error.strerror}"]
+    text = getattr(error, "doc", None)
+    if isinstance(error, ValueError) and isinstance(text, str):
+        return [f"{_file_with(text)}: is not valid JSON: {error}"]
+    if isinstance(error, OSError):
+        where = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        return [" ".join(where.split())]
     name = type(error).__name__
     where = "LOGLEVEL=DEBUG shows where, for a bug report"
     return [f"an unexpected {name} ended the run; {where}"]

@@ -67,7 +67,7 @@ def prepare(raw: Mapping[str, Any], schema: Schema) -> Prepared:
         elif declared.get("x-merge") and name in config:
             config[name] = _merged(declared["default"], config[name])
     problems.extend(
-        f"{name}: is required; {properties[name]['description']}"
+        f"{name}: is required; set it to {properties[name]['examples'][0]}, say"
         for name in schema.get("required", [])
         if name not in known
     )
@@ -133,7 +133,7 @@ def nearest(name: str, known: Mapping[str, Any] | frozenset[str]) -> str:
 
 def _unknown(name: str, properties: Mapping[str, Schema]) -> str:
     hint = nearest(name, properties)
-    return f"{name}: is no setting of this tap and is ignored{hint}"
+    return f"{name}: is not a setting of this tap and is ignored{hint}"
 
 
 def _merged(default: Mapping[str, str], given: Any) -> Any:  # noqa: ANN401 - any JSON
@@ -216,7 +216,7 @@ def _from_json(path: str, text: str, types: frozenset[str]) -> Any:  # noqa: ANN
     except ValueError:
         if "string" in types:
             return text
-        msg = f"{path}: must be {_kinds(types)}; the text given is no valid JSON"
+        msg = f"{path}: must be {_kinds(types)}; the text given is not valid JSON"
         raise ValueError(msg) from None
 
 
@@ -260,6 +260,9 @@ def _describe(error: ValidationError, *, secret: bool) -> str:
     instance: Any = error.instance
     if error.validator == "additionalProperties":
         return _unexpected(path, instance, schema.get("properties", {}))
+    if error.validator == "enum" and isinstance(instance, str):
+        hint = nearest(instance, frozenset(schema["enum"]))
+        return f"{path}: must be {_allowed(schema)}; {_given(instance, secret)}{hint}"
     if error.validator == "required":
         missing = [name for name in schema["required"] if name not in instance]
         return f"{path}: needs {', '.join(missing)}"

@@ -60,7 +60,7 @@ def _resolved(given: Mapping[str, Any]) -> Schema:
         jsonschema.Draft7Validator.check_schema(given)
     except jsonschema.SchemaError as error:
         where = ".".join(map(str, error.absolute_path)) or "it"
-        msg = f"{where} is no valid JSON Schema (draft 7)"
+        msg = f"{where} is not a valid JSON Schema (draft 7)"
         raise ValueError(msg) from error
     try:
         return dict(resolve_schema_references(copy.deepcopy(dict(given))))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["DATA", "Decoder", "Hears", "Row"]
 
 DATA = "data"
-"""The column of whatever is no JSON object."""
+"""The column of whatever is not JSON object."""
 
 Record = dict[str, Any]
 Groups = dict[str, str | None]
@@ -152,13 +152,13 @@ class Decoder:
             if self._settings.message_format == "binary":
                 return None
             msg = (
-                f"a message of {len(document)} bytes is no valid UTF-8; set "
+                f"a message of {len(document)} bytes is not valid UTF-8; set "
                 "message_format: binary, or on_parse_error: skip"
             )
             raise ParseError(msg) from error
 
     def _look(self, text: str) -> Document:
-        """Parse and search a text; what is no JSON is `MISSING`."""
+        """Parse and search a text; what is not JSON is `MISSING`."""
         pattern, groups = self._settings.message_pattern, None
         if pattern is not None:
             groups = pattern.groups(text)
@@ -200,7 +200,7 @@ class Decoder:
             return jsontext.parse(document if part is None else part)
         except jsontext.InvalidJson as error:
             msg = (
-                f"a message of {len(document)} bytes is no valid JSON ({error}); set "
+                f"a message of {len(document)} bytes is not valid JSON ({error}); set "
                 "message_format: raw_string, or on_parse_error: skip"
             )
             raise ParseError(msg) from error
@@ -250,7 +250,7 @@ def _are_objects(items: list[Any]) -> bool:
 
 
 def _parsed(text: str) -> Any:  # noqa: ANN401 - any JSON
-    """Return the value of a text, or `MISSING` where it is no JSON."""
+    """Return the value of a text, or `MISSING` where it is not JSON."""
     try:
         return jsontext.parse(text)
     except jsontext.InvalidJson:

@@ -21,7 +21,7 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class InvalidJson(ValueError):
-    """A text is no JSON, or not to be read; the message does not show the text."""
+    """A text is not JSON, or not to be read; the message does not show the text."""
 
 
 def parse(payload: bytes | str) -> Any:  # noqa: ANN401 - any JSON
@@ -32,7 +32,7 @@ def parse(payload: bytes | str) -> Any:  # noqa: ANN401 - any JSON
     JavaScript servers do send, is kept.
 
     Raises:
-        InvalidJson: When the text is no JSON, no UTF-8, is nested some hundred levels
+        InvalidJson: When the text is not JSON, no UTF-8, is nested some hundred levels
             deep (Python's recursion limit), or has an exponent of over 18 digits.
     """
     try:
@@ -66,7 +66,7 @@ def _parse_slowly(payload: bytes | str) -> Any:  # noqa: ANN401 - any JSON
         msg = f"{error.msg} at character {error.pos}"
         raise InvalidJson(msg) from error
     except UnicodeDecodeError as error:
-        msg = f"it is no valid UTF-8 at byte {error.start}"
+        msg = f"it is not valid UTF-8 at byte {error.start}"
         raise InvalidJson(msg) from error
 
 
@@ -75,7 +75,7 @@ def _integer(digits: str) -> int | Decimal:
 
 
 def _refuse(constant: str) -> NoReturn:
-    msg = f"{constant} is no JSON number"
+    msg = f"{constant} is not a JSON number"
     raise InvalidJson(msg)
 
 

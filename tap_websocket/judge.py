@@ -139,7 +139,7 @@ class Hearing:
 
         Args:
             text: The text.
-            look: Parses and searches it; what is no JSON is `MISSING` then.
+            look: Parses and searches it; what is not JSON is `MISSING` then.
 
         Returns:
             Whether it was taken, and so is never parsed. A rule that acted is the
@@ -167,7 +167,7 @@ class Hearing:
         """Hear a parsed document.
 
         Args:
-            found: The document; `MISSING` where the text is no JSON.
+            found: The document; `MISSING` where the text is not JSON.
             text: Its text, or None for a part of the document.
 
         Returns:

@@ -39,7 +39,15 @@ _NORMAL = 1000
 _GOING_AWAY = 1001
 _MESSAGE_TOO_BIG = 1009
 _PONG = 0xA
-_UNAUTHORIZED = frozenset({401, 403})
+_REFUSED = "the credentials are refused: check auth, headers and url"
+_ADVICE = {
+    200: "that is a web page and not a WebSocket: check url",
+    400: "the server does not take the request: check url, headers and subprotocols",
+    401: _REFUSED,
+    403: _REFUSED,
+    404: "there is nothing at the path of url: check it",
+}
+"""What to do about an HTTP status."""
 
 
 class Link:
@@ -375,7 +383,5 @@ def describe(closing: Closing, verdict: str) -> str:
 
 
 def _advice(where: str, error: HandshakeError) -> str:
-    hint = ""
-    if isinstance(error, HandshakeRefused) and error.status in _UNAUTHORIZED:
-        hint = "; the credentials are refused: check auth, headers and url"
-    return f"cannot connect to {where}: {error}{hint}"
+    hint = _ADVICE.get(error.status) if isinstance(error, HandshakeRefused) else None
+    return f"cannot connect to {where}: {error}{f'; {hint}' if hint else ''}"

@@ -117,7 +117,7 @@ def _searches(pattern: object) -> Test:
     try:
         search = re.compile(pattern).search
     except re.error as error:
-        msg = f"$regex: {pattern!r} is no regular expression: {error}"
+        msg = f"$regex: {pattern!r} is not a regular expression: {error}"
         raise ValueError(msg) from error
     return lambda value: isinstance(value, str) and search(value) is not None
 

@@ -93,8 +93,8 @@ def _parse(text: str) -> ast.JSONPath:
             return parse(text)
     except (JSONPathError, DeprecationWarning, re.error, *_STUMBLES) as error:
         msg = (
-            f"{text!r} is no JSONPath ({error}); write it like $.data[*].price, and a "
-            "name with other characters like $['a b']"
+            f"{text!r} is not a JSONPath ({error}); write it like $.data[*].price, "
+            "and a name with other characters like $['a b']"
         )
         raise ValueError(msg) from error
 

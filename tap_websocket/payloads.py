@@ -84,7 +84,7 @@ def _reason(error: zlib.error) -> str:
 
 def _unreadable(payload: bytes, compression: str, reason: str) -> ParseError:
     msg = (
-        f"a message of {len(payload)} bytes is no valid {compression} ({reason}); "
+        f"a message of {len(payload)} bytes is not valid {compression} ({reason}); "
         "set payload_compression to what the feed sends, or on_parse_error: skip"
     )
     return ParseError(msg)
@@ -124,7 +124,7 @@ class MessagePattern:
             self._search = re.compile(pattern).search
             groups = re.compile(pattern).groupindex
         except re.error as error:
-            msg = f"{pattern!r} is no regular expression: {error}"
+            msg = f"{pattern!r} is not a regular expression: {error}"
             raise ValueError(msg) from error
         if parses and JSON_GROUP not in groups:
             msg = (

@@ -87,7 +87,7 @@ def parse_proxy(text: str) -> Proxy:
         parts = urlsplit(text)
         given = parts.port
     except ValueError as error:
-        msg = "is no URL; percent-encode what is special in user name and password"
+        msg = "is not a URL; percent-encode what is special in user name and password"
         raise ValueError(msg) from error
     if parts.scheme not in _PORTS:
         msg = "must be http://, https://, socks5:// or socks5h://, or none"

@@ -89,7 +89,7 @@ def redirect(url: str, error: HandshakeRefused) -> str | None:
     parts = urlsplit(target)
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
     if scheme not in _PORTS or not parts.hostname:
-        msg = "the server redirects to what is no WebSocket address"
+        msg = "the server redirects to what is not a WebSocket address"
         raise BadHandshake(msg)
     if url.startswith("wss:") and scheme == "ws":
         msg = "the server redirects from wss:// to ws://, which is not followed"

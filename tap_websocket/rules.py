@@ -156,7 +156,7 @@ class RuleSet:
         Args:
             text: The document's text.
             look: Parses and searches it; called once, and only where a rule captures
-                or answers. What is no JSON is `MISSING` then.
+                or answers. What is not JSON is `MISSING` then.
         """
         matching = (
             rule
@@ -170,7 +170,7 @@ class RuleSet:
 
         Args:
             found: The document, with the groups of the text that it comes from. In
-                `raw_string` and `binary` format what is no JSON is `MISSING`: only
+                `raw_string` and `binary` format what is not JSON is `MISSING`: only
                 rules without `match` fit it.
         """
         document = found.document
@@ -313,7 +313,7 @@ class _Compiler:
         for name, source in capture:
             if not NAME.fullmatch(name):
                 self.problems.append(
-                    f"{where}: {name!r} is no valid name; use letters, digits and _",
+                    f"{where}: {name!r} is not a valid name; use letters, digits and _",
                 )
             elif source.startswith("$"):
                 try:

@@ -22,7 +22,7 @@ from tap_websocket.command import TapCommand
 from tap_websocket.errors import ConfigError
 from tap_websocket.masking import Mask
 from tap_websocket.sdk import classproperty
-from tap_websocket.settings import Settings, read_settings
+from tap_websocket.settings import Settings, missing_end, read_settings
 from tap_websocket.shutdown import Shutdown
 from tap_websocket.stream import WebSocketStream
 from tap_websocket.writer import PageWriter
@@ -106,7 +106,7 @@ _setting(
     _GROUP,
     "url",
     "string",
-    _STRING,
+    {**_STRING, "examples": ["wss://stream.example.com/trades"]},
     "The feed: `ws://` or `wss://`. May hold placeholders. User-info in it is sent as "
     "Basic credentials.",
 )
@@ -711,7 +711,9 @@ class TapWebSocket(Tap):
             *config.emptied(self._config, os.environ, self._env_var_prefix),
             *prepared.problems,
         ]
-        if not problems:
+        if problems:
+            problems += missing_end(prepared.given)
+        else:
             try:
                 self.settings = read_settings(prepared.config, prepared.given)
             except ConfigError as error:

@@ -49,7 +49,7 @@ class Answered(Protocol):
 
     @property
     def document(self) -> Any:  # noqa: ANN401 - any JSON
-        """The parsed document, or `MISSING` where the text is no JSON."""
+        """The parsed document, or `MISSING` where the text is not JSON."""
 
     @property
     def groups(self) -> Mapping[str, str | None]:
@@ -142,7 +142,7 @@ class Template:
             groups: For the `reply` of a rule: the groups of `message_pattern`.
 
         Raises:
-            ValueError: When a reply has a `{$.path}` that is no JSONPath.
+            ValueError: When a reply has a `{$.path}` that is not a JSONPath.
         """
         self._declared = declared
         self._groups = groups
@@ -248,7 +248,7 @@ def render_url(
         schemes: What the result may begin with.
 
     Raises:
-        ConnectionFailed: When the result is no URL of these schemes.
+        ConnectionFailed: When the result is not a URL of these schemes.
     """
     url = _filled_url(template, values, moment)
     problem = _problem(url, schemes)
@@ -282,7 +282,7 @@ def _problem(url: str, schemes: tuple[str, str]) -> str:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        return "is no valid URL"
+        return "is not a valid URL"
     if parts.scheme not in schemes or not host:
         return "does not begin with " + " or ".join(f"{one}://HOST" for one in schemes)
     return "has a fragment (#…), which may not be sent" if parts.fragment else ""

@@ -119,5 +119,5 @@ def _check_name(context: ssl.SSLContext, name: str) -> None:
     try:
         context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname=name)
     except (ValueError, TypeError, ssl.SSLError) as error:
-        msg = "server_name: it is no host name"
+        msg = "server_name: it is not a host name"
         raise ValueError(msg) from error

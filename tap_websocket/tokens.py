@@ -66,12 +66,12 @@ class Answer(Confidential, frozen=True):
         """Return the body's value.
 
         Raises:
-            CredentialError: When it is no JSON.
+            CredentialError: When it is not JSON.
         """
         try:
             return jsontext.parse(self.body)
         except jsontext.InvalidJson as error:
-            msg = f"the token reply of {self.where} is no JSON; check the URL in auth"
+            msg = f"the token reply of {self.where} is not JSON; check the URL in auth"
             raise CredentialError(msg) from error
 
     def refuse(self, why: str = "") -> NoReturn:

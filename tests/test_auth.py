@@ -128,7 +128,7 @@ def test_a_secret_may_be_base64(moment: Moment) -> None:
 
 
 def test_a_secret_that_is_no_base64_is_not_shown() -> None:
-    with pytest.raises(ValueError, match="is no base64") as caught:
+    with pytest.raises(ValueError, match="is not base64") as caught:
         auth.decode_secret("s3cret!", "base64")
     assert "s3cret" not in str(caught.value)
     assert auth.decode_secret("s3cret!", "text") == b"s3cret!"

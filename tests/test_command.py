@@ -238,6 +238,41 @@ def test_the_environment_gives_the_same_run(tmp_path: Path) -> None:
     assert peer.headers["authorization"] == "Bearer t0ken"
 
 
+def test_a_misspelt_variable_is_warned_about(tmp_path: Path) -> None:
+    env = {"TAP_WEBSOCKET_MAX_MESAGES": "1", "TAP_WEBSOCKET__LOAD_SCHEMA": "x"}
+    run = run_tap(tmp_path, None, "--config=ENV", env=env)
+    (warning,) = [line for line in run.stderr.splitlines() if "WARNING" in line]
+    assert "max_mesages: is not a setting of this tap" in warning
+    assert "did you mean 'max_messages'?" in warning
+
+
+@pytest.mark.parametrize("option", ["--config", "--catalog"])
+def test_a_file_that_cannot_be_used_is_one_line(option: str, tmp_path: Path) -> None:
+    config = {"url": "ws://localhost:1/", "max_messages": 1}
+    path = tmp_path / "nothing.json"
+    if option == "--config":
+        missing = run_tap(tmp_path, config, option, str(path))
+        assert missing.code == 1
+        (error,) = missing.errors
+        assert "nothing.json' was not found" in error
+    path.write_text('{"url": "ws://localhost/",}')
+    broken = run_tap(tmp_path, config, f"{option}={path}")
+    assert broken.code == 1
+    (error,) = broken.errors
+    assert "nothing.json: is not valid JSON: " in error
+
+
+def test_the_first_steps_get_advice(tmp_path: Path) -> None:
+    url = f"ws://localhost:{free_port()}/"
+    run = run_tap(tmp_path, {"url": url, "max_messages": 1})
+    (error,) = run.errors
+    assert "Connection refused; does the server run, and is the port of url" in error
+    run = run_tap(tmp_path, {"url": "ws://nobody.invalid/", "max_messages": 1})
+    (error,) = run.errors
+    assert "the name cannot be resolved" in error
+    assert "check the host of url" in error
+
+
 def test_a_dotenv_file_is_read_with_the_environment(tmp_path: Path) -> None:
     with serve(trades) as server:
         text = f"TAP_WEBSOCKET_URL={server.url}\nTAP_WEBSOCKET_MAX_MESSAGES=3\n"

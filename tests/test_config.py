@@ -35,19 +35,26 @@ def problems(**given: Any) -> list[str]:
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"url": ...}, "url: is required"),
+    (
+        {"url": ...},
+        "url: is required; set it to wss://stream.example.com/trades, say",
+    ),
+    ({"url": ..., "max_messages": ...}, "a run needs an end"),
+    ({"url": "https://localhost/"}, "'https://' was given; write wss:// instead"),
+    ({"auth": {"type": "baerer"}}, "did you mean 'bearer'?"),
+    ({"transport": "pikows"}, "'pikows' was given; did you mean 'picows'?"),
     ({"url": 7}, "url: must be a string; 7 was given"),
     ({"url": "http://localhost/"}, "url: must begin with ws:// or wss://; 'http://'"),
     ({"url": "localhost"}, "url: must begin with ws:// or wss://"),
     ({"url": "ws://"}, "url: has no host"),
-    ({"url": "ws://host:99999/"}, "url: is no valid URL"),
+    ({"url": "ws://host:99999/"}, "url: is not a valid URL"),
     ({"url": "ws://host/#part"}, "url: has a fragment"),
     ({"url": "ws://host/{nobody}"}, "url: {nobody} is declared nowhere"),
     ({"headers": {"Host": "x"}}, "headers: Host is set by the handshake itself"),
     ({"headers": {"sec-websocket-key": "x"}}, "headers: sec-websocket-key is set by"),
     ({"headers": {"upgrade": "x"}}, "headers: upgrade is set by"),
     ({"headers": {"X": "a\r\nY: b"}}, "headers: the value of X holds a line break"),
-    ({"headers": {"a b": "x"}}, "headers: 'a b' is no valid header name"),
+    ({"headers": {"a b": "x"}}, "headers: 'a b' is not a valid header name"),
     ({"headers": {"X": "{nobody}"}}, "headers: the value of X: {nobody} is declared"),
     ({"headers": {"X": 5}}, "headers.X: must be a string; a number was given"),
     ({"headers": "X: y"}, "headers: must be an object, as JSON"),
@@ -94,7 +101,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     ({"on_parse_error": "ignore"}, "on_parse_error: must be one of fail, skip"),
     ({"envelope": "yes"}, "envelope: must be true or false; 'yes' was given"),
-    ({"contexts": [{"a b": "x"}]}, "contexts[0]: 'a b' is no valid name"),
+    ({"contexts": [{"a b": "x"}]}, "contexts[0]: 'a b' is not a valid name"),
     ({"contexts": [{"a": 1}]}, "contexts[0].a: must be a string; 1 was given"),
     ({"contexts": {"a": "b"}}, "contexts: must be an array; an object was given"),
     ({"stream_name": ""}, "stream_name: must be a string that is not empty"),
@@ -132,7 +139,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"subscribe_messages": [{"reply": {"$regex": "("}}]},
-        "subscribe_messages[0].reply: $regex: '(' is no regular expression",
+        "subscribe_messages[0].reply: $regex: '(' is not a regular expression",
     ),
     ({"subscribe_interval": -1}, "subscribe_interval: must be a number, at least 0"),
     ({"message_rules": {}}, "message_rules: must be an array"),
@@ -145,7 +152,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"message_rules": [{"capture": {"a": "$.[b"}}]},
-        "message_rules[0].capture.a: '$.[b' is no JSONPath",
+        "message_rules[0].capture.a: '$.[b' is not a JSONPath",
     ),
     (
         {"message_rules": [{"capture": {"a": "group"}}]},
@@ -153,9 +160,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     ({"heartbeat_message": "ping"}, "heartbeat_interval: is required with"),
     ({"stale_timeout": 0}, "stale_timeout: must be a number greater than 0"),
-    ({"placeholders": {"a b": "x"}}, "placeholders: 'a b' is no valid name"),
+    ({"placeholders": {"a b": "x"}}, "placeholders: 'a b' is not a valid name"),
     ({"placeholders": {"a": [SECRET]}}, "placeholders.a: must be"),
-    ({"subprotocols": ["a b"]}, "subprotocols: 'a b' is no valid name"),
+    ({"subprotocols": ["a b"]}, "subprotocols: 'a b' is not a valid name"),
     ({"subprotocols": ["a", "a"]}, "subprotocols: a name stands there twice"),
     ({"tls": {"ca_file": "/nowhere.pem"}}, "tls.ca_file: the file /nowhere.pem cannot"),
     ({"tls": {"cafile": "x"}}, "tls: has no key 'cafile'"),
@@ -166,15 +173,15 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     ({"payload_compression": "zstd"}, "payload_compression: must be one of none, gzip"),
     ({"record_separator": ""}, "record_separator: must be a string that is not empty"),
-    ({"message_pattern": "("}, "message_pattern: '(' is no regular expression"),
+    ({"message_pattern": "("}, "message_pattern: '(' is not a regular expression"),
     ({"message_pattern": "(?P<x>.)"}, "message_pattern: '(?P<x>.)' has no group"),
     (
         {"message_pattern": "x", "message_format": "raw_string"},
         "message_pattern: 'x' has no named group",
     ),
-    ({"json_fields": ["$.[x"]}, "json_fields[0]: '$.[x' is no JSONPath"),
-    ({"records_path": "$.[x"}, "records_path: '$.[x' is no JSONPath"),
-    ({"message_fields": {"a": "$.[x"}}, "message_fields.a: '$.[x' is no JSONPath"),
+    ({"json_fields": ["$.[x"]}, "json_fields[0]: '$.[x' is not a JSONPath"),
+    ({"records_path": "$.[x"}, "records_path: '$.[x' is not a JSONPath"),
+    ({"message_fields": {"a": "$.[x"}}, "message_fields.a: '$.[x' is not a JSONPath"),
     (
         {"message_fields": {"a": "$.a"}, "contexts": [{"a": "b"}]},
         "message_fields: a is a column that the tap fills otherwise",
@@ -242,7 +249,7 @@ def test_every_problem_gets_its_line_and_no_run_starts(tmp_path: Path) -> None:
     run = run_tap(tmp_path, config, env={"LOGLEVEL": "DEBUG"})
     assert run.code == 1
     assert run.stdout == b""
-    assert len(run.errors) == 4
+    assert len(run.errors) == 5
     assert SECRET not in run.stderr
 
 

@@ -67,7 +67,7 @@ def test_whatever_is_no_path_is_a_value_error(text: str) -> None:
     try:
         path = compile_path(text)
     except ValueError as error:
-        assert "is no JSONPath" in str(error)  # noqa: PT017 - most texts are none
+        assert "is not a JSONPath" in str(error)  # noqa: PT017 - most texts are none
     else:
         path.find({"a": [1, "x", {"b": None}], "b": "x"})
         path.find([1])

@@ -129,13 +129,13 @@ def refused(transport: str, url: str = "ws://feed.test/pAth", **options: Any) ->
         (b"HTTP/1.1 502 No\r\n\r\n", Unreachable, r"cannot reach .*\(HTTP 502\)"),
         (b"HTTP/1.1 429 No\r\n\r\n", Unreachable, r"cannot reach .*\(HTTP 429\)"),
         (b"HTTP/1.1 302 No\r\n\r\n", BadHandshake, r"refuses .*HTTP 302"),
-        (b"SSH-2.0-OpenSSH_9.6\r\n", BadHandshake, "is no HTTP"),
-        (b"HTTP/1.1 2000 OK\r\n\r\n", BadHandshake, "is no HTTP"),
-        pytest.param(b"\0" * 100, BadHandshake, "is no HTTP", id="zeros"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", BadHandshake, "is not HTTP"),
+        (b"HTTP/1.1 2000 OK\r\n\r\n", BadHandshake, "is not HTTP"),
+        pytest.param(b"\0" * 100, BadHandshake, "is not HTTP", id="zeros"),
         pytest.param(
             b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 20_000,
             BadHandshake,
-            "is no HTTP",
+            "is not HTTP",
             id="endless headers",
         ),
         (b"!", Unreachable, "the proxy hung up"),
@@ -339,7 +339,7 @@ def test_a_tls_proxy_that_is_not_trusted(certificate: Path) -> None:
     [
         (b"HTTP/1.1 407 No\r\n\r\n", BadHandshake, "wants other credentials"),
         (b"HTTP/1.1 502 No\r\n\r\n", Unreachable, r"cannot reach .*\(HTTP 502\)"),
-        (b"SSH-2.0-OpenSSH_9.6\r\n", BadHandshake, "is no HTTP"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", BadHandshake, "is not HTTP"),
         (b"HTTP/1.1 20!", Unreachable, "hung up"),
     ],
 )

@@ -109,7 +109,13 @@ def test_a_failing_expression_is_still_found() -> None:
 def test_environment_texts_are_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("X_FLAG", "ture")
     monkeypatch.setenv("X_NUMBER", "abc")
+    monkeypatch.setenv("X_NUMBR", "1")
+    monkeypatch.setenv("X__EXTRA", "of Meltano")
     schema = {
         "properties": {"flag": {"type": "boolean"}, "number": {"type": "integer"}},
     }
-    assert sdk.environment_texts(schema, "X_") == {"flag": "ture", "number": "abc"}
+    assert sdk.environment_texts(schema, "X_") == {
+        "flag": "ture",
+        "number": "abc",
+        "numbr": "1",
+    }

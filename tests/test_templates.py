@@ -164,7 +164,7 @@ def test_what_is_always_there_is_no_group(moment: Moment) -> None:
 
 
 def test_a_reply_with_a_wrong_path_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"'\$\.a b' is no JSONPath"):
+    with pytest.raises(ValueError, match=r"'\$\.a b' is not a JSONPath"):
         Template({"x": "{$.a b}"}, groups=())
 
 

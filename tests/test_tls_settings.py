@@ -278,10 +278,10 @@ def test_token_requests_show_the_certificate(files: Files) -> None:
             )
             for password in ("sEcret", "", "sEcret" * 999)
         ),
-        ({"server_name": ""}, "^server_name: it is no host name$"),
-        ({"server_name": ".feed.test"}, "^server_name: it is no host name$"),
-        ({"server_name": "a\0b"}, "^server_name: it is no host name$"),
-        ({"server_name": "x" * 64 + "ü"}, "^server_name: it is no host name$"),
+        ({"server_name": ""}, "^server_name: it is not a host name$"),
+        ({"server_name": ".feed.test"}, "^server_name: it is not a host name$"),
+        ({"server_name": "a\0b"}, "^server_name: it is not a host name$"),
+        ({"server_name": "x" * 64 + "ü"}, "^server_name: it is not a host name$"),
     ],
 )
 def test_what_cannot_be_used(given: dict[str, str], words: str, files: Files) -> None:

@@ -406,7 +406,7 @@ def test_others_are_not(server: _Server, status: int) -> None:
 
 def test_a_reply_that_is_no_json_is_final(server: _Server) -> None:
     server.replies((200, {}, b"<secret>"))
-    with pytest.raises(CredentialError, match="is no JSON; check") as caught:
+    with pytest.raises(CredentialError, match="is not JSON; check") as caught:
         _ask(_endpoint(server))
     assert "secret" not in str(caught.value)
 

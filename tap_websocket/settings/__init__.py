@@ -15,7 +15,7 @@ from tap_websocket.settings.model import (
     Settings,
     StreamSettings,
 )
-from tap_websocket.settings.reader import read_settings
+from tap_websocket.settings.reader import missing_end, read_settings
 
 __all__ = [
     "CloseCodes",
@@ -29,5 +29,6 @@ __all__ = [
     "ReconnectSettings",
     "Settings",
     "StreamSettings",
+    "missing_end",
     "read_settings",
 ]

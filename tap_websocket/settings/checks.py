@@ -41,7 +41,7 @@ def check_headers(
     for name, value in headers.items():
         lower = name.lower()
         if not TOKEN.fullmatch(name):
-            problems.append(f"{path}: {name!r} is no valid header name")
+            problems.append(f"{path}: {name!r} is not a valid header name")
         elif lower in _RESERVED_HEADERS or lower.startswith("sec-websocket-"):
             problems.append(
                 f"{path}: {name} is set by the handshake itself; leave it out",
@@ -71,7 +71,7 @@ def check_placeholders(
 def check_names(path: str, names: Collection[str], problems: list[str]) -> None:
     """Check that placeholders can have these names."""
     problems += [
-        f"{path}: {name!r} is no valid name; use letters, digits and _"
+        f"{path}: {name!r} is not a valid name; use letters, digits and _"
         for name in names
         if not templates.NAME.fullmatch(name)
     ]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["read_connection"]
 
+_INSTEAD = {"http": "ws", "https": "wss"}
+
 
 def read_connection(
     config: Mapping[str, Any],
@@ -61,11 +63,13 @@ def _check_url(url: str, declared: Collection[str], problems: list[str]) -> None
         parts = urlsplit(exemplified(url))
         host, _ = parts.hostname, parts.port
     except ValueError:
-        problems.append("url: is no valid URL; check the host and the port")
+        problems.append("url: is not a valid URL; check the host and the port")
         return
     if parts.scheme not in {"ws", "wss"}:
         found = f"'{parts.scheme}://' was given" if parts.scheme else "it has none"
-        problems.append(f"url: must begin with ws:// or wss://; {found}")
+        instead = _INSTEAD.get(parts.scheme)
+        hint = f"; write {instead}:// instead" if instead else ""
+        problems.append(f"url: must begin with ws:// or wss://; {found}{hint}")
     elif not host:
         problems.append("url: has no host; write ws://HOST:PORT/PATH")
     elif parts.fragment:
@@ -74,7 +78,7 @@ def _check_url(url: str, declared: Collection[str], problems: list[str]) -> None
 
 def _check_subprotocols(names: list[str], problems: list[str]) -> None:
     problems += [
-        f"subprotocols: {name!r} is no valid name; it takes letters, digits and "
+        f"subprotocols: {name!r} is not a valid name; it takes letters, digits and "
         "-._~!#$%&'*+^`|"
         for name in names
         if not TOKEN.fullmatch(name)

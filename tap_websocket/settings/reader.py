@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from tap_websocket.settings.model import Context
 
-__all__ = ["read_settings"]
+__all__ = ["missing_end", "read_settings"]
 
 
 def read_settings(config: Mapping[str, Any], given: Collection[str]) -> Settings:
@@ -86,6 +86,17 @@ def read_settings(config: Mapping[str, Any], given: Collection[str]) -> Settings
     return settings
 
 
+def missing_end(config: Collection[str]) -> list[str]:
+    """Return a line when no setting ends a run.
+
+    Args:
+        config: All settings, or their names.
+    """
+    if any(name in config for name in ("max_messages", "idle_timeout", "max_duration")):
+        return []
+    return ["a run needs an end: set max_messages, idle_timeout or max_duration"]
+
+
 def _contexts(config: Mapping[str, Any], problems: list[str]) -> tuple[Context, ...]:
     for number, context in enumerate(config["contexts"]):
         check_names(f"contexts[{number}]", context, problems)
@@ -120,10 +131,7 @@ def _ends(config: Mapping[str, Any], problems: list[str]) -> EndSettings:
         idle_reset=config["idle_reset"],
         max_duration=config.get("max_duration"),
     )
-    if not (ends.max_messages or ends.idle_timeout or ends.max_duration):
-        problems.append(
-            "a run needs an end: set max_messages, idle_timeout or max_duration",
-        )
+    problems += missing_end(config)
     return ends
 
 

@@ -131,7 +131,7 @@ def _schema_file(path: Path, problems: list[str]) -> dict[str, Any] | None:
             "path of a JSON Schema file, or the schema itself",
         )
     except ValueError:
-        problems.append(f"schema: the file {path} is no valid JSON")
+        problems.append(f"schema: the file {path} is not valid JSON")
     else:
         if isinstance(schema, dict):
             return schema

@@ -40,5 +40,5 @@ def parse_close(payload: bytes) -> tuple[int, str]:
     try:
         return code, payload[_CODE_BYTES:].decode()
     except UnicodeDecodeError as error:
-        msg = "a Close frame whose reason is no valid UTF-8"
+        msg = "a Close frame whose reason is not valid UTF-8"
         raise ViolationError(1007, msg) from error

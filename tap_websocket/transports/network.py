@@ -17,26 +17,38 @@ __all__ = ["hung_up", "network_error", "proxy_error", "words"]
 
 
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"})
+_PLAIN = "if it speaks no TLS on this port, try ws://"
 _ASKS = "does the server want another client certificate (tls)?"
+_HINTS: dict[type[OSError], str] = {
+    ConnectionRefusedError: "; does the server run, and is the port of url right?",
+    socket.gaierror: "; check the host of url",
+}
 _REFUSALS = ("ALERT_CERTIFICATE", "ALERT_BAD_CERTIFICATE", "ALERT_UNKNOWN_CA")
 
 
 def network_error(error: Exception) -> HandshakeError:
     """Say what a failure below HTTP means, without a word of the URL."""
+    if isinstance(error, ssl.SSLError):
+        return _tls_error(error)
+    if isinstance(error, ConnectionError) and error.errno is None:
+        return Unreachable(f"the server hung up during the handshake; {_PLAIN}")
+    if isinstance(error, OSError):
+        hint = _HINTS.get(type(error), "")
+        return Unreachable(f"{words(error)}{hint}")
+    return BadHandshake(str(error))
+
+
+def _tls_error(error: ssl.SSLError) -> HandshakeError:
     if isinstance(error, ssl.SSLCertVerificationError):
         return Untrusted(f"the certificate is not trusted: {error.verify_message}")
-    if isinstance(error, ssl.SSLError):
-        reason = error.reason or "the connection ended"
-        if reason in _NO_TLS:
-            return BadHandshake("the server speaks no TLS on this port; try ws://")
-        if any(refusal in reason for refusal in _REFUSALS):
-            msg = f"the server wants another client certificate ({reason}); check tls"
-            return BadHandshake(msg)
-        hint = f"; {_ASKS}" if reason.endswith("ALERT_HANDSHAKE_FAILURE") else ""
-        return Unreachable(f"TLS failed: {reason}{hint}")
-    if isinstance(error, OSError):
-        return Unreachable(words(error))
-    return BadHandshake(str(error))
+    reason = error.reason or "the connection ended"
+    if reason in _NO_TLS:
+        return BadHandshake("the server speaks no TLS on this port; try ws://")
+    if any(refusal in reason for refusal in _REFUSALS):
+        msg = f"the server wants another client certificate ({reason}); check tls"
+        return BadHandshake(msg)
+    hint = f"; {_ASKS}" if reason.endswith("ALERT_HANDSHAKE_FAILURE") else ""
+    return Unreachable(f"TLS failed: {reason}{hint}")
 
 
 def hung_up(url: str) -> HandshakeError:

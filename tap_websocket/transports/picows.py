@@ -285,7 +285,7 @@ class _Frames(picows.WSListener):
         if valid:
             self._listener.messages(batch[:valid], binary=binary)
         if valid < len(batch):
-            self.fail(_INVALID_DATA, "a text message is no valid UTF-8")
+            self.fail(_INVALID_DATA, "a text message is not valid UTF-8")
 
     def refused(self) -> None:
         """Take notice that picows itself has found a violation.

@@ -38,7 +38,7 @@ def handshake_error(error: Exception) -> HandshakeError:
     if isinstance(error, picows.WSInvalidUpgradeError) and _is_legal(error):
         return Incapable("picows does not take the server's Connection header")
     if isinstance(error, picows.WSInvalidMessageError):
-        return BadHandshake("the server's answer is no HTTP; does it speak WebSocket?")
+        return BadHandshake("the server's answer is not HTTP; does it speak WebSocket?")
     if isinstance(error, picows.WSError):
         return BadHandshake(f"the server did not agree to the handshake: {error}")
     return network_error(error)

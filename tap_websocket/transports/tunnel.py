@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["HUNG_UP", "NO_HTTP", "proxy_of", "proxy_refusal", "reach"]
 
 HUNG_UP = "the proxy hung up before it answered"
-NO_HTTP = "the proxy's answer is no HTTP; check proxy"
+NO_HTTP = "the proxy's answer is not HTTP; check proxy"
 
 _PORTS = {"ws": 80, "wss": 443}
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-9]\d\d)(?: |\r\n)")

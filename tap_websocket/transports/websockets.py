@@ -350,7 +350,7 @@ class _Connection(ClientConnection):
         if valid:
             self.target.messages(batch[:valid], binary=self._binary)
         if valid < len(batch):
-            self._fail(CloseCode.INVALID_DATA, "a text message is no valid UTF-8")
+            self._fail(CloseCode.INVALID_DATA, "a text message is not valid UTF-8")
 
     def _fail(self, code: CloseCode, reason: str) -> None:
         self.protocol.parser_exc = exceptions.ProtocolError(reason)
@@ -424,7 +424,7 @@ def _protocol_error(error: exceptions.WebSocketException) -> HandshakeError:
             return Unreachable(HUNG_UP)
         return BadHandshake(NO_HTTP)
     if isinstance(error, exceptions.InvalidMessage):
-        return BadHandshake("the server's answer is no HTTP; does it speak WebSocket?")
+        return BadHandshake("the server's answer is not HTTP; does it speak WebSocket?")
     return BadHandshake(f"the server did not agree to the handshake: {error}")
 
 
