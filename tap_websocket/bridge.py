@@ -26,6 +26,9 @@ __all__ = ["Bridge", "Buffer", "Runner"]
 
 _LOGGER = logging.getLogger("tap-websocket.bridge")
 _POLL_SECONDS = 0.5
+_SPILLED_BYTES = 512
+_MOST_LISTED_BYTES = 32 * 1024 * 1024
+"""Memory that a page on disk still takes, and that all of them may."""
 
 
 class Buffer:
@@ -70,6 +73,12 @@ class Buffer:
         """Number of records that were received and not yet written."""
         return self.accepted - self.delivered
 
+    @property
+    def is_full(self) -> bool:
+        """Whether reading has to wait for the target."""
+        with self._changed:
+            return self._full
+
     def put(self, page: Page) -> None:
         """Take a page; never blocks."""
         error: OSError | None = None
@@ -77,16 +86,15 @@ class Buffer:
             self.accepted += page.count
             entry: Page | SpilledPage = page
             fits = not self._pages or self._used + page.size <= self._most
-            if not fits and not self._disk_failed and self._spill.has_room(page):
+            if not fits and not self._disk_failed and self._may_spill(page):
                 try:
                     entry = self._spill.write(page)
                 except OSError as failure:
                     error = failure
                     self._disk_failed = True
             self._pages.append(entry)
-            if entry is page:
-                self._used += page.size
-            room = self._used < self._most or self._spill.has_room(page)
+            self._used += page.size if entry is page else _SPILLED_BYTES
+            room = self._used < self._most or self._may_spill(page)
             became_full = not room and not self._full
             if became_full:
                 self._full = True
@@ -100,6 +108,11 @@ class Buffer:
                 "in the temporary directory, or set spill_bytes lower"
             )
             self._on_failure(DeliveryError(msg))
+
+    def _may_spill(self, page: Page) -> bool:
+        """Tell whether the disk has room, and memory for what is known of its pages."""
+        listed = self._used - self._most
+        return listed < _MOST_LISTED_BYTES and self._spill.has_room(page)
 
     @property
     def failure(self) -> BaseException | None:
@@ -144,6 +157,7 @@ class Buffer:
             entry = self._pages.popleft()
             if isinstance(entry, SpilledPage):
                 page = self._spill.read(entry)
+                self._used -= _SPILLED_BYTES
             else:
                 page = entry
                 self._used -= page.size
@@ -241,14 +255,23 @@ class Bridge:
             self._runner.fail(error)
 
     def _resume(self) -> None:
-        _LOGGER.info("The target has caught up; reading resumes")
-        self._call(lambda runner: runner.resume())
+        self._call(self._resume_if_room)
+
+    def _resume_if_room(self, runner: Runner) -> None:
+        """Read again, unless the buffer is full by now: it was filled meanwhile."""
+        if not self.buffer.is_full:
+            _LOGGER.info("The target has caught up; reading resumes")
+            runner.resume()
 
     def _call(self, act: Callable[[Runner], None]) -> None:
         with self._lock:
             loop, runner = self._loop, self._runner
-            if loop is not None and runner is not None:
+            if loop is None or runner is None:
+                return
+            try:
                 loop.call_soon_threadsafe(act, runner)
+            except RuntimeError:
+                _LOGGER.debug("The run had ended already")
 
     def stop(self, reason: str) -> None:
         """End the run from any thread, or from a signal's handler in the main one."""

@@ -42,7 +42,7 @@ _STEP = 100
 _LONG_RUN = re.compile(rb"[0-9]{%d}" % (LONGEST // _STEP))
 """Digits all along, where every so many bytes are looked at."""
 
-_SMALL_NUMBER = re.compile(rb"[\s:,\[]-?[0-9]+(?:\.[0-9]+)?[eE]-0*[1-9][0-9]{2}")
+_SMALL_NUMBER = re.compile(rb"(?:^|[\s:,\[])-?[0-9]+(?:\.[0-9]+)?[eE]-0*[1-9][0-9]{2}")
 _LEVELS = 6
 _NO_FIELD_NAME = re.compile(r'[\x00-\x1f"\\]')
 _Integer = Annotated[int, msgspec.Meta(ge=INTEGER_MIN, le=INTEGER_MAX)]

@@ -102,6 +102,8 @@ class Layout(msgspec.Struct, frozen=True):
     def passage(self, columns: Columns) -> Passage | None:
         """Make the passage for what is a record as it stands."""
         decode = self.settings.decode
+        if self.whole and DATA in self.deselected:
+            return None
         test = None
         if decode.message_format == "json":
             data = columns.schema["properties"].get(DATA, {})

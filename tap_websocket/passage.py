@@ -136,7 +136,7 @@ class Passage:
             end = b",%b}" % tail if tail else b"}"
             return [b'{"data":%b%b' % (value, end) for value in values]
         first, source.sequence = source.sequence + 1, source.sequence + len(values)
-        middle = b"%b,%b:" % (tail, _to_json(self._sequence))
+        middle = (tail and tail + b",") + _to_json(self._sequence) + b":"
         return [
             b'{"data":%b,%b%d}' % (value, middle, number)
             for number, value in enumerate(values, first)
@@ -150,7 +150,7 @@ class Passage:
             source.sequence += len(values)
             return [b"{%b%b" % (head, body) for body in bodies]
         first, source.sequence = source.sequence + 1, source.sequence + len(values)
-        front = b"{%b,%b:" % (head, _to_json(self._sequence))
+        front = b"{" + (head and head + b",") + _to_json(self._sequence) + b":"
         numbered = enumerate(bodies, first)
         return [b"%b%d%b" % (front, number, body) for number, body in numbered]
 

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Spill", "SpilledPage"]
 
-_SEGMENT_BYTES = 16 * 1024 * 1024
+_SMALLEST_SEGMENT_BYTES = 16 * 1024 * 1024
+_MOST_SEGMENTS = 64
+"""Each is an open file, and a process may have some hundred."""
 
 
 class _Segment:
@@ -52,6 +54,7 @@ class Spill:
     def __init__(self, most: int) -> None:
         """Make an empty one that holds up to `most` bytes of records."""
         self._most = most
+        self._segment_bytes = max(_SMALLEST_SEGMENT_BYTES, most // _MOST_SEGMENTS)
         self._segment: _Segment | None = None
         self._segments: set[_Segment] = set()
         self.used = 0
@@ -67,7 +70,7 @@ class Spill:
             OSError: When the disk is full, say; nothing of the page is kept then.
         """
         segment = self._segment
-        if segment is None or segment.written >= _SEGMENT_BYTES:
+        if segment is None or segment.written >= self._segment_bytes:
             segment = self._segment = _Segment()
             self._segments.add(segment)
         offset = segment.written

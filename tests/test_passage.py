@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 from unittest import mock
@@ -21,14 +22,16 @@ from tests.test_columns_properties import objects
 class Trial:
     """An intake by hand, with the page path or without."""
 
-    def __init__(self, *, fast: bool, **given: Any) -> None:
+    def __init__(
+        self, *, fast: bool, deselected: frozenset[str] = frozenset(), **given: Any
+    ) -> None:
         config = make_settings(
             max_messages=10**9,
             **{"on_parse_error": "skip", **given},
         )
         self.passed = 0
         with mock.patch.object(Layout, "passage", Layout.passage if fast else none):
-            self.hand = by_hand(config)
+            self.hand = by_hand(config, deselected)
         self.intake, self.counts = self.hand.intake, self.hand.counts
         self.pages = self.hand.pages
         self.fast = fast
@@ -175,3 +178,36 @@ def test_digits_key_order_and_escapes_stay_as_sent() -> None:
     trial = Trial(fast=True, infer_messages=1)
     trial.send([[json.dumps(TRADE).encode()], [sent]])
     assert trial.lines[-1] == sent
+
+
+ADDED = ["_received_at", "_connection", "_sequence"]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize(
+    "deselected",
+    [frozenset(out) for size in range(4) for out in itertools.combinations(ADDED, size)]
+    + [frozenset({"data"}), frozenset({"data", *ADDED})],
+    ids=lambda out: "+".join(sorted(out)) or "nothing",
+)
+def test_what_a_catalog_deselects_stays_out_both_ways(
+    deselected: frozenset[str], *, whole: bool
+) -> None:
+    given = {"record_metadata": True, **({"infer_messages": 0} if whole else {})}
+    payloads = [b'{"id": %d}' % number for number in range(300)]
+    both = [Trial(fast=fast, deselected=deselected, **given) for fast in (True, False)]
+    for trial in both:
+        trial.send([payloads[:150], payloads[150:]])
+        for line in trial.lines:
+            assert not deselected & json.loads(line).keys()
+    assert both[0].records == both[1].records
+    assert both[0].schemas[-1] == both[1].schemas[-1]
+
+
+@pytest.mark.parametrize("given", [{"infer_messages": 0}, {"envelope": True}])
+@pytest.mark.parametrize("number", [b"1e-20000", b" -2.5E-99999", b"[3e-20000]"])
+def test_a_number_alone_is_no_other(given: dict[str, Any], number: bytes) -> None:
+    both = [Trial(fast=fast, **given) for fast in (True, False)]
+    for trial in both:
+        trial.send([[number]])
+    assert both[0].records == both[1].records

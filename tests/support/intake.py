@@ -45,7 +45,7 @@ def _no_timer(delay: float, act: Callable[[], None]) -> mock.Mock:
     return mock.Mock()
 
 
-def by_hand(settings: Settings) -> ByHand:
+def by_hand(settings: Settings, deselected: frozenset[str] = frozenset()) -> ByHand:
     """Make an intake of the settings, with pages of seven records."""
     pages: list[Page] = []
     pager = Pager(
@@ -57,7 +57,7 @@ def by_hand(settings: Settings) -> ByHand:
         flush_interval=1,
     )
     counts = Counts()
-    plan = Layout(settings, keys=settings.stream.primary_keys)
+    plan = Layout(settings, keys=settings.stream.primary_keys, deselected=deselected)
     judge = Judge(settings.messages, mask=str, learn=lambda _values: None)
     recorder = Recorder(
         settings,

@@ -1,0 +1,141 @@
+"""The bridge: what a page takes in memory and on disk, and when reading goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import threading
+from typing import TYPE_CHECKING
+from unittest import mock
+
+from tap_websocket.bridge import Bridge, Buffer
+from tap_websocket.pages import Page
+from tests.support.receive import make_settings
+
+if TYPE_CHECKING:
+    import pytest
+
+MIB = 1024 * 1024
+
+
+def page(size: int = MIB // 2) -> Page:
+    return Page((b"x" * size,), 1, {}, 0)
+
+
+class Reader:
+    """Reads a feed in two batches; the second one fills the buffer again."""
+
+    def __init__(self, buffer: Buffer, taken: threading.Event) -> None:
+        self.buffer = buffer
+        self.taken = taken
+        self.paused = False
+        self.done = asyncio.Event()
+        self.paused_at_end = False
+
+    async def run(self) -> None:
+        self.fill()
+        assert self.paused
+        # The target takes all of it while this thread is busy: a batch is not cut.
+        self.taken.wait(10)
+        self.fill()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        self.paused_at_end = self.paused
+        await self.done.wait()
+
+    def fill(self) -> None:
+        for _ in range(10):
+            self.buffer.put(page())
+
+    def stop(self, reason: str) -> None:
+        del reason
+        self.done.set()
+
+    def fail(self, error: Exception) -> None:
+        raise error
+
+    def pause(self) -> None:
+        self.paused = True
+
+    def resume(self) -> None:
+        self.paused = False
+
+
+def test_a_late_resume_does_not_undo_a_pause() -> None:
+    taken = threading.Event()
+    readers: list[Reader] = []
+
+    def make(buffer: Buffer) -> Reader:
+        readers.append(Reader(buffer, taken))
+        return readers[0]
+
+    bridge = Bridge(make_settings(buffer_bytes=4 * MIB).delivery)
+    bridge.start(make)
+    pages = bridge.pages()
+    for _ in range(10):
+        next(pages)
+    taken.set()
+    while bridge.buffer.accepted < 20:
+        taken.wait(0.01)
+    bridge.stop("the test is over")
+    assert sum(1 for _ in pages) == 10
+    bridge.close()
+    assert readers[0].paused_at_end
+
+
+def test_room_after_the_loop_is_closed_costs_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    closed = threading.Event()
+    go_on = threading.Event()
+    run = asyncio.run
+
+    def slow(main: object) -> None:
+        run(main)  # type: ignore[arg-type]
+        closed.set()
+        go_on.wait(10)
+
+    class Once(Reader):
+        async def run(self) -> None:
+            self.fill()
+            self.buffer.close()
+
+    monkeypatch.setattr(asyncio, "run", slow)
+    bridge = Bridge(make_settings(buffer_bytes=4 * MIB).delivery)
+    bridge.start(lambda buffer: Once(buffer, threading.Event()))
+    assert closed.wait(10)
+    assert sum(1 for _ in bridge.pages()) == 10
+    go_on.set()
+    bridge.close()
+
+
+def filled(pages: int, size: int, **given: int) -> tuple[Buffer, mock.Mock]:
+    full = mock.Mock()
+    buffer = Buffer(
+        make_settings(**given).delivery,
+        on_full=full,
+        on_room=mock.Mock(),
+        on_failure=mock.Mock(),
+    )
+    for _ in range(pages):
+        buffer.put(page(size))
+        if full.called:
+            break
+    return buffer, full
+
+
+def test_pages_on_disk_take_their_share_of_memory() -> None:
+    buffer, full = filled(100_000, 100, buffer_bytes=MIB, spill_bytes=1000 * MIB)
+    assert full.called
+    assert buffer.accepted > 50_000
+    buffer.discard()
+
+
+def test_a_large_spill_takes_few_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tap_websocket.spill._SMALLEST_SEGMENT_BYTES", 1024)
+    opened = mock.Mock(side_effect=tempfile.TemporaryFile)
+    monkeypatch.setattr("tap_websocket.spill.tempfile.TemporaryFile", opened)
+    buffer, full = filled(200, MIB // 4, buffer_bytes=MIB, spill_bytes=32 * MIB)
+    assert full.called
+    assert 30 < opened.call_count <= 65
+    buffer.discard()
