@@ -30,9 +30,22 @@ _NOTICE = (
 _NAME = "tap-websocket"
 _REPOSITORY = "https://github.com/tap-websocket/tap-websocket"
 _ENDS = ("max_messages", "idle_timeout", "max_duration")
-_SDK_GROUP = "Of the Meltano SDK"
+_SDK_GROUP = "From the Meltano SDK"
 _HEAD = "| setting | type | default | meaning |\n| --- | --- | --- | --- |\n"
 _KINDS = {"boolean": "boolean", "array": "array", "object": "object"}
+_UNSENT = frozenset(
+    [
+        "flush_interval",
+        "idle_reset",
+        "infer_messages",
+        "infer_nested",
+        "infer_timeout",
+        "on_parse_error",
+        "reconnect_backoff",
+        "subscribe_interval",
+    ],
+)
+"""Meltano would send these defaults, and the tap warn that they have no effect."""
 
 
 def settings_tables() -> str:
@@ -50,9 +63,13 @@ def _row(name: str, schema: dict[str, Any]) -> str:
     default = "required" if name in _required() else "-"
     if "default" in schema:
         default = f"`{json.dumps(schema['default'])}`"
-    kind = schema.get("x-type") or _type(schema)
+    kind = schema.get("x-type") or _choices(schema) or _type(schema)
     text = schema.get("description", "").replace("|", "\\|")
     return f"| `{name}` | {kind} | {default} | {text} |\n"
+
+
+def _choices(schema: dict[str, Any]) -> str:
+    return " or ".join(f"`{value}`" for value in schema.get("enum", ()))
 
 
 def _required() -> list[str]:
@@ -86,6 +103,12 @@ def _setting(name: str, schema: dict[str, Any]) -> dict[str, Any]:
         ]
     if schema.get("secret"):
         setting["sensitive"] = True
+    default = schema.get("default")
+    if isinstance(default, str | int):
+        if name in _UNSENT:
+            setting["description"] += f" Default: {json.dumps(default)}."
+        else:
+            setting["value"] = default
     return setting
 
 

@@ -40,6 +40,8 @@ _NUMBER = r"^\s*\d+(\.\d+)?\s*$"
 _SIGNED_NUMBER = r"^\s*[+-]?\d+(\.\d+)?\s*$"
 _WHOLE = r"^\s*\d+\s*$"
 
+_ACRONYMS = {"url": "URL", "tls": "TLS", "json": "JSON"}
+
 _SETTINGS: dict[str, dict[str, Any]] = {}
 
 
@@ -56,7 +58,7 @@ def _setting(  # noqa: PLR0913 - the columns of the settings table
     """Declare one setting: its group, its Meltano kind and its JSON Schema."""
     entry = {
         **schema,
-        "title": name.replace("_", " ").capitalize(),
+        "title": _title(name),
         "description": description,
         "x-group": group,
         "x-kind": kind,
@@ -66,6 +68,12 @@ def _setting(  # noqa: PLR0913 - the columns of the settings table
     if secret:
         entry["secret"] = True
     _SETTINGS[name] = entry
+
+
+def _title(name: str) -> str:
+    """Return a setting's label."""
+    words = " ".join(_ACRONYMS.get(word, word) for word in name.split("_"))
+    return words[:1].upper() + words[1:]
 
 
 def _seconds() -> dict[str, Any]:
@@ -172,12 +180,13 @@ _setting(
             },
         },
     },
-    "Credentials, resolved on every connect. `type` is one of `none`; `bearer` "
-    "(`token`); `custom` (`headers`); `basic` (`username`, `password`); `oauth2` "
-    "(`token_url`, `client_id`, `client_secret`, `scope`, `audience`, "
-    "`refresh_token`); `token_endpoint` (`url`, `method`, `headers`, `body`, and "
-    "`values`: name to JSONPath into the reply); `signed` (`secret`, `template`, "
-    "`hash`, `encoding`, `secret_encoding`, `timestamp`, `timestamp_offset`).",
+    "Credentials, resolved on every connect; an `oauth2` token is kept while it is "
+    "valid. `type` is one of `none`; `bearer` (`token`); `custom` (`headers`); "
+    "`basic` (`username`, `password`); `oauth2` (`token_url`, `client_id`, "
+    "`client_secret`, `scope`, `audience`, `refresh_token`); `token_endpoint` (`url`, "
+    "`method`, `headers`, `body`, and `values`: name to JSONPath into the reply); "
+    "`signed` (`secret`, `template`, `hash`, `encoding`, `secret_encoding`, "
+    "`timestamp`, `timestamp_offset`).",
     default={"type": "none"},
     secret=True,
 )
@@ -231,7 +240,8 @@ _setting(
     "compression",
     "boolean",
     _BOOLEAN,
-    "Offer permessage-deflate, which the `websockets` transport does.",
+    "Offer permessage-deflate, which the `websockets` transport does: `transport: "
+    "auto` takes that one, `transport: picows` is a config error.",
     default=False,
 )
 _setting(
@@ -240,7 +250,8 @@ _setting(
     "string",
     _whole(1),
     "Bound of one message, reassembled and decompressed. A larger one is not "
-    "buffered: the connection closes with 1009, which counts as a drop.",
+    "buffered: the connection closes with 1009, which counts as a drop. Two such drops "
+    "with no record between them end the run.",
     default=67108864,
 )
 _setting(
@@ -289,7 +300,8 @@ _setting(
     "Sent in order on every connect and reconnect. An item is a string, or an object "
     "with `message` (a string, or a JSON value that is serialised), `binary: true` "
     "(the string is base64), and `reply` (a matcher), `reply_count` (1) and "
-    "`reply_timeout` (10): wait for so many documents that match before the next item.",
+    "`reply_timeout` (10): wait for so many documents that match before the next item. "
+    "`message` may be left out where a `reply` is awaited: a greeting.",
     default=[],
     secret=True,
 )
@@ -322,7 +334,8 @@ _setting(
     },
     "What to do with messages that are not just data: the first rule whose `match` "
     "fits acts. `then` is `emit`, `ignore`, `reconnect`, `stop` or `fail`; `reply` is "
-    "sent; `capture` keeps values (name to JSONPath) as placeholders.",
+    "sent; `capture` keeps values (name to JSONPath, or to a group of "
+    "`message_pattern`) as placeholders.",
     default=[],
     secret=True,
 )
@@ -340,7 +353,7 @@ _setting(
     "heartbeat_interval",
     "string",
     _seconds(),
-    "Seconds between two heartbeat messages.",
+    "Seconds between two heartbeat messages; required with `heartbeat_message`.",
 )
 _setting(
     _GROUP,
@@ -388,7 +401,8 @@ _setting(
     "idle_reset",
     "options",
     _choice("frame", "message"),
-    "What resets `idle_timeout`: any inbound frame, or data messages alone.",
+    "What resets `idle_timeout`: any inbound frame (`frame`), or data messages alone "
+    "(`message`).",
     default="frame",
 )
 _setting(
@@ -429,8 +443,9 @@ _setting(
     "max_reconnect_attempts",
     "string",
     _whole(0),
-    "Retries after a failure, the first connect included; unlimited by default. A "
-    "message that produced output resets the count, each connection has its own.",
+    "Retries after a failure, the first connect included; unlimited by default, 0: "
+    "none. A message that produced output resets the count, each connection has its "
+    "own.",
 )
 _setting(
     _GROUP,
@@ -455,7 +470,8 @@ _setting(
     "payload_compression",
     "options",
     _choice("none", "gzip", "zlib", "deflate"),
-    "How the feed itself compresses each binary message; `deflate` is raw.",
+    "How the feed itself compresses each binary message: `none`, `gzip`, `zlib`, or "
+    "`deflate`, which is raw. Text frames pass as they are.",
     default="none",
 )
 _setting(
@@ -488,7 +504,8 @@ _setting(
     "on_parse_error",
     "options",
     _choice("fail", "skip"),
-    "What a message that cannot be read does: end the run, or be counted and logged.",
+    "A message that cannot be read ends the run (`fail`), or is dropped, counted and "
+    "logged (`skip`).",
     default="fail",
 )
 _setting(
@@ -530,7 +547,8 @@ _setting(
     "envelope",
     "boolean",
     _BOOLEAN,
-    "A record is `{data, received_at, url}`.",
+    "A record is `{data, received_at, url}`: the message, when it came (UTC), and the "
+    "feed's URL without user-info and query.",
     default=False,
 )
 _setting(
@@ -538,7 +556,8 @@ _setting(
     "record_metadata",
     "boolean",
     _BOOLEAN,
-    "Adds the columns `_received_at`, `_connection` and `_sequence`.",
+    "Adds the columns `_received_at` (UTC), `_connection` (number of the connection "
+    "in the run) and `_sequence` (number of the record on its connection).",
     default=False,
 )
 _setting(
@@ -581,8 +600,8 @@ _setting(
     "infer_messages",
     "string",
     _whole(0),
-    "Without `schema`, the columns are inferred from this many messages. 0: each "
-    "message lands whole in `data`.",
+    "Without `schema`, in `json` format without `envelope`, the columns are inferred "
+    "from this many messages. 0: each message lands whole in `data`.",
     default=100,
 )
 _setting(
@@ -608,7 +627,7 @@ _setting(
     _choice("add_columns", "rescue", "ignore", "fail"),
     "A field that the schema lacks: announce a new SCHEMA (`add_columns`, the "
     "default), put it into `_rescued_data` (`rescue`, the default with `schema`), "
-    "drop it, or end the run.",
+    "drop it with a warning for each field (`ignore`), or end the run (`fail`).",
 )
 
 _GROUP = "Delivery"
@@ -634,7 +653,8 @@ _setting(
     "buffer_bytes",
     "string",
     _whole(1),
-    "Memory for records that the target has not taken yet.",
+    "Memory for records that the target has not taken yet, object overhead included; "
+    "a larger record passes alone.",
     default=67108864,
 )
 _setting(

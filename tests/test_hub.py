@@ -18,7 +18,10 @@ from referencing import Registry, Resource
 from scripts import generate
 from scripts.project import environment
 from scripts.tools import ROOT, tool
+from tap_websocket import config
 from tap_websocket.demo import trades
+from tap_websocket.settings import read_settings
+from tap_websocket.tap import TapWebSocket
 from tests.support.servers import Peer, serve
 from tests.support.tap import parse
 
@@ -54,7 +57,7 @@ def test_the_readme_has_every_setting_in_the_groups_of_the_contract() -> None:
         "From message to record",
         "The stream",
         "Delivery",
-        "Of the Meltano SDK",
+        "From the Meltano SDK",
     ]
     names = [setting["name"] for setting in definition()["settings"]]
     assert names
@@ -71,6 +74,32 @@ def test_the_definition_names_every_setting_once() -> None:
     assert kinds["idle_timeout"] == "string"
     assert kinds["contexts"] == "array"
     assert kinds["transport"] == "options"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"schema": {"type": "object", "properties": {"a": {"type": "string"}}}},
+        {"message_format": "binary", "batch_size": "0"},
+        {"envelope": "true"},
+    ],
+)
+def test_the_defaults_that_meltano_sends_are_those_of_the_tap(
+    given: dict[str, Any],
+) -> None:
+    values = {
+        setting["name"]: setting["value"]
+        for setting in definition()["settings"]
+        if "value" in setting
+    }
+    assert values["connect_timeout"] == 30
+    given |= {"url": "ws://localhost:1/", "max_duration": "1"}
+    sent = config.prepare(values | given, TapWebSocket.config_jsonschema)
+    alone = config.prepare(given, TapWebSocket.config_jsonschema)
+    assert sent.config == alone.config
+    assert not sent.problems
+    assert not read_settings(sent.config, sent.given).warnings
 
 
 def test_the_definition_is_valid_against_the_hubs_schemas() -> None:
