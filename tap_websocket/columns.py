@@ -91,7 +91,7 @@ class Columns:
         self._closed = schema.get("additionalProperties", True) is not True
         self._properties: dict[str, Schema] = {}
         self._convert: dict[str, Callable[[Any], Any]] = {}
-        self._owners = {storable.fold(name): name for name in (*added, RESCUED)}
+        self._owners = {storable.fold(name): name for name in (*keys, *added, RESCUED)}
         self._null_fields: set[str] = set()
         self._warned: set[str] = set()
         for name, declared in schema.get("properties", {}).items():

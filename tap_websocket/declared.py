@@ -63,10 +63,21 @@ def _resolved(given: Mapping[str, Any]) -> Schema:
         msg = f"{where} is not a valid JSON Schema (draft 7)"
         raise ValueError(msg) from error
     try:
-        return dict(resolve_schema_references(copy.deepcopy(dict(given))))
+        return dict(resolve_schema_references(_without_booleans(given)))
     except referencing.exceptions.Unresolvable as error:
         msg = "a $ref in it leads nowhere; only references within it are followed"
         raise ValueError(msg) from error
+
+
+def _without_booleans(schema: Mapping[str, Any]) -> Schema:
+    """Return a copy in which each property has a schema that is an object."""
+    copied = copy.deepcopy(dict(schema))
+    if isinstance(copied.get("properties"), dict):
+        copied["properties"] = {
+            name: _without_booleans(declared) if isinstance(declared, dict) else {}
+            for name, declared in copied["properties"].items()
+        }
+    return copied
 
 
 def _typed(declared: Schema) -> Schema:

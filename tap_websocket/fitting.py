@@ -135,18 +135,22 @@ def _array(item: Check) -> Check:
 
 
 def nullable(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a schema that also admits null, where it says its types itself."""
+    """Return a schema that also admits null."""
     widened = dict(schema)
     declared = schema.get("type")
     if isinstance(declared, str) and declared != "null":
         widened["type"] = [declared, "null"]
     elif isinstance(declared, list) and "null" not in declared:
         widened["type"] = [*declared, "null"]
-    elif declared is None and "null" not in types_of(schema):
-        for keyword in ("anyOf", "oneOf"):
-            if isinstance(schema.get(keyword), list):
-                widened[keyword] = [*schema[keyword], {"type": "null"}]
-                break
+    for keyword in ("anyOf", "oneOf"):
+        options = schema.get(keyword)
+        if isinstance(options, list) and "null" not in types_of({keyword: options}):
+            widened[keyword] = [*options, {"type": "null"}]
+    if isinstance(schema.get("allOf"), list):
+        widened["allOf"] = [
+            nullable(part) if isinstance(part, dict) else part
+            for part in schema["allOf"]
+        ]
     if "const" in widened:
         widened["enum"] = [widened.pop("const")]
     if "enum" in widened and None not in widened["enum"]:

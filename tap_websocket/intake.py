@@ -111,7 +111,7 @@ class Intake:
             for plain, run in self._runs(messages):
                 self._take_run(batch, run, plain=plain)
                 if plain and self._judge.takes_notes:
-                    self._judge.note(batch.source, reversed(run), self._parsed)
+                    self._judge.note(batch.arrival.source, reversed(run), self._parsed)
                 if batch.is_over:
                     return
 
@@ -203,22 +203,24 @@ class Intake:
         Raises:
             TapError: When it is fatal.
         """
-        source, outcome = batch.source, batch.outcome
+        source, outcome = batch.arrival.source, batch.outcome
         outcome.taken += len(payload)
         before = outcome.records
-        for document in self._decoder.documents(payload):
-            hearing = None if plain else self._judge.hearing(source, outcome)
-            found = outcome.records
-            try:
-                for row in self._decoder.rows(document, hearing):
-                    self._recorder.take(batch.arrival, row)
-                    outcome.records += 1
-            except ParseError as error:
-                self._skip(error, len(document))
-            else:
-                self._counts.ignored += outcome.records == found
+        try:
+            for document in self._decoder.documents(payload):
+                hearing = None if plain else self._judge.hearing(source, outcome)
+                found = outcome.records
+                try:
+                    for row in self._decoder.rows(document, hearing):
+                        self._recorder.take(batch.arrival, row)
+                        outcome.records += 1
+                except ParseError as error:
+                    self._skip(error, len(document))
+                else:
+                    self._counts.ignored += outcome.records == found
+        finally:
+            outcome.messages += outcome.records > before
         if outcome.records > before:
-            outcome.messages += 1
             self._recorder.sampled(len(payload))
 
     def _skip(self, error: ParseError, size: int) -> None:
@@ -240,7 +242,7 @@ class Intake:
 class _Batch:
     """Messages that came together."""
 
-    __slots__ = ("_room", "arrival", "binary", "outcome", "source")
+    __slots__ = ("_room", "arrival", "binary", "outcome")
 
     def __init__(
         self,
@@ -251,7 +253,6 @@ class _Batch:
         *,
         binary: bool,
     ) -> None:
-        self.source = source
         self.outcome = outcome
         self.arrival = Arrival(source, stamp)
         self._room = room

@@ -104,7 +104,7 @@ class Receiver:
         started = self._loop.time()
         ending = await self._feed.run()
         try:
-            if ending.error is None or self._counts.messages:
+            if ending.error is None or self._counts.records:
                 self._recorder.settle()
             self._pager.flush()
         except TapError as error:

@@ -62,6 +62,7 @@ class WebSocketStream(Stream):
         self._bridge: Bridge | None = None
         self._sampled: Sampled = concurrent.futures.Future()
         self._in_force: Mapping[str, Any] | None = None
+        self._writes_files = False
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -138,6 +139,15 @@ class WebSocketStream(Stream):
         Raises:
             TapError: The failure that ended the run, after the last record.
         """
+        self._writes_files = True
+        yield from self._batches(batch_config, context)
+        self._shutdown.done()
+
+    def _batches(
+        self,
+        batch_config: BatchConfig,
+        context: Context | None,
+    ) -> Iterator[tuple[BaseBatchFileEncoding, list[str]]]:
         if batch_config.encoding.format != _JSON_LINES:
             yield from super().get_batches(batch_config, context)
             return
@@ -268,8 +278,11 @@ class WebSocketStream(Stream):
                     announced = page.schema
                     yield page
                     progress.update(page.count)
+            if not self._writes_files:
+                # Files still have to be closed and announced.
+                self._shutdown.done()
         finally:
-            self.close()
+            bridge.close()
             log_counts(self.metrics_logger, self.name, self._counts)
 
     def _start(self) -> Bridge:
@@ -298,7 +311,7 @@ class WebSocketStream(Stream):
             try:
                 return self._sampled.result(_POLL_SECONDS)
             except concurrent.futures.TimeoutError:
-                if bridge.failure is not None:
+                if bridge.failure is not None and not self._sampled.done():
                     raise bridge.failure from None
                 self._check_target()
 

@@ -118,7 +118,11 @@ def _write(data: bytes | bytearray) -> None:
     rest = memoryview(data)
     try:
         while rest:
-            rest = rest[os.write(descriptor, rest) :]
+            try:
+                rest = rest[os.write(descriptor, rest) :]
+            except BlockingIOError:
+                # Whoever made the pipe left it so.
+                select.select([], [descriptor], [])
     except BrokenPipeError as error:
         raise _gone(descriptor) from error
 

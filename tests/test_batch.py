@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -22,7 +24,15 @@ from tap_websocket.pages import Page
 from tap_websocket.stream import WebSocketStream
 from tap_websocket.tap import TapWebSocket
 from tests.support.servers import serve
-from tests.support.tap import Run, parse, pipe, run_tap, start_tap
+from tests.support.tap import (
+    Run,
+    clean_environment,
+    parse,
+    pipe,
+    run_tap,
+    start_tap,
+    write_config,
+)
 from tests.test_targets import as_sent, check, drift, sending
 
 if TYPE_CHECKING:
@@ -191,6 +201,54 @@ def test_what_came_before_a_signal_is_in_a_batch(tmp_path: Path) -> None:
     assert ids == list(range(len(ids)))
     assert len(ids) >= 400
     assert f"records={len(ids)} " in run.ending
+
+
+SLOW = """
+import sys, time
+from tap_websocket import batches
+close = batches._File.close
+def slowly(file):
+    print("closing", file=sys.stderr, flush=True)
+    time.sleep(1)
+    close(file)
+batches._File.close = slowly
+from tap_websocket.__main__ import main
+main()
+"""
+"""A tap whose storage takes its time, as an upload does."""
+
+
+def test_a_signal_while_the_last_file_is_written_loses_nothing(tmp_path: Path) -> None:
+    async def play(peer: Peer) -> None:
+        await peer.send('{"id": 1}')
+        await peer.close(1000)
+
+    with serve(play) as server:
+        config = {
+            "url": server.url,
+            "max_duration": 60,
+            "batch_config": batch_config(tmp_path),
+        }
+        tap = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                SLOW,
+                "--config",
+                str(write_config(tmp_path, config)),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=clean_environment(),
+            cwd=tmp_path,
+        )
+        assert tap.stderr is not None
+        while b"closing" not in tap.stderr.readline():
+            pass
+        tap.send_signal(signal.SIGTERM)
+        stdout, stderr = tap.communicate(timeout=30)
+    assert tap.returncode == 0
+    assert len(records(Run(0, stdout, stderr.decode()))) == 1
 
 
 def test_a_storage_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import jsonschema
 import msgspec
 import pytest
 
 from tap_websocket import jsontext
 from tap_websocket.columns import RESCUED, Columns, is_missed, prepare_schema
-from tap_websocket.inference import ANY_JSON
+from tap_websocket.inference import ANY_JSON, infer
 
 
 def test_a_users_schema_is_made_ready() -> None:
@@ -24,6 +25,8 @@ def test_a_users_schema_is_made_ready() -> None:
                 "price": {"$ref": "#/definitions/price"},
                 "either": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
                 "any": {},
+                "whatever": True,
+                "inside": {"type": "object", "properties": {"x": True}},
                 "both": {"allOf": [{"type": "number"}, {"minimum": 1}]},
             },
             "definitions": {"price": {"type": "number"}},
@@ -42,8 +45,10 @@ def test_a_users_schema_is_made_ready() -> None:
             "anyOf": [{"type": "string"}, {"type": "integer"}, {"type": "null"}]
         },
         "any": ANY_JSON,
+        "whatever": ANY_JSON,
+        "inside": {"type": ["object", "null"], "properties": {"x": {}}},
         "both": {
-            "allOf": [{"type": "number"}, {"minimum": 1}],
+            "allOf": [{"type": ["number", "null"]}, {"minimum": 1}],
             "type": ["number", "integer", "null"],
         },
     }
@@ -111,6 +116,39 @@ def test_the_types_of_a_users_schema_are_checked(
         fitted = columns.fit({"a": jsontext.parse(text)}, {})
         assert jsontext.parse(fitted[RESCUED]) == {"a": jsontext.parse(text)}
         assert decode is None or not _takes(decode, f'{{"a":{text}}}')
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        {"type": "string"},
+        {"enum": ["a", "b"]},
+        {"const": 5},
+        {"allOf": [{"type": "string"}]},
+        {"type": "string", "anyOf": [{"type": "string"}, {"maxLength": 5}]},
+        {"type": "string", "anyOf": [{"type": "string", "format": "date-time"}]},
+        {"type": "object", "oneOf": [{"type": "object"}]},
+        {"oneOf": [{"type": "object"}, {"type": ["string", "null"]}]},
+        {"type": "string", "allOf": [{"enum": ["a"]}, {"anyOf": [{"const": "a"}]}]},
+        {},
+        True,
+    ],
+)
+def test_null_is_valid_where_it_is_written(declared: Any) -> None:
+    schema = prepare_schema({"properties": {"a": declared}}, [])
+    columns = Columns(schema, keys=(), evolution="rescue", added={}, rescue=True)
+    assert columns.fit({"a": None}, {}) == {"a": None}
+    jsonschema.Draft7Validator(columns.schema).validate({"a": None})
+
+
+def test_a_key_comes_before_a_field_of_nearly_its_name() -> None:
+    schema = infer([{"e": "trade", "E": 5}], nested=False, keys=("E",))
+    columns = Columns(
+        schema, keys=("E",), evolution="add_columns", added={}, rescue=True
+    )
+    fitted = columns.fit({"e": "trade", "E": 5}, {})
+    assert fitted["E"] == 5
+    assert jsontext.parse(fitted[RESCUED]) == {"e": "trade"}
 
 
 def _takes(decode: Any, text: str) -> bool:

@@ -338,6 +338,74 @@ def test_no_traceback_above_debug_level(tmp_path: Path) -> None:
     assert "Traceback" in debug.stderr
 
 
+@pytest.mark.parametrize("given", [{"infer_messages": 5}, {"infer_messages": 0}])
+def test_records_before_a_fatal_document_of_the_first_message(
+    given: dict[str, Any], tmp_path: Path
+) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.send('{"n": 1}\n{"n": 2}\nno JSON\n{"n": 3}')
+        await peer.wait()
+
+    with serve(script) as server:
+        config = {
+            "url": server.url,
+            "record_separator": "\n",
+            "max_duration": 60,
+            **given,
+        }
+        run = run_tap(tmp_path, config)
+    assert run.code == 1
+    assert len(run.records) == 2
+    assert "messages=1 records=2 " in run.ending
+
+
+def test_a_delivered_run_needs_no_drain_timeout(tmp_path: Path) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.send('{"n": 1}')
+        # No Close is answered: the handler holds the connection.
+        await asyncio.sleep(60)
+
+    with serve(script) as server:
+        config = {
+            "url": server.url,
+            "max_duration": 60,
+            "infer_messages": 1,
+            "flush_interval": 0.01,
+            "drain_timeout": 0.3,
+            "close_timeout": 1,
+        }
+        tap = start_tap(tmp_path, config)
+        assert tap.stdout is not None
+        assert b"SCHEMA" in tap.stdout.readline()
+        assert b"RECORD" in tap.stdout.readline()
+        tap.send_signal(signal.SIGTERM)
+        _, stderr = tap.communicate(timeout=30)
+    assert tap.returncode == 0, stderr
+
+
+def test_a_pipe_that_does_not_block_gets_whole_lines(tmp_path: Path) -> None:
+    async def script(peer: Peer) -> None:
+        for number in range(3000):
+            await peer.send(json.dumps({"n": number, "pad": "x" * 100}))
+        await peer.close(1000)
+
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with serve(script) as server:
+        tap = start_tap(
+            tmp_path, {"url": server.url, "max_duration": 60}, stdout=writing
+        )
+        os.close(writing)
+        written = b""
+        while data := os.read(reading, 5000):
+            written += data
+        _, stderr = tap.communicate(timeout=30)
+    os.close(reading)
+    assert tap.returncode == 0, stderr
+    lines = [json.loads(line) for line in written.splitlines()]
+    assert sum(line["type"] == "RECORD" for line in lines) == 3000
+
+
 def test_on_a_terminal_one_live_line(tmp_path: Path) -> None:
     async def script(peer: Peer) -> None:
         for number in range(30):
