@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["Intake"]
 
 _LOGGER = logging.getLogger("tap-websocket")
-_LONG_LINE_BYTES = 5 * 1024 * 1024
-_DECODED_SIZE = 16
 _WIDEST = 1024
+_INFLATED_BYTES = 1024 * 1024
+"""Messages that take more are not inflated before those in front of them are taken."""
 
 Record = dict[str, Any]
 
@@ -131,7 +131,11 @@ class Intake:
             yield payloads
             return
         ready: list[bytes] = []
+        size = 0
         for payload in payloads:
+            if size >= _INFLATED_BYTES:
+                yield ready
+                ready, size = [], 0
             try:
                 ready.append(
                     decompress(
@@ -144,8 +148,11 @@ class Intake:
                 return
             except ParseError as error:
                 yield ready
-                ready = []
+                ready, size = [], 0
+                batch.outcome.taken += len(payload)
                 self._skip(error, len(payload))
+            else:
+                size += len(ready[-1])
         yield ready
 
     def _runs(self, messages: list[bytes]) -> Iterator[tuple[bool, list[bytes]]]:

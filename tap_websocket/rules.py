@@ -122,9 +122,8 @@ class RuleSet:
 
     Attributes:
         names: What the rules capture.
-        needles: What a payload must hold for a rule to do more than take a note.
-        prefilter: Tells of a message's bytes, decompressed and not yet split, whether
-            any rule may do that; False is certain. None where each may.
+        needles: What a message's bytes, decompressed and not yet split, must hold for
+            a rule to do more than take a note (see `matchers.prefilter`).
         noted: The names of notes: values that rules capture from parsed documents
             without doing anything else.
         asks_texts: There are rules that look at texts.
@@ -143,7 +142,6 @@ class RuleSet:
         self.noted = frozenset(name for rule in self._notes for name, _ in rule.paths)
         self._may_note: dict[frozenset[str], Prefilter | None] = {}
         self.needles = _needles(rule for rule in rules if not rule.notes)
-        self.prefilter = prefilter(self.needles)
         self.asks_texts = bool(self._texts)
         self.asks_documents = bool(self._documents)
         self.acknowledges = any(

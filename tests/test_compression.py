@@ -205,7 +205,7 @@ GOOD = Deflater().message(b'{"n": 2}')
         ),
         ((frame(b"p", opcode=9, rsv=RSV1),), 1002, "reserved bits must be 0"),
         ((frame(GOOD, rsv=RSV1 | 1),), 1002, "reserved bits must be 0"),
-        ((frame(Deflater().message(b'"\xff"'), rsv=RSV1),), 1007, "no valid UTF-8"),
+        ((frame(Deflater().message(b'"\xff"'), rsv=RSV1),), 1007, "not valid UTF-8"),
     ],
 )
 def test_compressed_data_that_is_broken(

@@ -6,11 +6,15 @@ import gzip
 import json
 import zlib
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 
 from tap_websocket.errors import ConnectionFailed, ParseError
-from tests.support.receive import receive
+from tap_websocket.payloads import decompress
+from tap_websocket.source import Source
+from tests.support.intake import by_hand
+from tests.support.receive import make_settings, receive
 from tests.support.servers import Kind, Peer, serve
 from tests.support.tap import parse
 
@@ -75,6 +79,17 @@ def test_a_message_that_is_not_compressed_as_said(kind: Kind) -> None:
     assert skipped.error is None
     assert [record["n"] for record in skipped.records] == [1, 2]
     assert skipped.counts.skipped == 1
+    assert skipped.counts.received_bytes == 7 + len('{"n":1}{"n":2}')
+
+
+def test_large_messages_are_inflated_as_they_are_taken() -> None:
+    large = gzip.compress(json.dumps({"x": "y" * 1_000_000}).encode())
+    hand = by_hand(make_settings(payload_compression="gzip", max_messages=3))
+    with mock.patch("tap_websocket.intake.decompress", wraps=decompress) as inflate:
+        source = Source(1, "ws://feed/", {})
+        outcome = hand.intake.consume(source, [large] * 30, True, 3)
+    assert outcome.messages == 3
+    assert inflate.call_count <= 5
 
 
 def test_a_message_that_inflates_too_far_closes_with_1009() -> None:

@@ -278,7 +278,7 @@ def test_a_text_that_a_rule_took_is_never_parsed() -> None:
             url=server.url,
             message_rules=[{"match": {"$regex": "^PING"}, "then": "ignore"}],
         )
-    assert "no valid JSON" in str(run.error)
+    assert "not valid JSON" in str(run.error)
     assert numbers(run) == [1]
 
 
