@@ -71,7 +71,7 @@ def test_a_refused_subscription_ends_the_run() -> None:
 
 
 async def books(peer: Peer) -> None:
-    first, second, third = BOOKS.arrives
+    first, second, shutdown, third = BOOKS.arrives
     assert urlsplit(peer.path).query == "streams=bnbbtc@depth5/btcusdt@depth5"
     match peer.number:
         case 1:
@@ -81,6 +81,14 @@ async def books(peer: Peer) -> None:
             await peer.ping()
             await say(peer, second)
             await drop(peer)
+        case 3:
+            await say(peer, shutdown)
+            await peer.wait()
+            assert peer.close_code == 1000
+        case 4:
+            await say(peer, f'{{"stream":"bnbbtc@depth5","data":{shutdown}}}')
+            await peer.wait()
+            assert peer.close_code == 1000
         case _:
             await say(peer, third)
             await peer.wait()
@@ -88,19 +96,23 @@ async def books(peer: Peer) -> None:
 
 
 def test_combined_streams_name_their_records(tmp_path: Path) -> None:
-    play(BOOKS, books, process=tmp_path, max_messages=3).gives(BOOKS.tables)
+    outcome = play(
+        BOOKS, books, process=tmp_path, max_messages=3, reconnect_backoff=0.1
+    )
+    outcome.gives(BOOKS.tables)
+    assert len(outcome.peers) == 5
 
 
 def test_each_item_of_a_wrapped_array_is_a_record() -> None:
     async def tickers(peer: Peer) -> None:
         items = '[{"s":"BNBBTC","c":"0.0025"},{"s":"BTCUSDT","c":"16850.10"}]'
-        await say(peer, f'{{"stream":"!ticker@arr","data":{items}}}')
+        await say(peer, f'{{"stream":"!miniTicker@arr","data":{items}}}')
         await peer.wait()
 
     records = play(BOOKS, tickers, max_messages=1).records["books"]
     assert [(record["stream"], record["s"], record["c"]) for record in records] == [
-        ("!ticker@arr", "BNBBTC", "0.0025"),
-        ("!ticker@arr", "BTCUSDT", "16850.10"),
+        ("!miniTicker@arr", "BNBBTC", "0.0025"),
+        ("!miniTicker@arr", "BTCUSDT", "16850.10"),
     ]
 
 

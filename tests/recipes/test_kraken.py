@@ -17,19 +17,19 @@ TRADES = recipe("kraken", "Trades")
 
 
 async def _subscribed(peer: Peer) -> None:
-    symbols = ["BTC/USD", "MATIC/GBP"]
+    symbols = ["BTC/USD", "ETH/USD"]
     params = {"channel": "trade", "symbol": symbols, "snapshot": True}
     assert await hear(peer) == {"method": "subscribe", "params": params, "req_id": 1}
 
 
 async def script(peer: Peer) -> None:
-    bitcoin, first, matic, heartbeat, update, missed = TRADES.arrives
+    bitcoin, first, ether, heartbeat, update, missed = TRADES.arrives
     await _subscribed(peer)
     if peer.number == 1:
-        await say(peer, bitcoin, first, heartbeat, matic, update)
+        await say(peer, bitcoin, first, heartbeat, ether, update)
         await drop(peer)
     else:
-        await say(peer, heartbeat, bitcoin, matic, missed)
+        await say(peer, heartbeat, bitcoin, ether, missed)
         await peer.wait()
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 TRADES = recipe("okx", "Trades")
 CANDLES = recipe("okx", "Candles")
 ORDERS = recipe("okx", "Orders")
+NOTICE = TRADES.arrives[4]
 SECRET = b"YOUR-SECRET-KEY"
 
 
@@ -28,31 +29,43 @@ async def _subscribed(peer: Peer, path: str, *args: dict[str, str]) -> None:
     assert await hear(peer) == {"op": "subscribe", "args": list(args)}
 
 
+async def left(peer: Peer) -> None:
+    """Wait until the client closes the connection, as the notice asks for."""
+    await peer.wait()
+    assert peer.close_code == 1000
+
+
 async def _trades_subscribed(peer: Peer) -> None:
     pairs = [{"channel": "trades", "instId": name} for name in ("BTC-USDT", "ETH-USDT")]
     await _subscribed(peer, "public", *pairs)
 
 
 async def trades(peer: Peer) -> None:
-    bitcoin, first, ether, second, third = TRADES.arrives
+    bitcoin, first, ether, second, notice, third = TRADES.arrives
     await _trades_subscribed(peer)
-    if peer.number == 1:
-        await say(peer, bitcoin, first, ether, second)
-        await drop(peer)
-    else:
-        await say(peer, ether, bitcoin, third)
-        await peer.wait()
+    match peer.number:
+        case 1:
+            await say(peer, bitcoin, first, ether, second)
+            await drop(peer)
+        case 2:
+            await say(peer, ether, bitcoin, notice)
+            await left(peer)
+        case _:
+            await say(peer, ether, bitcoin, third)
+            await peer.wait()
 
 
 @pytest.mark.usefixtures("each_transport")
 def test_trades_come_between_acknowledgements() -> None:
-    play(TRADES, trades, max_messages=3).gives(TRADES.tables)
+    outcome = play(TRADES, trades, max_messages=3, reconnect_backoff=0.1)
+    outcome.gives(TRADES.tables)
+    assert len(outcome.peers) == 3
 
 
 @pytest.mark.usefixtures("each_transport")
 def test_a_text_ping_keeps_the_connection() -> None:
     """The server sends its trades only as answers to pings."""
-    bitcoin, first, ether, second, third = TRADES.arrives
+    bitcoin, first, ether, second, _, third = TRADES.arrives
 
     async def script(peer: Peer) -> None:
         await _trades_subscribed(peer)
@@ -82,17 +95,23 @@ async def candles(peer: Peer) -> None:
     subscribed, first, second = CANDLES.arrives
     args = {"channel": "candle1m", "instId": "BTC-USDT"}
     await _subscribed(peer, "business", args)
-    if peer.number == 1:
-        await say(peer, subscribed, first)
-        await drop(peer)
-    else:
-        await say(peer, subscribed, second)
-        await peer.wait()
+    match peer.number:
+        case 1:
+            await say(peer, subscribed, first)
+            await drop(peer)
+        case 2:
+            await say(peer, subscribed, NOTICE)
+            await left(peer)
+        case _:
+            await say(peer, subscribed, second)
+            await peer.wait()
 
 
 @pytest.mark.usefixtures("each_transport")
 def test_candles_get_their_columns_by_name() -> None:
-    play(CANDLES, candles, max_messages=2).gives(CANDLES.tables)
+    outcome = play(CANDLES, candles, max_messages=2, reconnect_backoff=0.1)
+    outcome.gives(CANDLES.tables)
+    assert len(outcome.peers) == 3
 
 
 def _is_signed(login: dict[str, Any]) -> bool:
@@ -115,18 +134,24 @@ async def orders(peer: Peer) -> None:
     await say(peer, login)
     await _subscribed(peer, "private", {"channel": "orders", "instType": "SPOT"})
     await say(peer, subscribed)
-    if peer.number == 1:
-        await say(peer, first)
-        await drop(peer)
-    else:
-        await say(peer, second)
-        await peer.wait()
+    match peer.number:
+        case 1:
+            await say(peer, first)
+            await drop(peer)
+        case 2:
+            await say(peer, NOTICE)
+            await left(peer)
+        case _:
+            await say(peer, second)
+            await peer.wait()
 
 
 def test_a_login_is_signed_on_each_connection(tmp_path: Path) -> None:
-    outcome = play(ORDERS, orders, process=tmp_path, max_messages=2)
+    outcome = play(
+        ORDERS, orders, process=tmp_path, max_messages=2, reconnect_backoff=0.1
+    )
     outcome.gives(ORDERS.tables)
-    assert len(outcome.peers) == 2
+    assert len(outcome.peers) == 3
 
 
 def test_a_refused_login_ends_the_run(tmp_path: Path) -> None:

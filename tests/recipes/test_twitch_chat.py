@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.recipes import drop, play, recipe, say, with_changes
+from tests.support.recipes import PAGES, drop, play, recipe, say, with_changes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from tests.support.servers import Peer
 
 RECIPE = recipe("twitch-chat", "Chat messages")
-WELCOME, PING, FIRST, SECOND = RECIPE.arrives
+WELCOME, PING, FIRST, RECONNECT, SECOND = RECIPE.arrives
 
 
 async def lines(peer: Peer, *texts: str) -> None:
@@ -46,14 +47,37 @@ def test_table(tmp_path: Path, *, apart: bool) -> None:
         if peer.number == 1:
             await lines(peer, PING, FIRST)
             assert await asyncio.wait_for(peer.recv(), 5) == "PONG :tmi.twitch.tv"
+            await lines(peer, RECONNECT)
+        elif peer.number == 2:
             await drop(peer)
             return
-        await lines(peer, ":tmi.twitch.tv ROOMSTATE #channel", SECOND)
+        else:
+            await lines(peer, ":tmi.twitch.tv ROOMSTATE #channel", SECOND)
         await peer.wait()
+        assert peer.close_code == 1000
 
-    run = play(RECIPE, script, process=tmp_path if apart else None, max_messages=2)
+    process = tmp_path if apart else None
+    run = play(RECIPE, script, process=process, max_messages=2, reconnect_backoff=0.1)
     assert run.code == 0
     run.gives(RECIPE.tables)
+    assert len(run.peers) == 3
+
+
+def test_a_tag_as_a_column_of_its_own() -> None:
+    tags, tag = r"^@(?P<tags>\S+)", r"[@;]id=(?P<id>[^; ]+)\S*"
+    page = (PAGES / "twitch-chat.md").read_text(encoding="utf-8")
+    assert json.dumps(tag)[1:-1] in page
+    pattern = RECIPE.config["message_pattern"].replace(tags, tag)
+    message = FIRST.replace("id=b34", "reply-parent-msg-id=x;user-id=7;id=b34")
+
+    async def script(peer: Peer) -> None:
+        await joined(peer)
+        await lines(peer, message)
+        await peer.wait()
+
+    run = play(with_changes(RECIPE, message_pattern=pattern), script, max_messages=1)
+    (record,) = run.records["messages"]
+    assert (record["id"], record["name"]) == ("b34ccfc7", "foo")
 
 
 def test_a_bad_token(tmp_path: Path) -> None:
