@@ -19,11 +19,14 @@ from tap_websocket.payloads import JSON_GROUP, encode_binary, split
 from tap_websocket.templates import Document
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tap_websocket.settings import DecodeSettings
 
-__all__ = ["DATA", "Decoder", "Hears", "Row"]
+    Documents = Callable[[bytes], Sequence[bytes]]
+    """Takes a message apart into documents."""
+
+__all__ = ["DATA", "Decoder", "Documents", "Hears", "Row", "split_documents"]
 
 DATA = "data"
 """The column of whatever is not JSON object."""
@@ -47,6 +50,11 @@ class Row(NamedTuple):
     record: Record
     fields: Mapping[str, Any] = _NONE
     aside: Mapping[str, Any] = _NONE
+
+
+def split_documents(settings: DecodeSettings, payload: bytes) -> list[bytes]:
+    """Return the documents of a message, as they were sent (`record_separator`)."""
+    return split(payload, settings.record_separator)
 
 
 class Hears(Protocol):
@@ -88,6 +96,7 @@ class Decoder:
         *,
         whole: bool,
         opens_arrays: bool,
+        documents: Documents,
     ) -> None:
         """Make a decoder.
 
@@ -95,14 +104,12 @@ class Decoder:
             settings: The message format and the like.
             whole: Each record lands whole in the column `data`.
             opens_arrays: An array of objects is several documents.
+            documents: Takes a message apart; see `split_documents`.
         """
+        self.documents = documents
         self._settings = settings
         self._opens_arrays = opens_arrays
         self._whole = whole
-
-    def documents(self, payload: bytes) -> list[bytes]:
-        """Return the documents of a message, as they were sent."""
-        return split(payload, self._settings.record_separator)
 
     def rows(self, document: bytes, hearing: Hears | None) -> Iterator[Row]:
         """Yield the records of a document; none where it is something else.

@@ -7,11 +7,12 @@ passes as the bytes that the server sent; everything else goes the slow way.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import itertools
 import logging
 from typing import TYPE_CHECKING, Any
 
-from tap_websocket.decode import Decoder
+from tap_websocket.decode import Decoder, split_documents
 from tap_websocket.errors import ParseError, TapError
 from tap_websocket.limit import RateLimit
 from tap_websocket.payloads import PayloadTooBig, decompress
@@ -19,9 +20,10 @@ from tap_websocket.recorder import Arrival, Width
 from tap_websocket.source import Directive, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from tap_websocket.counts import Counts
+    from tap_websocket.decode import Documents
     from tap_websocket.judge import Judge
     from tap_websocket.layout import Layout
     from tap_websocket.passage import Passage
@@ -52,6 +54,7 @@ class Intake:
         recorder: Recorder,
         counts: Counts,
         now_ns: Callable[[], int],
+        documents: Documents | None = None,
     ) -> None:
         """Make an intake.
 
@@ -62,6 +65,8 @@ class Intake:
             recorder: Takes the records.
             counts: Counts that the intake keeps.
             now_ns: The wall clock, in nanoseconds since the epoch.
+            documents: Takes a message apart, in the place of `record_separator`. Its
+                documents need not look like the message.
         """
         self._settings = settings
         self._judge = judge
@@ -71,10 +76,14 @@ class Intake:
             settings.decode,
             whole=plan.whole,
             opens_arrays=plan.opens_arrays,
+            documents=documents or functools.partial(split_documents, settings.decode),
         )
+        self._reads_messages = documents is None
         self._recorder = recorder
         self._width = Width()
-        self._passes_messages = settings.decode.takes_payloads_whole
+        self._passes_messages = (
+            self._reads_messages and settings.decode.takes_payloads_whole
+        )
         self._skip_log = RateLimit(10.0)
 
     @property
@@ -157,9 +166,10 @@ class Intake:
 
     def _runs(self, messages: list[bytes]) -> Iterator[tuple[bool, list[bytes]]]:
         """Yield messages in order: runs that are plain data, and others."""
+        may_match = self._judge.prefilter
         if self._judge.idle:
             yield True, messages
-        elif (may_match := self._judge.prefilter) is None:
+        elif may_match is None or not self._reads_messages:
             yield False, messages
         else:
             for told, run in itertools.groupby(messages, may_match):
@@ -214,7 +224,7 @@ class Intake:
         outcome.taken += len(payload)
         before = outcome.records
         try:
-            for document in self._decoder.documents(payload):
+            for document in self._documents(payload):
                 hearing = None if plain else self._judge.hearing(source, outcome)
                 found = outcome.records
                 try:
@@ -229,6 +239,18 @@ class Intake:
             outcome.messages += outcome.records > before
         if outcome.records > before:
             self._recorder.sampled(len(payload))
+
+    def _documents(self, payload: bytes) -> Sequence[bytes]:
+        """Take a message apart.
+
+        Raises:
+            ParseError: When that is not possible, with `on_parse_error: fail`.
+        """
+        try:
+            return self._decoder.documents(payload)
+        except ParseError as error:
+            self._skip(error, len(payload))
+            return ()
 
     def _skip(self, error: ParseError, size: int) -> None:
         """Count and log what cannot be read.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tap_websocket.bridge import Buffer
     from tap_websocket.columns import Columns
     from tap_websocket.counts import Counts
+    from tap_websocket.decode import Documents
     from tap_websocket.layout import Layout
     from tap_websocket.masking import Mask
     from tap_websocket.settings import Settings
@@ -49,6 +50,7 @@ class Receiver:
         most: int | None,
         counts: Counts,
         mask: Mask,
+        documents: Documents | None = None,
     ) -> None:
         """Wire the rooms up, within the running loop.
 
@@ -60,6 +62,7 @@ class Receiver:
             most: Messages after which a trial ends, or None.
             counts: The run's counts.
             mask: Blots secrets out of logs, and learns new ones.
+            documents: Takes messages apart, where the settings do not.
         """
         self._settings = settings
         self._sampled = sampled
@@ -89,6 +92,7 @@ class Receiver:
             recorder=self._recorder,
             counts=counts,
             now_ns=time.time_ns,
+            documents=documents,
         )
         self._feed = Feed(
             settings,

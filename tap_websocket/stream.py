@@ -15,15 +15,17 @@ from tap_websocket import jsontext, sdk
 from tap_websocket.batches import BatchFiles, until_failure
 from tap_websocket.bridge import Bridge
 from tap_websocket.counts import Counts
+from tap_websocket.decode import split_documents
 from tap_websocket.errors import StreamMapError
 from tap_websocket.layout import Layout
 from tap_websocket.metrics import log_counts
 from tap_websocket.progress import Progress
 from tap_websocket.receiver import Receiver, Sampled
+from tap_websocket.settings import resubscribed, subscription_of
 from tap_websocket.writer import PageWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Mapping
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
@@ -103,6 +105,32 @@ class WebSocketStream(Stream):
                 if not mask["properties", name]
             ),
         )
+
+    def subscribe_messages(self) -> Sequence[Any]:
+        """Return what is sent on every new connection, for subclasses to override.
+
+        Returns:
+            Items as in the setting `subscribe_messages`, whose value this is: texts,
+            JSON objects, or objects with `message`, `reply` and so on.
+        """
+        return subscription_of(self._tap.config)
+
+    def decode(self, payload: bytes) -> Sequence[bytes]:
+        """Return the documents of a message, for subclasses to override.
+
+        A feed that speaks MessagePack, say, becomes JSON here; rules, paths and columns
+        come behind. It is called in the loop's thread, for one message after another.
+
+        Args:
+            payload: The message, reassembled and without `payload_compression`.
+
+        Returns:
+            Documents as `message_format` calls for them: JSON texts, for `json`.
+
+        Raises:
+            ParseError: When the message is none; `on_parse_error` decides then.
+        """
+        return split_documents(self._settings.decode, payload)
 
     def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002
         """Yield the records, parsed, for the SDK's work on each of them.
@@ -288,6 +316,10 @@ class WebSocketStream(Stream):
     def _start(self) -> Bridge:
         """Start the feed, once."""
         if self._bridge is None:
+            items = self.subscribe_messages()
+            if items != subscription_of(self._tap.config):
+                self._settings = resubscribed(self._tap.config, items)
+                self._masking.add(self._settings.secrets)
             delivery = self._settings.delivery
             self._bridge = Bridge(delivery)
             self._shutdown.watch(self._bridge, delivery.drain_timeout)
@@ -303,7 +335,13 @@ class WebSocketStream(Stream):
             most=self.ABORT_AT_RECORD_COUNT,
             counts=self._counts,
             mask=self._masking,
+            documents=self.decode if self._decodes else None,
         )
+
+    @property
+    def _decodes(self) -> bool:
+        """Whether a subclass takes messages apart."""
+        return type(self).decode is not WebSocketStream.decode
 
     def _sample(self) -> Mapping[str, Any]:
         bridge = self._start()

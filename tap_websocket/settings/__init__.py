@@ -15,7 +15,12 @@ from tap_websocket.settings.model import (
     Settings,
     StreamSettings,
 )
-from tap_websocket.settings.reader import missing_end, read_settings
+from tap_websocket.settings.reader import (
+    missing_end,
+    read_settings,
+    resubscribed,
+    subscription_of,
+)
 
 __all__ = [
     "CloseCodes",
@@ -31,4 +36,6 @@ __all__ = [
     "StreamSettings",
     "missing_end",
     "read_settings",
+    "resubscribed",
+    "subscription_of",
 ]

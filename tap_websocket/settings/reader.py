@@ -29,11 +29,11 @@ from tap_websocket.settings.model import (
 from tap_websocket.settings.records import read_decode, read_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from tap_websocket.settings.model import Context
 
-__all__ = ["missing_end", "read_settings"]
+__all__ = ["missing_end", "read_settings", "resubscribed", "subscription_of"]
 
 
 def read_settings(config: Mapping[str, Any], given: Collection[str]) -> Settings:
@@ -84,6 +84,20 @@ def read_settings(config: Mapping[str, Any], given: Collection[str]) -> Settings
     if problems:
         raise ConfigError(problems)
     return settings
+
+
+def resubscribed(config: Mapping[str, Any], items: Sequence[Any]) -> Settings:
+    """Make the settings of a config with other `subscribe_messages`.
+
+    Raises:
+        ConfigError: With one line for each problem.
+    """
+    return read_settings({**config, "subscribe_messages": list(items)}, ())
+
+
+def subscription_of(config: Mapping[str, Any]) -> list[Any]:
+    """Return the items of `subscribe_messages`, as they were given."""
+    return list(config["subscribe_messages"])
 
 
 def missing_end(config: Collection[str]) -> list[str]:
