@@ -21,9 +21,14 @@ def describe() -> str:
     versions = ", ".join(libraries + list(filter(None, map(_peer, _PEERS))))
     return (
         f"{_processor()}, {os.cpu_count()} cores, {_memory()}, "
-        f"{platform.system()} {platform.release()}, "
+        f"{platform.system()} {_kernel()}, "
         f"{platform.python_implementation()} {platform.python_version()}; {versions}."
     )
+
+
+def _kernel() -> str:
+    """Return the first two numbers of the kernel's version."""
+    return ".".join(platform.release().split(".")[:2])
 
 
 def _processor() -> str:

@@ -6,7 +6,7 @@ import dataclasses
 import statistics
 from typing import TYPE_CHECKING
 
-from benchmarks.contestants import PICOWS, PLAIN_TAP, missing
+from benchmarks.contestants import PICOWS, PLAIN_TAP, SCRIPT, missing
 from benchmarks.targets import targets
 
 if TYPE_CHECKING:
@@ -20,6 +20,15 @@ __all__ = ["Report", "in_block"]
 
 BEGIN = "<!-- benchmark: written by make bench -->\n"
 END = "<!-- /benchmark -->\n"
+_NAMES = {
+    "SDK path": "SDK path: this tap where the SDK has to work on each record, as with "
+    "stream maps.",
+    SCRIPT.name: f"{SCRIPT.name}: websockets, `json.loads` and `print`.",
+    PLAIN_TAP.name: f"{PLAIN_TAP.name}: a tap that yields a record for each message.",
+    "faucet": "faucet: the command line of faucet-stream, in Rust.",
+    "bento": "bento: a stream processor, in Go.",
+    "rust-loop": "rust-loop: no product but a yardstick, a bare loop in Rust.",
+}
 _MIB = 1024 * 1024
 _NONE = "-"
 
@@ -55,19 +64,23 @@ class Report:
 
     def summary(self) -> str:
         """Return what stands in the README."""
-        parts = [self._how()]
+        parts = [self._how(), self._who()]
         if self.trades:
             parts.append("![Messages a second](docs/benchmark.png)")
             size = min(self.trades)
             parts.append(self._throughput(size, *self.trades[size]))
         parts.append(self._latency())
-        parts.append("[Everything that was measured](docs/benchmark.md)")
+        parts.append(
+            "[Everything that was measured](docs/benchmark.md), and "
+            "[who runs and how](benchmarks/README.md).",
+        )
         return "\n\n".join(filter(None, parts)) + "\n"
 
     def whole(self) -> str:
         """Return everything."""
         parts = [
             self._how(),
+            self._who(),
             *(self._throughput(size, *found) for size, found in self.trades.items()),
             self._latency(),
             self._connections(),
@@ -80,6 +93,17 @@ class Report:
 
     def _how(self) -> str:
         return f"Medians of {self.rounds} interleaved rounds. {self.machine}"
+
+    def _who(self) -> str:
+        """Return a line on each of the rows whose names say little."""
+        if self.trade_results is None:
+            return ""
+        shown = [*self.trade_results.names, *(each.name for each in missing())]
+        return "\n".join(
+            f"- {text}"
+            for part, text in _NAMES.items()
+            if any(part in name for name in shown)
+        )
 
     def _throughput(self, size: int, count: int, results: Results) -> str:
         rows = [
@@ -109,7 +133,8 @@ class Report:
             f"**{count:,} messages of {size:,} bytes** into a file. The whole process "
             "is from before its start until after its end, and so are CPU, memory and "
             "the ratios, which are taken pair by pair; first to last record is how the "
-            "file grew, and leaves the start out."
+            "file grew, and leaves the start out. Picows over it: the rate of "
+            f"`{PICOWS.name}`, divided by the rate of that row."
             f"\n\n{table}"
         )
 
