@@ -25,23 +25,26 @@ def page(size: int = MIB // 2) -> Page:
 class Reader:
     """Reads a feed in two batches; the second one fills the buffer again."""
 
-    def __init__(self, buffer: Buffer, taken: threading.Event) -> None:
-        self.buffer = buffer
-        self.taken = taken
+    def __init__(self) -> None:
+        self.filled = threading.Event()
+        self.taken = threading.Event()
+        self.settled = threading.Event()
         self.paused = False
-        self.done = asyncio.Event()
-        self.paused_at_end = False
+
+    def __call__(self, buffer: Buffer) -> Reader:
+        self.buffer = buffer
+        return self
 
     async def run(self) -> None:
         self.fill()
-        assert self.paused
+        self.filled.set()
         # The target takes all of it while this thread is busy: a batch is not cut.
         self.taken.wait(10)
         self.fill()
         for _ in range(5):
             await asyncio.sleep(0)
-        self.paused_at_end = self.paused
-        await self.done.wait()
+        self.settled.set()
+        self.buffer.close()
 
     def fill(self) -> None:
         for _ in range(10):
@@ -49,7 +52,6 @@ class Reader:
 
     def stop(self, reason: str) -> None:
         del reason
-        self.done.set()
 
     def fail(self, error: Exception) -> None:
         raise error
@@ -62,25 +64,19 @@ class Reader:
 
 
 def test_a_late_resume_does_not_undo_a_pause() -> None:
-    taken = threading.Event()
-    readers: list[Reader] = []
-
-    def make(buffer: Buffer) -> Reader:
-        readers.append(Reader(buffer, taken))
-        return readers[0]
-
+    reader = Reader()
     bridge = Bridge(make_settings(buffer_bytes=4 * MIB).delivery)
-    bridge.start(make)
+    bridge.start(reader)
+    assert reader.filled.wait(10)
+    assert reader.paused
     pages = bridge.pages()
     for _ in range(10):
         next(pages)
-    taken.set()
-    while bridge.buffer.accepted < 20:
-        taken.wait(0.01)
-    bridge.stop("the test is over")
+    reader.taken.set()
+    assert reader.settled.wait(10)
+    assert reader.paused
     assert sum(1 for _ in pages) == 10
     bridge.close()
-    assert readers[0].paused_at_end
 
 
 def test_room_after_the_loop_is_closed_costs_nothing(
@@ -102,7 +98,7 @@ def test_room_after_the_loop_is_closed_costs_nothing(
 
     monkeypatch.setattr(asyncio, "run", slow)
     bridge = Bridge(make_settings(buffer_bytes=4 * MIB).delivery)
-    bridge.start(lambda buffer: Once(buffer, threading.Event()))
+    bridge.start(Once())
     assert closed.wait(10)
     assert sum(1 for _ in bridge.pages()) == 10
     go_on.set()
