@@ -155,9 +155,8 @@ class Columns:
         """Return a test of payloads that `fit` would leave as they are.
 
         It raises `msgspec.MsgspecError` or `RecursionError` for all others, save
-        those that `is_missed` finds: a payload that was taken and is over `LONGEST`
-        has to be asked about, and so has one of a page of which `may_be_missed` says
-        so. None when the columns have no such test.
+        those that `is_missed` finds: a payload of a page of which `may_be_missed`
+        says so has to be asked about. None when the columns have no such test.
         """
         keys = [key for key in self._keys if key not in self._added]
         return compile_decoder(self._properties, keys, self._null_fields)

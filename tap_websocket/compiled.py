@@ -58,10 +58,11 @@ _PlainText = Annotated[
 def may_be_missed(joined: bytes) -> bool:
     """Tell of payloads, joined, whether one of them has to be asked about.
 
-    Without a mark of those that `is_missed` looks for none has to, unless it is over
-    `LONGEST`.
+    Without a mark of those that `is_missed` looks for none has to.
     """
-    return _has_nul(joined) or _has_negative_exponent(joined)
+    return (
+        _has_nul(joined) or _has_long_number(joined) or _has_negative_exponent(joined)
+    )
 
 
 def is_missed(payload: bytes) -> bool:

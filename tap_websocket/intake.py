@@ -209,7 +209,8 @@ class Intake:
         passed = self._recorder.pass_on(batch.arrival, part, binary=batch.binary)
         if passed:
             taken = part if passed == len(part) else part[:passed]
-            batch.outcome.taken += sum(map(len, taken))
+            # To join them is the fastest way to add their lengths up.
+            batch.outcome.taken += len(b"".join(taken))
             batch.outcome.messages += passed
             batch.outcome.records += passed
         return passed

@@ -106,10 +106,7 @@ class Passage:
         test = self._test
         if test is None or not payloads:
             return []
-        longest = len(joined)
-        if longest > compiled.LONGEST:
-            longest = max(map(len, payloads))
-        if longest > compiled.LONGEST or compiled.may_be_missed(joined):
+        if compiled.may_be_missed(joined):
             payloads = list(itertools.takewhile(_is_sure, payloads))
         untested = iter(payloads)
         try:
