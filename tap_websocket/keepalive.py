@@ -45,6 +45,7 @@ class Keepalive:
         self._ping = ping
         self._heartbeat = heartbeat
         self._sent = 0
+        self._paused = False
         self._timers: dict[Callable[[], None], Timer] = {}
         self._pong = self._stale = None
         if (timeout := settings.ping_timeout) is not None:
@@ -95,12 +96,14 @@ class Keepalive:
             self._stale.restart()
 
     def pause(self) -> None:
-        """Let the clocks stand still."""
+        """Let the clocks stand still, and send no Ping: its Pong would not be read."""
+        self._paused = True
         for deadline in self._deadlines:
             deadline.pause()
 
     def resume(self) -> None:
         """Start the clocks afresh."""
+        self._paused = False
         for deadline in self._deadlines:
             deadline.resume()
 
@@ -116,6 +119,8 @@ class Keepalive:
         self._timers[act] = self._schedule(interval, again)
 
     def _beat(self) -> None:
+        if self._paused:
+            return
         self._sent += 1
         self._ping(b"%d" % self._sent)
         if self._pong is not None and not self._pong.running:

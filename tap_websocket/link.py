@@ -254,7 +254,7 @@ class Session:
         What a server still sends behind the message by which it announced its end is
         taken; what it sends when its feed is complete is not.
         """
-        if self._feed.ended or self.directive in {Directive.STOP, Directive.TOO_BIG}:
+        if self._is_over():
             return
         outcome = self._feed.received(self, payloads, binary=binary)
         if outcome.messages:
@@ -262,6 +262,14 @@ class Session:
             self._keepalive.data()
         if outcome.directive is not None:
             self._obey(outcome.directive)
+
+    def _is_over(self) -> bool:
+        """Tell whether nothing more is taken."""
+        return (
+            self._feed.ended
+            or self.ended.done()
+            or self.directive in {Directive.STOP, Directive.TOO_BIG}
+        )
 
     def control(self, opcode: int, payload: bytes) -> None:  # noqa: ARG002 - protocol
         """Take notice of a Ping or Pong."""

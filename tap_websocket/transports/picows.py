@@ -28,9 +28,10 @@ from tap_websocket.transports.base import (
 )
 from tap_websocket.transports.closing import ViolationError, parse_close
 from tap_websocket.transports.network import hung_up
+from tap_websocket.transports.peer import has_left, has_unread, undelivered
 from tap_websocket.transports.picows_handshake import disagreement, handshake_error
 from tap_websocket.transports.scanner import Scanner
-from tap_websocket.transports.tcp import has_unread
+from tap_websocket.transports.tcp import WINDOW_BYTES
 from tap_websocket.transports.text import valid_prefix
 from tap_websocket.transports.tunnel import proxy_of, reach
 
@@ -51,9 +52,6 @@ _INVALID_DATA = 1007
 _TOO_BIG = 1009
 _READ_BYTES = 64 * 1024
 _BATCH = 1000
-
-_WINDOW_BYTES = 2 * 1024 * 1024
-"""picows doubles its buffer whenever a read fills it, and never halves it."""
 
 _ALIGNED_WITHIN_BYTES = 4096
 """After so many single bytes picows reads on as it did; the next read is a new try."""
@@ -95,7 +93,7 @@ class PicowsTransport:
         if handshake.subprotocols:
             offered = ", ".join(handshake.subprotocols)
             headers.append(("Sec-WebSocket-Protocol", offered))
-        opened = await reach(handshake, proxy, _WINDOW_BYTES)
+        opened = await reach(handshake, proxy, WINDOW_BYTES)
         # picows keeps the socket of a handshake that is given up: this one ends it.
         handle = opened.dup()
         try:
@@ -163,7 +161,7 @@ class _Frames(picows.WSListener):
     def scan(self, transport: asyncio.Transport) -> None:
         """From now on take plain messages out of what is read, before picows."""
         if not self._over and not transport.is_closing():
-            transport.set_protocol(_Reads(self, transport.get_protocol()))
+            transport.set_protocol(_Reads(self, transport))
 
     def make_scanner(self, others: Callable[[bytes], bool]) -> Scanner:
         """Make a scanner that begins where picows has read to."""
@@ -223,7 +221,7 @@ class _Frames(picows.WSListener):
         payload: bytes = frame.get_payload_as_bytes()
         if kind in {_PING, _PONG}:
             self._deliver()
-            if kind is _PING:
+            if kind is _PING and not has_left(transport.underlying_transport):
                 transport.send_pong(payload)
             self._listener.control(kind.value, payload)
         elif kind is _CLOSE:
@@ -266,7 +264,8 @@ class _Frames(picows.WSListener):
         self._over = True
         if not self.sent_close:
             self.sent_close = True
-            transport.send(_CLOSE, payload)
+            if not has_left(transport.underlying_transport):
+                transport.send(_CLOSE, payload)
         self._loop.call_later(
             self._handshake.close_timeout,
             transport.underlying_transport.abort,
@@ -342,9 +341,10 @@ class _Reads(asyncio.Protocol):
     beginning of a frame: then it gets single bytes until a frame ends.
     """
 
-    def __init__(self, frames: _Frames, inner: asyncio.BaseProtocol) -> None:
+    def __init__(self, frames: _Frames, transport: asyncio.Transport) -> None:
         self._frames = frames
-        self._inner: Any = inner
+        self._transport = transport
+        self._inner: Any = transport.get_protocol()
         self._scanner: Scanner | None = None
 
     def data_received(self, data: bytes) -> None:
@@ -378,13 +378,19 @@ class _Reads(asyncio.Protocol):
         return self._frames.goes_on
 
     def eof_received(self) -> bool | None:
+        self._take_undelivered()
         answer: bool | None = self._inner.eof_received()
         return answer
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._take_undelivered()
         # The two know each other, and would wait for the garbage collector.
         self._scanner = None
         self._inner.connection_lost(exc)
+
+    def _take_undelivered(self) -> None:
+        if rest := undelivered(self._transport):
+            self.data_received(rest)
 
     def pause_writing(self) -> None:
         self._inner.pause_writing()
@@ -424,7 +430,11 @@ class _Handle:
 
     def _while_open(self, act: Callable[[], None]) -> None:
         transport = self._transport
-        if not transport.is_disconnected and not transport.is_close_frame_sent:
+        if not (
+            transport.is_disconnected
+            or transport.is_close_frame_sent
+            or has_left(transport.underlying_transport)
+        ):
             act()
 
     def abort(self) -> None:

@@ -1,13 +1,20 @@
-"""TCP: a connection that can be given up at any time, and what waits on one."""
+"""TCP: a connection that can be given up at any time."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
-import select
 import socket
 
-__all__ = ["bound_window", "has_unread", "open_tcp"]
+__all__ = ["WINDOW_BYTES", "bound_window", "open_tcp"]
+
+WINDOW_BYTES = 2 * 1024 * 1024
+"""What a server may send before it is read.
+
+So much of a feed's end has arrived when its server leaves: what has not is lost as soon
+as something is written. More would let picows' buffer grow, which it doubles whenever a
+read fills it, and never halves.
+"""
 
 
 async def open_tcp(
@@ -67,13 +74,3 @@ def _takes(window: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
         return probe.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) >= window
-
-
-def has_unread(transport: asyncio.BaseTransport) -> bool:
-    """Tell whether something has arrived that was not read from the socket."""
-    opened = transport.get_extra_info("socket")
-    if opened is None or opened.fileno() < 0:
-        return False
-    poll = select.poll()
-    poll.register(opened, select.POLLIN)
-    return bool(poll.poll(0))

@@ -1,8 +1,8 @@
 """The transport on the websockets library.
 
-`websockets.connect` does TCP, proxies that speak TLS, TLS and the handshake; the
-connection that it makes is a subclass without the library's queue: frames go to the
-listener in batches, one batch for each read from the socket.
+`websockets.connect` does proxies that speak TLS, TLS and the handshake; the connection
+that it makes is a subclass without the library's queue: frames go to the listener in
+batches, one batch for each read from the socket.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ from tap_websocket.transports.network import (
     proxy_error,
     words,
 )
+from tap_websocket.transports.peer import has_left, has_unread, undelivered
 from tap_websocket.transports.scanner import Scanner
-from tap_websocket.transports.tcp import has_unread
+from tap_websocket.transports.tcp import WINDOW_BYTES
 from tap_websocket.transports.text import valid_prefix
 from tap_websocket.transports.tunnel import (
     HUNG_UP,
@@ -75,23 +76,23 @@ class WebsocketsTransport:
     async def connect(self, handshake: Handshake, listener: Listener) -> None:
         """Perform the opening handshake (see `Transport.connect`).
 
-        The library's own way through proxies is taken for those that speak TLS only.
+        The library's own way is taken for proxies that speak TLS only.
 
         Raises:
             HandshakeError: One of its subclasses, for whatever went wrong.
         """
         proxy = proxy_of(handshake)
-        tunnel: socket.socket | None = None
-        if proxy is not None and proxy.scheme != "https":
-            tunnel, proxy = await reach(handshake, proxy), None
-        opening = _Opening(handshake, listener, proxy, tunnel)
+        opened: socket.socket | None = None
+        if proxy is None or proxy.scheme != "https":
+            opened, proxy = await reach(handshake, proxy, WINDOW_BYTES), None
+        opening = _Opening(handshake, listener, proxy, opened)
         try:
             await opening
         except (exceptions.WebSocketException, OSError, ValueError) as error:
             raise opening.failure(error) from error
         finally:
-            if tunnel is not None and opening.made is None:
-                tunnel.close()
+            if opened is not None and opening.made is None:
+                opened.close()
         problem = opening.disagreement()
         connection = opening.made
         assert connection is not None  # noqa: S101 - it is open
@@ -109,11 +110,11 @@ class _Opening(connect):
         handshake: Handshake,
         listener: Listener,
         proxy: Proxy | None,
-        tunnel: socket.socket | None,
+        opened: socket.socket | None,
     ) -> None:
         options: dict[str, Any] = {"proxy": None}
-        if tunnel is not None:
-            options["sock"] = tunnel
+        if opened is not None:
+            options["sock"] = opened
         if handshake.url.startswith("wss:"):
             options["ssl"] = handshake.tls or ssl.create_default_context()
             if handshake.server_name is not None:
@@ -294,8 +295,20 @@ class _Connection(ClientConnection):
         return protocol.parser_exc is None and protocol.close_rcvd is None
 
     def eof_received(self) -> None:
+        self._take_undelivered()
         self._flush_unscanned()
         super().eof_received()
+
+    def _take_undelivered(self) -> None:
+        if rest := undelivered(self.transport):
+            self.data_received(rest)
+
+    def send_data(self) -> None:
+        """Write what is to be written, unless the peer has left."""
+        if self.protocol.writes and has_left(self.transport):
+            self.protocol.data_to_send()
+        else:
+            super().send_data()
 
     def _flush_unscanned(self) -> None:
         """Let the library have what came before the connection was handed over."""
@@ -304,6 +317,7 @@ class _Connection(ClientConnection):
             super().data_received(unscanned)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._take_undelivered()
         self._flush_unscanned()
         super().connection_lost(exc)
         if self._deadline is not None:
