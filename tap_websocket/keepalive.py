@@ -70,7 +70,8 @@ class Keepalive:
     def start(self) -> None:
         """Begin at the handshake: the first Ping comes after one interval."""
         self._repeat(self._beat, self._settings.ping_interval)
-        self.data()
+        if self._stale is not None:
+            self._stale.restart()
 
     def subscribed(self) -> None:
         """Begin with heartbeats: the subscription is complete."""
@@ -92,7 +93,7 @@ class Keepalive:
 
     def data(self) -> None:
         """Take notice of a data message: the feed is not stale."""
-        if self._stale is not None:
+        if self._stale is not None and self._stale.running:
             self._stale.restart()
 
     def pause(self) -> None:

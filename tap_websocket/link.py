@@ -38,6 +38,7 @@ _LOGGER = logging.getLogger("tap-websocket")
 _NORMAL = 1000
 _GOING_AWAY = 1001
 _MESSAGE_TOO_BIG = 1009
+_CLOSE = 0x8
 _PONG = 0xA
 _REFUSED = "the credentials are refused: check auth, headers and url"
 _ADVICE = {
@@ -272,9 +273,13 @@ class Session:
         )
 
     def control(self, opcode: int, payload: bytes) -> None:  # noqa: ARG002 - protocol
-        """Take notice of a Ping or Pong."""
+        """Take notice of a Close, Ping or Pong."""
         self._feed.inbound()
-        if opcode == _PONG:
+        if opcode == _CLOSE:
+            # How the connection ends is known: no clock has a say any more.
+            self._keepalive.stop()
+            self._subscription.stop()
+        elif opcode == _PONG:
             self._keepalive.pong()
 
     def closed(self, closing: Closing) -> None:

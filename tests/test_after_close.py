@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tap_websocket.errors import FeedError
 from tests.support.raw import close_frame, frame, serve_raw
 from tests.support.receive import receive
 
@@ -69,3 +70,74 @@ def test_nothing_is_said_behind_a_close_frame(then: str) -> None:
     assert set(opcodes[opcodes.index(8) + 1 :]) <= {PONG}
     expected = [1, 2, 3] if then == "reconnect" else [1]
     assert [record["n"] for record in run.records] == expected
+
+
+@pytest.mark.parametrize("code", [1000, 4001])
+def test_no_clock_has_a_say_behind_the_server_s_close(code: int) -> None:
+    async def script(peer: RawPeer) -> None:
+        await peer.upgrade(frame(b'{"n":1}'), close_frame(code))
+        while True:
+            await peer.recv()
+
+    with serve_raw(script) as server:
+        run = receive(
+            url=server.url,
+            fatal_close_codes=[4001],
+            reconnect=code == 4001,
+            reconnect_backoff=0.01,
+            stale_timeout=0.2,
+            ping_interval=0.1,
+            ping_timeout=0.1,
+            close_timeout=0.6,
+            max_duration=5,
+        )
+        assert len(server.peers) == 1
+    assert [record["n"] for record in run.records] == [1]
+    if code == 1000:
+        assert run.error is None
+    else:
+        assert isinstance(run.error, FeedError)
+        assert "fatal_close_codes" in str(run.error)
+
+
+def test_the_answer_to_the_server_s_close_is_the_last_word() -> None:
+    async def script(peer: RawPeer) -> None:
+        await peer.upgrade(frame(b'{"n":1}'), close_frame(1000))
+        while True:
+            await peer.recv()
+
+    with serve_raw(script) as server:
+        receive(
+            url=server.url,
+            heartbeat_message="beat",
+            heartbeat_interval=0.1,
+            close_timeout=2,
+            max_duration=0.5,
+        )
+        (peer,) = server.peers
+    opcodes = [opcode for opcode, _ in peer.frames]
+    assert opcodes[opcodes.index(8) :] == [8]
+
+
+def test_a_feed_that_goes_on_behind_our_close_is_not_stale() -> None:
+    async def script(peer: RawPeer) -> None:
+        await peer.upgrade(frame(b'{"bye":1}'))
+        opcode = 0
+        while opcode != 8:
+            opcode, _ = await peer.recv()
+        await peer.send(frame(b'{"n":1}'))
+        await asyncio.sleep(0.5)
+        await peer.send(frame(b'{"n":2}'), close_frame(1000))
+
+    with serve_raw(script) as server:
+        run = receive(
+            url=server.url,
+            message_rules=[{"match": {"bye": 1}, "then": "reconnect"}],
+            stale_timeout=0.2,
+            close_timeout=5,
+            reconnect=True,
+            reconnect_backoff=0.01,
+            max_messages=3,
+            max_duration=5,
+        )
+    assert [record["n"] for record in run.records][:2] == [1, 2]

@@ -33,6 +33,7 @@ class Case:
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     records: int = 1
     answer: int | None = None
+    seconds: float = 5
 
 
 VIOLATION = "violated the protocol"
@@ -150,7 +151,9 @@ CASES = [
             frame(b'"', opcode=0),
             close_frame(1000),
         ),
+        settings={"max_duration": 30},
         records=2,
+        seconds=20,
     ),
     Case(
         "an empty message",
@@ -183,7 +186,7 @@ def script(case: Case, timing: str = "soon") -> Callable[[RawPeer], Awaitable[No
             await asyncio.sleep(0.1)
             peer.reset()
         elif case.parts and case.error != LOST:
-            await asyncio.wait_for(peer.wait(), 5)
+            await asyncio.wait_for(peer.wait(), case.seconds)
 
     return play
 
@@ -194,7 +197,7 @@ def test_each_way_to_end_has_its_outcome(case: Case, timing: str) -> None:
     with serve_raw(script(case, timing)) as server:
         run = receive(url=server.url, **{"max_duration": 10, **case.settings})
         (peer,) = server.peers
-    assert run.seconds < 5
+    assert run.seconds < case.seconds
     assert len(run.records) == case.records
     if case.error is None:
         assert run.error is None
@@ -304,6 +307,43 @@ def test_some_statuses_are_retried(status: int) -> None:
         )
     assert run.error is None
     assert len(run.records) == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "HTTP/1.1 521 Web Server Is Down",
+        "HTTP/1.0 503 Service Unavailable",
+        "HTTP/1.1 503",
+    ],
+)
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_a_status_that_a_library_does_not_read_is_retried(
+    line: str,
+    pieces: int,
+) -> None:
+    async def play(peer: RawPeer) -> None:
+        if peer.number == 1:
+            await peer.read_request()
+            text = f"{line}\r\nRetry-After: 1\r\n\r\n".encode()
+            for part in (text[: -pieces + 1], text[-pieces + 1 :]):
+                await peer.send(part)
+                await asyncio.sleep(0.05)
+        else:
+            await peer.upgrade(HELLO)
+            await peer.wait()
+
+    with serve_raw(play) as server:
+        run = receive(
+            url=server.url,
+            reconnect=True,
+            reconnect_backoff=0.02,
+            max_messages=1,
+            max_duration=5,
+        )
+    assert run.error is None
+    assert len(run.records) == 1
+    assert run.seconds >= 1
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 404])

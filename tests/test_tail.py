@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
+from tap_websocket.errors import ConnectionFailed
 from tests.support.certificates import server_side
 from tests.support.raw import close_frame, frame, serve_raw
 from tests.support.receive import receive
@@ -233,3 +234,43 @@ def test_no_ping_is_sent_while_reading_is_paused() -> None:
     assert run.error is None
     begin, end = stall
     assert not [at for at in pings if begin < at < end]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_server_that_answers_nothing_any_more_does_not_hold_up_the_end(
+    authority: trustme.CA,
+    scheme: str,
+) -> None:
+    over = threading.Event()
+
+    def script(peer: socket.socket) -> None:
+        peer.sendall(frame(b'{"n": 1}'))
+        time.sleep(0.1)
+        peer.sendall(frame(b"x" * 800)[:40])
+        over.wait(20)
+
+    tls = server_side(authority, "localhost") if scheme == "wss" else None
+    with serve_blocking(script, tls) as url:
+        run = receive(url=url, max_message_bytes=50, max_duration=10)
+        over.set()
+    assert isinstance(run.error, ConnectionFailed)
+    assert "larger than max_message_bytes" in str(run.error)
+    assert run.seconds < 5
+
+
+def test_an_end_does_not_wait_until_a_server_reads() -> None:
+    over = threading.Event()
+
+    def script(peer: socket.socket) -> None:
+        peer.sendall(frame(b'{"n": 1}'))
+        pings = frame(b"p" * 125, opcode=9) * 2000
+        for _ in range(30):
+            peer.sendall(pings)
+        peer.sendall(frame(b"", opcode=3))
+        over.wait(20)
+
+    with serve_blocking(script) as url:
+        run = receive(url=url, max_duration=15)
+        over.set()
+    assert isinstance(run.error, ConnectionFailed)
+    assert "violated the protocol" in str(run.error)

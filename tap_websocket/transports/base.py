@@ -100,7 +100,7 @@ class Listener(Protocol):
         """Take complete messages of one kind; text is valid UTF-8."""
 
     def control(self, opcode: int, payload: bytes) -> None:
-        """Take notice of a Ping (0x9) or Pong (0xA); Pings are answered already."""
+        """Take notice of a Close (0x8), Ping (0x9) or Pong (0xA); answered already."""
 
     def closed(self, closing: Closing) -> None:
         """Take the end of the connection: called once, after everything else."""

@@ -1,10 +1,12 @@
-"""The payload of a Close frame (RFC 6455, section 5.5.1)."""
+"""How connections end: the payload of a Close frame (RFC 6455, section 5.5.1)."""
 
 from __future__ import annotations
 
-from tap_websocket.transports.base import NO_CODE
+from tap_websocket.transports.base import ABNORMAL, NO_CODE, Closing
 
-__all__ = ["ViolationError", "parse_close"]
+__all__ = ["TOO_BIG", "ViolationError", "failed", "parse_close", "violation"]
+
+TOO_BIG = 1009
 
 _CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
 _PRIVATE = range(3000, 5000)
@@ -42,3 +44,16 @@ def parse_close(payload: bytes) -> tuple[int, str]:
     except UnicodeDecodeError as error:
         msg = "a Close frame whose reason is not valid UTF-8"
         raise ViolationError(1007, msg) from error
+
+
+def violation(code: int, reason: str) -> Closing:
+    """Say how a connection ended that this side failed with a close code."""
+    if code == TOO_BIG:
+        failure = "a message is larger than max_message_bytes"
+        return Closing(ABNORMAL, failure=failure, too_big=True)
+    return Closing(ABNORMAL, failure=f"the server violated the protocol: {reason}")
+
+
+def failed(error: BaseException) -> str:
+    """Say that this side has an error, without a word of what it is about."""
+    return f"an error in the tap: {type(error).__name__}"

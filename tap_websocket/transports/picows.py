@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import socket
 import ssl
 from typing import TYPE_CHECKING, Any
@@ -26,10 +25,17 @@ from tap_websocket.transports.base import (
     Incapable,
     Listener,
 )
-from tap_websocket.transports.closing import ViolationError, parse_close
+from tap_websocket.transports.closing import (
+    TOO_BIG,
+    ViolationError,
+    failed,
+    parse_close,
+    violation,
+)
 from tap_websocket.transports.network import hung_up
 from tap_websocket.transports.peer import has_left, has_unread, undelivered
 from tap_websocket.transports.picows_handshake import disagreement, handshake_error
+from tap_websocket.transports.picows_log import make_logger
 from tap_websocket.transports.scanner import Scanner
 from tap_websocket.transports.tcp import WINDOW_BYTES
 from tap_websocket.transports.text import valid_prefix
@@ -49,7 +55,6 @@ _PONG = picows.WSMsgType.PONG
 
 _PROTOCOL_ERROR = 1002
 _INVALID_DATA = 1007
-_TOO_BIG = 1009
 _READ_BYTES = 64 * 1024
 _BATCH = 1000
 
@@ -101,7 +106,7 @@ class PicowsTransport:
                 lambda *_: frames,
                 handshake.url,
                 websocket_handshake_timeout=None,
-                logger_name=_logger(frames),
+                logger_name=make_logger(frames.refused),
                 enable_auto_pong=False,
                 max_frame_size=handshake.max_message_bytes,
                 extra_headers=headers,
@@ -235,6 +240,8 @@ class _Frames(picows.WSListener):
     def _take_data(self, payload: bytes, kind: picows.WSMsgType, *, fin: bool) -> None:
         if kind is not _CONTINUATION and kind is not self._kind:
             self._deliver()
+            if self._over:
+                return
             self._kind = kind
         if fin and self._fragments is None:
             self._batch.append(payload)
@@ -243,7 +250,7 @@ class _Frames(picows.WSListener):
             self._fragments = bytearray()
         self._fragments += payload
         if len(self._fragments) > self._handshake.max_message_bytes:
-            self.fail(_TOO_BIG, "message too big")
+            self.fail(TOO_BIG, "message too big")
         elif fin:
             self._batch.append(bytes(self._fragments))
             self._fragments = None
@@ -262,6 +269,7 @@ class _Frames(picows.WSListener):
             return
         self._closing = Closing(code, reason)
         self._over = True
+        self._listener.control(_CLOSE.value, payload)
         if not self.sent_close:
             self.sent_close = True
             if not has_left(transport.underlying_transport):
@@ -276,6 +284,8 @@ class _Frames(picows.WSListener):
             return
         batch, self._batch = self._batch, []
         for piece in _pieces(batch):
+            if self._over:
+                break
             self._hand_on(piece)
 
     def _hand_on(self, batch: list[bytes]) -> None:
@@ -291,11 +301,11 @@ class _Frames(picows.WSListener):
 
         It still hands out the frame in front of the one that it refused; but then it
         would go on parsing behind that one's header until it hangs up. So nothing more
-        is read.
+        is read, and nobody waits for what it would hang up in good order for.
         """
         self.has_refused = True
         if self._transport is not None:
-            self._transport.underlying_transport.pause_reading()
+            self._give_up(self._transport.underlying_transport)
 
     def fail(self, code: int, reason: str) -> None:
         """Fail the connection (RFC 6455, section 7.1.7)."""
@@ -305,11 +315,15 @@ class _Frames(picows.WSListener):
         self._deliver()
         self._over = True
         self._plain = False
-        self._closing = _failure(code, reason)
+        self._closing = violation(code, reason)
         self.sent_close = True
-        transport.underlying_transport.pause_reading()
+        self._give_up(transport.underlying_transport)
         transport.send_close(picows.WSCloseCode(code), reason)
-        self._loop.call_later(LINGER_SECONDS, transport.underlying_transport.abort)
+
+    def _give_up(self, transport: asyncio.Transport) -> None:
+        """Read no more, and drop the connection once a Close frame may be out."""
+        transport.pause_reading()
+        self._loop.call_later(LINGER_SECONDS, transport.abort)
 
     async def _watch(self, transport: picows.WSTransport) -> None:
         """Wait for the end of the connection, and say how it came."""
@@ -320,12 +334,14 @@ class _Frames(picows.WSListener):
         try:
             await transport.wait_disconnected()
         except picows.WSProtocolError as error:
-            closing = _failure(int(error.args[0].value), str(error.args[1]))
+            closing = violation(int(error.args[0].value), str(error.args[1]))
         except OSError as error:
             closing = Closing(
                 ABNORMAL,
                 failure=f"the connection broke: {error.strerror}",
             )
+        except Exception as error:  # noqa: BLE001 - reported as the end that it is
+            self._closing = Closing(ABNORMAL, failure=failed(error))
         self._over = True
         self._fragments = None
         # The transport's logger knows this object: without a word the two would wait
@@ -430,7 +446,7 @@ class _Handle:
 
     def _while_open(self, act: Callable[[], None]) -> None:
         transport = self._transport
-        if not (
+        if self._frames.goes_on and not (
             transport.is_disconnected
             or transport.is_close_frame_sent
             or has_left(transport.underlying_transport)
@@ -450,27 +466,6 @@ class _Handle:
         self._transport.underlying_transport.resume_reading()
 
 
-class _Refusals(logging.Handler):
-    """Hears of a violation in the moment that picows logs it, its only sign of it."""
-
-    def __init__(self, frames: _Frames) -> None:
-        super().__init__()
-        self._frames = frames
-
-    def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002 - one sign
-        self._frames.refused()
-
-
-def _logger(frames: _Frames) -> logging.Logger:
-    """Return the logger of one connection; it writes nothing.
-
-    picows logs URLs, and a line for each step; the feed says what matters.
-    """
-    logger = logging.Logger("picows", level=logging.ERROR)  # noqa: LOG001 - of its own
-    logger.addHandler(_Refusals(frames))
-    return logger
-
-
 def _pieces(batch: list[bytes]) -> Iterator[list[bytes]]:
     """Cut a batch so that each piece is of a moderate size, or one message."""
     if sum(map(len, batch)) <= _PIECE_BYTES:
@@ -485,10 +480,3 @@ def _pieces(batch: list[bytes]) -> Iterator[list[bytes]]:
         piece.append(payload)
         size += len(payload)
     yield piece
-
-
-def _failure(code: int, reason: str) -> Closing:
-    if code == _TOO_BIG:
-        failure = "a message is larger than max_message_bytes"
-        return Closing(ABNORMAL, failure=failure, too_big=True)
-    return Closing(ABNORMAL, failure=f"the server violated the protocol: {reason}")

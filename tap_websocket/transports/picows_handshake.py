@@ -15,6 +15,7 @@ from tap_websocket.transports.base import (
     Incapable,
 )
 from tap_websocket.transports.network import network_error
+from tap_websocket.transports.refusal import find_refusal
 
 __all__ = ["disagreement", "handshake_error"]
 
@@ -38,7 +39,9 @@ def handshake_error(error: Exception) -> HandshakeError:
     if isinstance(error, picows.WSInvalidUpgradeError) and _is_legal(error):
         return Incapable("picows does not take the server's Connection header")
     if isinstance(error, picows.WSInvalidMessageError):
-        return BadHandshake("the server's answer is not HTTP; does it speak WebSocket?")
+        return find_refusal(error.raw_header or b"") or BadHandshake(
+            "the server's answer is not HTTP; does it speak WebSocket?"
+        )
     if isinstance(error, picows.WSError):
         return BadHandshake(f"the server did not agree to the handshake: {error}")
     return network_error(error)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import ssl
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from websockets import exceptions
 from websockets.asyncio.client import ClientConnection, connect
@@ -28,8 +27,8 @@ from tap_websocket.transports.base import (
     HandshakeError,
     HandshakeRefused,
     Listener,
-    Unreachable,
 )
+from tap_websocket.transports.closing import TOO_BIG, failed, violation
 from tap_websocket.transports.network import (
     hung_up,
     network_error,
@@ -40,12 +39,11 @@ from tap_websocket.transports.peer import has_left, has_unread, undelivered
 from tap_websocket.transports.scanner import Scanner
 from tap_websocket.transports.tcp import WINDOW_BYTES
 from tap_websocket.transports.text import valid_prefix
-from tap_websocket.transports.tunnel import (
-    HUNG_UP,
-    NO_HTTP,
-    proxy_of,
-    proxy_refusal,
-    reach,
+from tap_websocket.transports.tunnel import proxy_of, reach
+from tap_websocket.transports.websockets_errors import (
+    is_end,
+    protocol_error,
+    proxy_url,
 )
 
 if TYPE_CHECKING:
@@ -66,6 +64,9 @@ _LOGGER = logging.getLogger("tap-websocket.websockets")
 _LOGGER.setLevel(logging.INFO)
 _END_OF_HEAD = b"\r\n\r\n"
 _DATA = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
+
+_CONTROL_BYTES = 125
+"""The library's bound is one of control frames too: so much more has to pass it."""
 
 
 class WebsocketsTransport:
@@ -120,7 +121,7 @@ class _Opening(connect):
             if handshake.server_name is not None:
                 options["server_hostname"] = handshake.server_name
         if proxy is not None:
-            options["proxy"] = _url(proxy)
+            options["proxy"] = proxy_url(proxy)
             options["proxy_ssl"] = handshake.tls or ssl.create_default_context()
         self._made: list[_Connection] = []
         self._handshake = handshake
@@ -137,7 +138,7 @@ class _Opening(connect):
             open_timeout=None,
             ping_interval=None,
             close_timeout=handshake.close_timeout,
-            max_size=most,
+            max_size=most + _CONTROL_BYTES,
             max_queue=None,
             logger=_LOGGER,
             **options,
@@ -169,10 +170,10 @@ class _Opening(connect):
             )
         if isinstance(error, exceptions.NegotiationError | exceptions.InvalidHeader):
             return self._negotiation_error(error)
-        if isinstance(error, exceptions.InvalidMessage) and _is_end(error):
+        if isinstance(error, exceptions.InvalidMessage) and is_end(error):
             return hung_up(self._handshake.url)
         if isinstance(error, exceptions.WebSocketException):
-            return _protocol_error(error)
+            return protocol_error(error, bytes(self.made.head) if self.made else b"")
         if self._to_proxy and self.made is None:
             return proxy_error(error)
         return network_error(error)
@@ -181,7 +182,7 @@ class _Opening(connect):
         name = getattr(error, "name", None)
         if name in {None, "Sec-WebSocket-Protocol"}:
             return self.disagreement() or BadHandshake(OTHER_EXTENSION)
-        return _protocol_error(error)
+        return protocol_error(error)
 
 
 def _maker(
@@ -220,7 +221,8 @@ class _Connection(ClientConnection):
         self._fragments = bytearray()
         self._early: list[Frame] = []
         self._deadline: asyncio.TimerHandle | None = None
-        self._answer = b""
+        self.head = bytearray()
+        self._failed = False
         self._unscanned = bytearray()
         self._scanner: Scanner | None = None
 
@@ -254,7 +256,10 @@ class _Connection(ClientConnection):
 
     def data_received(self, data: bytes) -> None:
         if self.protocol.state is State.CONNECTING:
-            self._take_answer(data)
+            if self.head.endswith(_END_OF_HEAD):
+                super().data_received(data)
+            else:
+                self._take_answer(data)
         elif not self._opened:
             self._unscanned += data
         elif self._scanner is not None:
@@ -264,12 +269,14 @@ class _Connection(ClientConnection):
 
     def _take_answer(self, data: bytes) -> None:
         """Take the server's answer; the scanner begins right behind its head."""
-        end = (self._answer + data).find(_END_OF_HEAD)
+        seen = len(self.head)
+        self.head += data
+        end = self.head.find(_END_OF_HEAD, max(0, seen + 1 - len(_END_OF_HEAD)))
         if end < 0:
-            self._answer = (self._answer + data)[1 - len(_END_OF_HEAD) :]
             super().data_received(data)
             return
-        end += len(_END_OF_HEAD) - len(self._answer)
+        del self.head[end + len(_END_OF_HEAD) :]
+        end = len(self.head) - seen
         super().data_received(data[:end])
         if self.protocol.state is State.OPEN:
             self._unscanned += data[end:]
@@ -337,6 +344,8 @@ class _Connection(ClientConnection):
             self._deadline = self.loop.call_later(wait or 0, self.transport.abort)
 
     def _take(self, frame: Frame) -> None:
+        if self._failed:
+            return
         opcode = frame.opcode
         if opcode in _DATA:
             data = frame.data if type(frame.data) is bytes else bytes(frame.data)
@@ -346,15 +355,33 @@ class _Connection(ClientConnection):
                     self._deliver()
                     self._binary = binary
                 if frame.fin:
-                    self._batch.append(data)
+                    self._add(data)
                     return
             self._fragments += data
             if frame.fin:
-                self._batch.append(bytes(self._fragments))
-                self._fragments = bytearray()
-        elif opcode in {Opcode.PING, Opcode.PONG}:
+                data, self._fragments = bytes(self._fragments), bytearray()
+                self._add(data)
+            elif len(self._fragments) > self.most:
+                self._refuse(len(self._fragments))
+        else:
             self._deliver()
-            self.target.control(opcode, bytes(frame.data))
+            if not self._failed:
+                self.target.control(opcode, bytes(frame.data))
+
+    def _add(self, message: bytes) -> None:
+        if self._failed:
+            return
+        if len(message) > self.most:
+            self._refuse(len(message))
+        else:
+            self._batch.append(message)
+
+    def _refuse(self, size: int) -> None:
+        """Fail the connection for a message that is too big."""
+        self._deliver()
+        if not self._failed:
+            error = exceptions.PayloadTooBig(size, self.most)
+            self._fail(CloseCode.MESSAGE_TOO_BIG, error)
 
     def _deliver(self) -> None:
         if not self._batch or not self._opened:
@@ -364,29 +391,35 @@ class _Connection(ClientConnection):
         if valid:
             self.target.messages(batch[:valid], binary=self._binary)
         if valid < len(batch):
-            self._fail(CloseCode.INVALID_DATA, "a text message is not valid UTF-8")
+            error = exceptions.ProtocolError("a text message is not valid UTF-8")
+            self._fail(CloseCode.INVALID_DATA, error)
 
-    def _fail(self, code: CloseCode, reason: str) -> None:
-        self.protocol.parser_exc = exceptions.ProtocolError(reason)
-        self.protocol.fail(code, reason)
-        self.send_data()
-        self.bound_closing()
+    def _fail(self, code: CloseCode, error: exceptions.WebSocketException) -> None:
+        self._failed = True
+        self.protocol.parser_exc = error
+        if self.protocol.state is not State.CLOSED:
+            self.protocol.fail(code, str(error))
+            self.send_data()
+            self.bound_closing()
 
     def _closing(self) -> Closing:
         received = self.protocol.close_rcvd
         cause = self.protocol.parser_exc
         too_big = isinstance(cause, exceptions.PayloadTooBig)
-        if received is not None and not isinstance(cause, exceptions.ProtocolError):
+        violated = too_big or isinstance(cause, exceptions.ProtocolError)
+        if received is not None and not violated:
             return Closing(received.code, received.reason)
         if too_big:
-            failure = "a message is larger than max_message_bytes"
-        elif isinstance(cause, exceptions.ProtocolError | UnicodeDecodeError):
-            failure = f"the server violated the protocol: {cause}"
-        elif isinstance(self.connection_exc, OSError):
+            return violation(TOO_BIG, "")
+        if isinstance(cause, exceptions.ProtocolError | UnicodeDecodeError):
+            return violation(CloseCode.PROTOCOL_ERROR, str(cause))
+        if isinstance(self.connection_exc, OSError):
             failure = f"the connection broke: {words(self.connection_exc)}"
+        elif self.connection_exc is not None:
+            failure = failed(self.connection_exc)
         else:
             failure = "the server ended the connection without a Close frame"
-        return Closing(ABNORMAL, failure=failure, too_big=too_big)
+        return Closing(ABNORMAL, failure=failure)
 
 
 class _Handle:
@@ -428,30 +461,3 @@ class _Handle:
 
     def resume(self) -> None:
         self._connection.transport.resume_reading()
-
-
-def _protocol_error(error: exceptions.WebSocketException) -> HandshakeError:
-    if isinstance(error, exceptions.InvalidProxyStatus):
-        return proxy_refusal(error.response.status_code)
-    if isinstance(error, exceptions.ProxyError):
-        if _is_end(error):
-            return Unreachable(HUNG_UP)
-        return BadHandshake(NO_HTTP)
-    if isinstance(error, exceptions.InvalidMessage):
-        return BadHandshake("the server's answer is not HTTP; does it speak WebSocket?")
-    return BadHandshake(f"the server did not agree to the handshake: {error}")
-
-
-def _is_end(error: Exception) -> bool:
-    """Tell the end of the connection from an answer that makes no sense."""
-    return isinstance(error.__cause__, EOFError | OSError)
-
-
-def _url(proxy: Proxy) -> str:
-    """Return a proxy's URL as the library wants it, with a password at any rate."""
-    host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
-    userinfo = ""
-    if proxy.username is not None:
-        parts = (quote(part, safe="") for part in (proxy.username, proxy.password))
-        userinfo = ":".join(parts) + "@"
-    return f"{proxy.scheme}://{userinfo}{host}:{proxy.port}"
