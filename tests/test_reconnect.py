@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -173,3 +175,26 @@ def test_a_server_that_comes_up_late_is_found(kind: Kind) -> None:
         )
     assert run.error is None
     assert refused == 2
+
+
+def test_an_address_that_says_nothing_does_not_hold_up_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def script(peer: RawPeer) -> None:
+        await peer.upgrade(frame(b'{"n": 1}'), close_frame(1000))
+        await peer.wait()
+
+    tcp = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+    with serve_raw(script) as server, socket.socket() as hole, socket.socket() as first:
+        hole.bind(("127.0.0.1", 0))
+        hole.listen(0)
+        first.connect(hole.getsockname())  # its queue is full
+
+        async def resolve(*_: object, **__: object) -> list[Any]:
+            return [(*tcp, hole.getsockname()), (*tcp, ("127.0.0.1", server.port))]
+
+        monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", resolve)
+        run = receive(url=server.url, connect_timeout=5)
+    assert run.error is None
+    assert len(run.records) == 1
+    assert run.seconds < 5

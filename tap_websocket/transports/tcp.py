@@ -16,6 +16,9 @@ as something is written. More would let picows' buffer grow, which it doubles wh
 read fills it, and never halves.
 """
 
+_NEXT_AFTER_SECONDS = 0.25
+"""An address that says nothing for so long is not waited for alone (RFC 8305)."""
+
 
 async def open_tcp(
     host: str,
@@ -35,27 +38,58 @@ async def open_tcp(
         OSError: When the name is unknown, or no address answers.
     """
     loop = asyncio.get_running_loop()
+    waiting = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    waiting.reverse()
     failure: OSError | None = None
-    for family, kind, protocol, _, address in await loop.getaddrinfo(
-        host,
-        port,
-        type=socket.SOCK_STREAM,
-    ):
-        opened = socket.socket(family, kind, protocol)
-        try:
-            opened.settimeout(0)
-            if window is not None:
-                bound_window(opened, window)
-            await loop.sock_connect(opened, address)
-        except OSError as error:
-            opened.close()
-            failure = error
-        except asyncio.CancelledError:
-            opened.close()
-            raise
-        else:
-            return opened
+    attempts: set[asyncio.Task[socket.socket]] = set()
+    try:
+        while waiting or attempts:
+            if waiting:
+                attempt = _attempt(*waiting.pop(), window=window)
+                attempts.add(loop.create_task(attempt))
+            done, _ = await asyncio.wait(
+                attempts,
+                timeout=_NEXT_AFTER_SECONDS if waiting else None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            for ended in done:
+                attempts.discard(ended)
+                try:
+                    return ended.result()
+                except OSError as error:
+                    failure = error
+    finally:
+        for attempt_under_way in attempts:
+            attempt_under_way.add_done_callback(_give_up)
+            attempt_under_way.cancel()
     raise failure or OSError("the name has no address")
+
+
+async def _attempt(
+    family: int,
+    kind: int,
+    protocol: int,
+    _: str,
+    address: tuple[str | int, ...],
+    *,
+    window: int | None,
+) -> socket.socket:
+    opened = socket.socket(family, kind, protocol)
+    try:
+        opened.settimeout(0)
+        if window is not None:
+            bound_window(opened, window)
+        await asyncio.get_running_loop().sock_connect(opened, address)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _give_up(attempt: asyncio.Task[socket.socket]) -> None:
+    """Close what another attempt, or the end of all, came before."""
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().close()
 
 
 def bound_window(opened: socket.socket, window: int) -> None:
