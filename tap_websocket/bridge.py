@@ -180,6 +180,9 @@ class Runner(Protocol):
     def stop(self, reason: str) -> None:
         """End the run; everything received is still delivered."""
 
+    def hurry(self) -> None:
+        """Do not wait for servers any more."""
+
     def fail(self, error: Exception) -> None:
         """End the run with an error, after everything received was delivered."""
 
@@ -310,6 +313,10 @@ class Bridge:
                 continue
             yield page
             self.buffer.delivered += page.count
+
+    def hurry(self) -> None:
+        """Wait for no server when the bridge is closed: nobody takes pages."""
+        self._call(lambda runner: runner.hurry())
 
     def close(self) -> None:
         """Stop the run and wait for the loop's thread; pages not taken are lost."""

@@ -75,7 +75,9 @@ class Feed:
         self._connections = 0
         self._open_links = len(settings.contexts) or 1
         self._tasks: set[asyncio.Task[None]] = set()
-        self._trial = max_messages is not None
+        self._patience = (
+            settings.connection.close_timeout if max_messages is None else 0.0
+        )
         counts.last_inbound = self._loop.time()
         self._last_failure = "no connection was tried"
 
@@ -106,7 +108,7 @@ class Feed:
         if self._sessions:
             await asyncio.wait(
                 [session.ended for session in self._sessions],
-                timeout=0 if self._trial else self.settings.connection.close_timeout,
+                timeout=self._patience,
             )
         for session in list(self._sessions):
             session.abort()
@@ -114,6 +116,13 @@ class Feed:
     def stop(self, reason: str) -> None:
         """End the run as it should: a signal, say."""
         self.end(reason)
+
+    def hurry(self) -> None:
+        """Wait for no answer to a Close frame, now and later: nobody takes records."""
+        self._patience = 0.0
+        if self.ended:
+            for session in list(self._sessions):
+                session.abort()
 
     def end(self, reason: str, error: Exception | None = None) -> None:
         """End the run; the first call decides why."""

@@ -126,6 +126,10 @@ class Receiver:
         """End the run as it should."""
         self._feed.stop(reason)
 
+    def hurry(self) -> None:
+        """Do not wait for servers any more."""
+        self._feed.hurry()
+
     def fail(self, error: Exception) -> None:
         """End the run with an error, after everything received was delivered."""
         self._feed.end("records could not be kept", error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from tap_websocket.batches import BatchFiles, until_failure
 from tap_websocket.bridge import Bridge
 from tap_websocket.counts import Counts
 from tap_websocket.decode import split_documents
-from tap_websocket.errors import StreamMapError
+from tap_websocket.errors import DeliveryError, StreamMapError
 from tap_websocket.layout import Layout
 from tap_websocket.metrics import log_counts
 from tap_websocket.progress import Progress
@@ -141,12 +142,13 @@ class WebSocketStream(Stream):
         Raises:
             TapError: The failure that ended the run, after the last record.
         """
-        for page in self._pages():
-            evaluates = any(map(sdk.evaluates, self.stream_maps))
-            blank = dict.fromkeys(page.schema["properties"] if evaluates else ())
-            for record in page.records():
-                yield {**blank, **jsontext.parse(record)}
-            self._flush()
+        with contextlib.closing(self._pages()) as pages:
+            for page in pages:
+                evaluates = any(map(sdk.evaluates, self.stream_maps))
+                blank = dict.fromkeys(page.schema["properties"] if evaluates else ())
+                for record in page.records():
+                    yield {**blank, **jsontext.parse(record)}
+                self._flush()
 
     def get_batches(
         self,
@@ -248,8 +250,12 @@ class WebSocketStream(Stream):
         ):
             yield from self._sync_each(context, write_messages=write_messages)
             return
-        with self.get_record_counter() as counter, self.get_sync_timer():
-            for page in self._pages():
+        with (
+            self.get_record_counter() as counter,
+            self.get_sync_timer(),
+            contextlib.closing(self._pages()) as pages,
+        ):
+            for page in pages:
                 writer.write_page(self.name, page)
                 counter.increment(page.count)
 
@@ -282,12 +288,16 @@ class WebSocketStream(Stream):
 
     def _chunks(self) -> Iterator[bytes]:
         """Yield the lines of the run's pages, in pieces as they are."""
-        with self.get_record_counter() as counter, self.get_sync_timer():
-            for page in self._pages():
+        with (
+            self.get_record_counter() as counter,
+            self.get_sync_timer(),
+            contextlib.closing(self._pages()) as pages,
+        ):
+            for page in pages:
                 yield from page.chunks
                 counter.increment(page.count)
 
-    def _pages(self) -> Iterator[Page]:
+    def _pages(self) -> Generator[Page]:
         """Yield the pages of the run, announcing each new schema before its first."""
         announced: Mapping[str, Any] = self.schema
         bridge = self._start()
@@ -309,6 +319,9 @@ class WebSocketStream(Stream):
             if not self._writes_files:
                 # Files still have to be closed and announced.
                 self._shutdown.done()
+        except (DeliveryError, GeneratorExit):
+            bridge.hurry()
+            raise
         finally:
             bridge.close()
             log_counts(self.metrics_logger, self.name, self._counts)

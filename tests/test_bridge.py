@@ -56,6 +56,9 @@ class Reader:
     def fail(self, error: Exception) -> None:
         raise error
 
+    def hurry(self) -> None:
+        pass
+
     def pause(self) -> None:
         self.paused = True
 

@@ -271,6 +271,37 @@ async def drops(peer: Peer) -> None:
     await peer.close(1011)
 
 
+@pytest.mark.parametrize("maps", [{}, {"messages": {"b": "n"}}], ids=["pages", "maps"])
+def test_a_target_that_goes_away_waits_for_no_server(
+    maps: dict[str, Any], tmp_path: Path
+) -> None:
+    async def script(peer: Peer) -> None:
+        for number in itertools.count():
+            await peer.send(f'{{"n": {number}}}')
+            # No Close is answered: the handler never reads.
+            await asyncio.sleep(0.01)
+
+    with serve(script) as server:
+        config = {
+            "url": server.url,
+            "idle_timeout": 60,
+            "close_timeout": 30,
+            "infer_messages": 1,
+            "flush_interval": 0.01,
+            **({"stream_maps": maps} if maps else {}),
+        }
+        tap = start_tap(tmp_path, config)
+        assert tap.stdout is not None
+        tap.stdout.readline()
+        tap.stdout.close()
+        begin = time.monotonic()
+        assert tap.wait(40) == 1
+        assert time.monotonic() - begin < 10
+        assert tap.stderr is not None
+        assert "target went away" in tap.stderr.read().decode()
+        tap.stderr.close()
+
+
 def test_metric_lines_carry_the_counts(tmp_path: Path) -> None:
     with serve(drops) as server:
         config = {
