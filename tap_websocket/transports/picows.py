@@ -183,9 +183,9 @@ class _Frames(picows.WSListener):
         return not (self._over or self.has_refused)
 
     def _take_plain(self, messages: list[bytes], binary: bool) -> bool:  # noqa: FBT001 - the scanner's
-        self._kind = _BINARY if binary else _TEXT
-        self._batch = messages
         self._deliver()
+        self._kind = _BINARY if binary else _TEXT
+        self._hand_on(messages)
         return self.goes_on
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
