@@ -36,7 +36,9 @@ def has_unread(transport: asyncio.BaseTransport) -> bool:
 def _polls(transport: asyncio.BaseTransport, events: int, *, closed: bool) -> bool:
     """Tell whether one of these events, an error or a hang-up has come."""
     opened = transport.get_extra_info("socket")
-    if opened is None or opened.fileno() < 0:
+    if opened is None:
+        return False
+    if opened.fileno() < 0:
         return closed
     poll = select.poll()
     poll.register(opened, events)
