@@ -157,9 +157,10 @@ def test_control_frames_between_compressed_fragments() -> None:
         close_frame(1000),
     )
     assert heard.texts == [text, b'{"n": 1}', text]
-    assert set(heard.controls) == {(9, b"p")}
+    pings = [each for each in heard.controls if each[0] == 9]
+    assert set(pings) == {(9, b"p")}
     pongs = [each for each in server.peers[0].frames if each[0] == 10]
-    assert pongs == [(10, b"p")] * len(heard.controls)
+    assert pongs == [(10, b"p")] * len(pings)
 
 
 def test_100_000_tiny_compressed_fragments() -> None:
