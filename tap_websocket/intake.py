@@ -6,7 +6,6 @@ passes as the bytes that the server sent; everything else goes the slow way.
 
 from __future__ import annotations
 
-import datetime as dt
 import functools
 import itertools
 import logging
@@ -100,7 +99,7 @@ class Intake:
     ) -> Outcome:
         """Take a batch of messages (see `Consume`)."""
         outcome = Outcome()
-        batch = _Batch(source, outcome, _rfc3339(self._now_ns()), room, binary=binary)
+        batch = _Batch(source, outcome, self._now_ns(), room, binary=binary)
         try:
             try:
                 self._take_batch(batch, payloads)
@@ -278,13 +277,13 @@ class _Batch:
         self,
         source: Source,
         outcome: Outcome,
-        stamp: str,
+        at: int,
         room: int | None,
         *,
         binary: bool,
     ) -> None:
         self.outcome = outcome
-        self.arrival = Arrival(source, stamp)
+        self.arrival = Arrival(source, at)
         self._room = room
         self.binary = binary
 
@@ -297,10 +296,3 @@ class _Batch:
     def is_over(self) -> bool:
         """Whether nothing more of it may be taken."""
         return self.left == 0 or self.outcome.directive is Directive.STOP
-
-
-def _rfc3339(now_ns: int) -> str:
-    """Return a time as RFC 3339 in UTC, with microseconds."""
-    seconds, rest = divmod(now_ns, 1_000_000_000)
-    time = dt.datetime.fromtimestamp(seconds, dt.UTC)
-    return f"{time:%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}Z"

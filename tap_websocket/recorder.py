@@ -6,7 +6,8 @@ that is as they want it goes on as the bytes that it is.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+import datetime as dt
+from typing import TYPE_CHECKING, Any
 
 from tap_websocket import jsontext, layout
 from tap_websocket.columns import RESCUED
@@ -31,16 +32,29 @@ _WIDEST = 1024
 Record = dict[str, Any]
 
 
-class Arrival(NamedTuple):
+class Arrival:
     """Where records came from, and when.
 
     Attributes:
         source: Their connection.
-        stamp: The time of their arrival (RFC 3339, UTC).
     """
 
-    source: Source
-    stamp: str
+    __slots__ = ("_at", "_stamp", "source")
+
+    def __init__(self, source: Source, at: int) -> None:
+        """Keep the connection, and the time in nanoseconds since the epoch."""
+        self.source = source
+        self._at = at
+        self._stamp = ""
+
+    @property
+    def stamp(self) -> str:
+        """The time as RFC 3339 in UTC, with microseconds."""
+        if not self._stamp:
+            seconds, rest = divmod(self._at, 1_000_000_000)
+            time = dt.datetime.fromtimestamp(seconds, dt.UTC)
+            self._stamp = f"{time:%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}Z"
+        return self._stamp
 
 
 class Width:
