@@ -201,7 +201,6 @@ class Bridge:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._runner: Runner | None = None
         self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
         self._stopping: str | None = None
         self.buffer = Buffer(
             settings,
@@ -231,18 +230,15 @@ class Bridge:
         except BaseException as failure:  # noqa: BLE001 - raised in the main thread
             error = failure
         finally:
-            with self._lock:
-                self._loop = None
+            self._loop = None
             self.buffer.close(error)
 
     async def _run(self, make_runner: Callable[[Buffer], Runner]) -> None:
         runner = make_runner(self.buffer)
-        with self._lock:
-            self._loop = asyncio.get_running_loop()
-            self._runner = runner
-            stopping = self._stopping
-        if stopping is not None:
-            runner.stop(stopping)
+        self._loop = asyncio.get_running_loop()
+        self._runner = runner
+        if self._stopping is not None:
+            runner.stop(self._stopping)
         await runner.run()
 
     def _pause(self) -> None:
@@ -267,10 +263,12 @@ class Bridge:
             runner.resume()
 
     def _call(self, act: Callable[[Runner], None]) -> None:
-        with self._lock:
-            loop, runner = self._loop, self._runner
-            if loop is None or runner is None:
-                return
+        """Let the loop's thread do something; a signal's handler may wait for no lock.
+
+        Before the runner is known, and after its end, there is nothing to be done.
+        """
+        loop, runner = self._loop, self._runner
+        if loop is not None and runner is not None:
             try:
                 loop.call_soon_threadsafe(act, runner)
             except RuntimeError:
@@ -278,13 +276,9 @@ class Bridge:
 
     def stop(self, reason: str) -> None:
         """End the run from any thread, or from a signal's handler in the main one."""
+        # Kept first: a runner that is not known yet looks for it when it is.
         self._stopping = reason
-        loop, runner = self._loop, self._runner
-        if loop is not None and runner is not None:
-            try:
-                loop.call_soon_threadsafe(runner.stop, reason)
-            except RuntimeError:
-                _LOGGER.debug("The run had ended already")
+        self._call(lambda runner: runner.stop(reason))
 
     @property
     def failure(self) -> BaseException | None:

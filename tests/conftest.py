@@ -6,6 +6,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 
 from tests.support import postgres as postgres_server
 from tests.support import receive
@@ -13,6 +14,7 @@ from tests.support.servers import KINDS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.support.postgres import Postgres
 
@@ -33,6 +35,17 @@ def each_transport(
     name: str = request.param
     monkeypatch.setattr(receive, "transport", name)
     return name
+
+
+@pytest.fixture
+def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
+    """An authority that the system trusts."""
+    authority = trustme.CA()
+    path = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
+    return authority
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from tap_websocket.bridge import Bridge, Buffer
@@ -13,6 +13,8 @@ from tap_websocket.pages import Page
 from tests.support.receive import make_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     import pytest
 
 MIB = 1024 * 1024
@@ -89,8 +91,8 @@ def test_room_after_the_loop_is_closed_costs_nothing(
     go_on = threading.Event()
     run = asyncio.run
 
-    def slow(main: object) -> None:
-        run(main)  # type: ignore[arg-type]
+    def slow(main: Coroutine[Any, Any, None]) -> None:
+        run(main)
         closed.set()
         go_on.wait(10)
 

@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import hashlib
 import socket
+import ssl
 import struct
 import termios
 import threading
@@ -15,7 +16,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import trustme
 
 from tap_websocket.errors import ConnectionFailed
 from tests.support.certificates import server_side
@@ -23,9 +23,9 @@ from tests.support.raw import close_frame, frame, serve_raw
 from tests.support.receive import receive
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Iterator
-    from pathlib import Path
+
+    import trustme
 
     from tap_websocket.bridge import Bridge
     from tap_websocket.pages import Page
@@ -36,17 +36,6 @@ pytestmark = pytest.mark.usefixtures("each_transport")
 MESSAGES = 16_000
 PING = 9
 SCHEMES = ["ws", "wss"]
-
-
-@pytest.fixture
-def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
-    """An authority that the system trusts."""
-    authority = trustme.CA()
-    path = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(str(path))
-    monkeypatch.setenv("SSL_CERT_FILE", str(path))
-    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
-    return authority
 
 
 @contextlib.contextmanager
@@ -105,8 +94,9 @@ def leave(peer: socket.socket) -> None:
     while waiting(peer) and time.monotonic() < deadline:
         time.sleep(0.01)
     peer.setblocking(False)
-    with contextlib.suppress(OSError, AttributeError):
-        peer.unwrap()  # type: ignore[attr-defined] # TLS only
+    if isinstance(peer, ssl.SSLSocket):
+        with contextlib.suppress(OSError):
+            peer.unwrap()
     peer.close()
 
 

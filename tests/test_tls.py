@@ -16,8 +16,6 @@ from tests.support.receive import receive
 from tests.support.servers import serve
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support.raw import RawPeer
     from tests.support.servers import Peer
 
@@ -29,17 +27,6 @@ HELLO = frame(b'{"n": 1}')
 async def hello(peer: RawPeer) -> None:
     await peer.upgrade(HELLO, close_frame(1000))
     await peer.wait()
-
-
-@pytest.fixture
-def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
-    """An authority that the system trusts."""
-    authority = trustme.CA()
-    path = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(str(path))
-    monkeypatch.setenv("SSL_CERT_FILE", str(path))
-    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
-    return authority
 
 
 def test_a_trusted_server(authority: trustme.CA) -> None:

@@ -80,7 +80,7 @@ async def _attempt(
         if window is not None:
             bound_window(opened, window)
         await asyncio.get_running_loop().sock_connect(opened, address)
-    except BaseException:
+    except BaseException:  # when it is cancelled, too
         opened.close()
         raise
     return opened

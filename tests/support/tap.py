@@ -102,6 +102,16 @@ def run_tap(
     return Run(done.returncode, done.stdout, done.stderr.decode())
 
 
+def lose_target(tap: subprocess.Popen[bytes], within: float) -> str:
+    """Let the target of a tap go away; return its log once it has ended with 1."""
+    assert tap.stdout is not None
+    assert tap.stderr is not None
+    tap.stdout.close()
+    assert tap.wait(within) == 1
+    with tap.stderr:
+        return tap.stderr.read().decode()
+
+
 def start_tap(
     directory: Path,
     config: Mapping[str, Any],
