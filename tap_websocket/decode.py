@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     Documents = Callable[[bytes], Sequence[bytes]]
     """Takes a message apart into documents."""
 
-__all__ = ["DATA", "Decoder", "Documents", "Hears", "Row", "split_documents"]
+__all__ = ["DATA", "Decoder", "Hears", "Row"]
 
 DATA = "data"
-"""The column of whatever is not JSON object."""
+"""The column of whatever is not a JSON object."""
 
 Record = dict[str, Any]
 Groups = dict[str, str | None]
@@ -50,11 +50,6 @@ class Row(NamedTuple):
     record: Record
     fields: Mapping[str, Any] = _NONE
     aside: Mapping[str, Any] = _NONE
-
-
-def split_documents(settings: DecodeSettings, payload: bytes) -> list[bytes]:
-    """Return the documents of a message, as they were sent (`record_separator`)."""
-    return split(payload, settings.record_separator)
 
 
 class Hears(Protocol):
@@ -96,7 +91,7 @@ class Decoder:
         *,
         whole: bool,
         opens_arrays: bool,
-        documents: Documents,
+        documents: Documents | None = None,
     ) -> None:
         """Make a decoder.
 
@@ -104,9 +99,10 @@ class Decoder:
             settings: The message format and the like.
             whole: Each record lands whole in the column `data`.
             opens_arrays: An array of objects is several documents.
-            documents: Takes a message apart; see `split_documents`.
+            documents: Takes a message apart, in the place of `record_separator`.
         """
-        self.documents = documents
+        separator = settings.record_separator
+        self.documents = documents or (lambda payload: split(payload, separator))
         self._settings = settings
         self._opens_arrays = opens_arrays
         self._whole = whole

@@ -6,12 +6,11 @@ passes as the bytes that the server sent; everything else goes the slow way.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import logging
 from typing import TYPE_CHECKING, Any
 
-from tap_websocket.decode import Decoder, split_documents
+from tap_websocket.decode import Decoder
 from tap_websocket.errors import ParseError, TapError
 from tap_websocket.limit import RateLimit
 from tap_websocket.payloads import PayloadTooBig, decompress
@@ -75,7 +74,7 @@ class Intake:
             settings.decode,
             whole=plan.whole,
             opens_arrays=plan.opens_arrays,
-            documents=documents or functools.partial(split_documents, settings.decode),
+            documents=documents,
         )
         self._reads_messages = documents is None
         self._recorder = recorder

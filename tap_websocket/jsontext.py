@@ -32,7 +32,7 @@ def parse(payload: bytes | str) -> Any:  # noqa: ANN401 - any JSON
     JavaScript servers do send, is kept.
 
     Raises:
-        InvalidJson: When the text is not JSON, no UTF-8, is nested some hundred levels
+        InvalidJson: When the text is not JSON, not UTF-8, is nested some hundred levels
             deep (Python's recursion limit), or has an exponent of over 18 digits.
     """
     try:

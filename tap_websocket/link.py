@@ -277,15 +277,13 @@ class Session:
         self._feed.inbound()
         if opcode == _CLOSE:
             # How the connection ends is known: no clock has a say any more.
-            self._keepalive.stop()
-            self._subscription.stop()
+            self._stop_clocks()
         elif opcode == _PONG:
             self._keepalive.pong()
 
     def closed(self, closing: Closing) -> None:
         """Take the end of the connection."""
-        self._keepalive.stop()
-        self._subscription.stop()
+        self._stop_clocks()
         self._connection = None
         self._feed.closed(self)
         if not self.ended.done():
@@ -337,9 +335,12 @@ class Session:
 
     def _close(self, connection: Connection, code: int) -> None:
         """Start the closing handshake, behind which nothing is said any more."""
+        self._stop_clocks()
+        connection.close(code)
+
+    def _stop_clocks(self) -> None:
         self._keepalive.stop()
         self._subscription.stop()
-        connection.close(code)
 
     def _subscribed(self) -> None:
         self._keepalive.subscribed()

@@ -16,10 +16,10 @@ from tap_websocket import jsontext, sdk
 from tap_websocket.batches import BatchFiles, until_failure
 from tap_websocket.bridge import Bridge
 from tap_websocket.counts import Counts
-from tap_websocket.decode import split_documents
 from tap_websocket.errors import DeliveryError, StreamMapError
 from tap_websocket.layout import Layout
 from tap_websocket.metrics import log_counts
+from tap_websocket.payloads import split
 from tap_websocket.progress import Progress
 from tap_websocket.receiver import Receiver, Sampled
 from tap_websocket.settings import resubscribed, subscription_of
@@ -131,7 +131,7 @@ class WebSocketStream(Stream):
         Raises:
             ParseError: When the message is none; `on_parse_error` decides then.
         """
-        return split_documents(self._settings.decode, payload)
+        return split(payload, self._settings.decode.record_separator)
 
     def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002
         """Yield the records, parsed, for the SDK's work on each of them.
