@@ -11,7 +11,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["InvalidJson", "dumps", "parse"]
+__all__ = ["InvalidJson", "dumps", "parse", "text_of"]
 
 _LONGEST_INTEGER = 4000
 """Python refuses to read or print longer integers (`sys.set_int_max_str_digits`)."""
@@ -128,3 +128,8 @@ def _items(value: list[Any]) -> Iterator[tuple[str, Any]]:
     for item in value:
         yield comma, item
         comma = ","
+
+
+def text_of(value: Any) -> str:  # noqa: ANN401 - any JSON
+    """Return the text that stands for a value inside a message: JSON, or a string."""
+    return value if isinstance(value, str) else dumps(value).decode()

@@ -12,18 +12,19 @@ from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib.catalog import REPLICATION_LOG_BASED
 from singer_sdk.streams import Stream
 
-from tap_websocket import jsontext, sdk
-from tap_websocket.batches import BatchFiles, until_failure
-from tap_websocket.bridge import Bridge
+from tap_websocket import jsontext
 from tap_websocket.counts import Counts
+from tap_websocket.delivery.bridge import Bridge
 from tap_websocket.errors import DeliveryError, StreamMapError
-from tap_websocket.layout import Layout
-from tap_websocket.metrics import log_counts
-from tap_websocket.payloads import split
-from tap_websocket.progress import Progress
-from tap_websocket.receiver import Receiver, Sampled
+from tap_websocket.pipeline import LoopRunner, Sampled
+from tap_websocket.records.payloads import split
+from tap_websocket.records.plan import RecordPlan
 from tap_websocket.settings import resubscribed, subscription_of
-from tap_websocket.writer import PageWriter
+from tap_websocket.singer import sdk
+from tap_websocket.singer.batch_files import BatchFiles, until_failure
+from tap_websocket.singer.metrics import log_counts
+from tap_websocket.singer.progress import Progress
+from tap_websocket.singer.writer import PageWriter
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog
 
-    from tap_websocket.bridge import Buffer
-    from tap_websocket.pages import Page
+    from tap_websocket.delivery.bridge import Buffer
+    from tap_websocket.delivery.pages import Page
     from tap_websocket.tap import TapWebSocket
 
 __all__ = ["WebSocketStream"]
@@ -61,7 +62,7 @@ class WebSocketStream(Stream):
         self.forced_replication_method = REPLICATION_LOG_BASED
         self.primary_keys = tap.settings.stream.primary_keys
         self._counts = Counts()
-        self._layout = Layout(tap.settings, keys=tap.settings.stream.primary_keys)
+        self._layout = RecordPlan(tap.settings, keys=tap.settings.stream.primary_keys)
         self._bridge: Bridge | None = None
         self._sampled: Sampled = concurrent.futures.Future()
         self._in_force: Mapping[str, Any] | None = None
@@ -320,7 +321,7 @@ class WebSocketStream(Stream):
                 # Files still have to be closed and announced.
                 self._shutdown.done()
         except (DeliveryError, GeneratorExit):
-            bridge.hurry()
+            bridge.skip_close_handshake()
             raise
         finally:
             bridge.close()
@@ -339,8 +340,8 @@ class WebSocketStream(Stream):
             self._bridge.start(self._receiver)
         return self._bridge
 
-    def _receiver(self, buffer: Buffer) -> Receiver:
-        return Receiver(
+    def _receiver(self, buffer: Buffer) -> LoopRunner:
+        return LoopRunner(
             self._settings,
             buffer,
             plan=self._layout,

@@ -17,15 +17,16 @@ from singer_sdk.helpers.capabilities import (
     TapCapabilities,
 )
 
-from tap_websocket import __version__, config, sdk
-from tap_websocket.command import TapCommand
+from tap_websocket import __version__
 from tap_websocket.errors import ConfigError
-from tap_websocket.masking import Mask
-from tap_websocket.sdk import classproperty
-from tap_websocket.settings import Settings, missing_end, read_settings
-from tap_websocket.shutdown import Shutdown
+from tap_websocket.logs import SecretFilter
+from tap_websocket.settings import Settings, coerce, missing_end, read_settings
+from tap_websocket.singer import sdk
+from tap_websocket.singer.cli import TapCommand
+from tap_websocket.singer.sdk import classproperty
+from tap_websocket.singer.shutdown import Shutdown
+from tap_websocket.singer.writer import PageWriter
 from tap_websocket.stream import WebSocketStream
-from tap_websocket.writer import PageWriter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -702,7 +703,7 @@ class TapWebSocket(Tap):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's
         """Make the tap; no connection is opened yet."""
         self.shutdown = Shutdown()
-        self.mask = Mask()
+        self.mask = SecretFilter()
         for handler in logging.getLogger().handlers:
             handler.addFilter(self.mask)
         super().__init__(*args, **kwargs)
@@ -724,11 +725,11 @@ class TapWebSocket(Tap):
         Raises:
             ConfigValidationError: With one line for each wrong setting.
         """
-        prepared = config.prepare(self._config, self._schema())
+        prepared = coerce.prepare(self._config, self._schema())
         for warning in prepared.warnings:
             self.logger.warning(warning)
         problems = [
-            *config.emptied(self._config, os.environ, self._env_var_prefix),
+            *coerce.emptied(self._config, os.environ, self._env_var_prefix),
             *prepared.problems,
         ]
         if problems:

@@ -9,28 +9,29 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_websocket import auth
-from tap_websocket.authenticator import Authenticator
+from tap_websocket.auth import credentials as auth
+from tap_websocket.auth.authenticator import Authenticator
+from tap_websocket.auth.token_client import TokenClient
 from tap_websocket.errors import ConnectionFailed
-from tap_websocket.moments import Live
-from tap_websocket.tokens import TokenClient
+from tap_websocket.expressions.placeholders import ConnectionBuiltins
+from tap_websocket.network import urls
 
 if TYPE_CHECKING:
-    from tap_websocket.moments import Moment
+    from tap_websocket.expressions.placeholders import MessageBuiltins
 
 _NOW = 1718000000.1239
 
 
 @pytest.fixture
-def moment() -> Moment:
-    return Live(clock=lambda: _NOW).moment()
+def moment() -> MessageBuiltins:
+    return ConnectionBuiltins(clock=lambda: _NOW).moment()
 
 
 def _authenticator(setting: auth.Auth) -> Authenticator:
     return Authenticator(setting, TokenClient(1))
 
 
-def test_no_credentials(moment: Moment) -> None:
+def test_no_credentials(moment: MessageBuiltins) -> None:
     authenticator = _authenticator(auth.NoAuth())
     credentials = authenticator.credentials({}, moment)
     assert (credentials.headers, credentials.values) == ((), {})
@@ -39,7 +40,7 @@ def test_no_credentials(moment: Moment) -> None:
     assert not authenticator.refresh(credentials)
 
 
-def test_a_bearer_token_is_a_header_and_a_value(moment: Moment) -> None:
+def test_a_bearer_token_is_a_header_and_a_value(moment: MessageBuiltins) -> None:
     authenticator = _authenticator(auth.Bearer("t0ken"))
     credentials = authenticator.credentials({}, moment)
     assert credentials.headers == (("Authorization", "Bearer t0ken"),)
@@ -49,7 +50,7 @@ def test_a_bearer_token_is_a_header_and_a_value(moment: Moment) -> None:
     assert not authenticator.refresh(credentials)
 
 
-def test_custom_headers_take_placeholders(moment: Moment) -> None:
+def test_custom_headers_take_placeholders(moment: MessageBuiltins) -> None:
     setting = auth.Custom((("X-Key", "k-{key}"), ("X-Time", "{$now_s}")))
     authenticator = _authenticator(setting)
     credentials = authenticator.credentials({"key": "abc"}, moment)
@@ -63,7 +64,7 @@ def test_custom_headers_take_placeholders(moment: Moment) -> None:
         authenticator.credentials({"key": "a\r\nb"}, moment)
 
 
-def test_basic_credentials_are_utf8(moment: Moment) -> None:
+def test_basic_credentials_are_utf8(moment: MessageBuiltins) -> None:
     authenticator = _authenticator(auth.Basic("jürgen", "pass:wörd"))
     encoded = base64.b64encode("jürgen:pass:wörd".encode()).decode()
     credentials = authenticator.credentials({}, moment)
@@ -73,7 +74,7 @@ def test_basic_credentials_are_utf8(moment: Moment) -> None:
 
 @pytest.mark.parametrize("hashed", ["sha256", "sha384", "sha512"])
 @pytest.mark.parametrize("encoding", ["base64", "hex"])
-def test_signs(hashed: Any, encoding: Any, moment: Moment) -> None:
+def test_signs(hashed: Any, encoding: Any, moment: MessageBuiltins) -> None:
     setting = auth.Signed(
         "s3cret",
         "{timestamp}GET/users/self/verify{key}",
@@ -110,7 +111,7 @@ def test_timestamps(
     timestamp: Any,
     offset: float,
     expected: str,
-    moment: Moment,
+    moment: MessageBuiltins,
 ) -> None:
     setting = auth.Signed(
         "s", "{timestamp}", timestamp=timestamp, timestamp_offset=offset
@@ -119,7 +120,7 @@ def test_timestamps(
     assert credentials.values["timestamp"] == expected
 
 
-def test_a_secret_may_be_base64(moment: Moment) -> None:
+def test_a_secret_may_be_base64(moment: MessageBuiltins) -> None:
     key = b"\x00\xffkey"
     secret = base64.b64encode(key).decode()
     setting = auth.Signed(secret, "x", secret_encoding="base64", encoding="hex")
@@ -148,14 +149,14 @@ def test_userinfo_becomes_a_header(
     without: str,
     userinfo: bytes | None,
 ) -> None:
-    found, headers = auth.split_userinfo(url)
+    found, headers = urls.split_userinfo(url)
     assert found == without
     if userinfo is None:
         assert headers == ()
     else:
         encoded = base64.b64encode(userinfo).decode()
         assert headers == (("Authorization", f"Basic {encoded}"),)
-        assert encoded in auth.userinfo_secrets(url)
+        assert encoded in urls.userinfo_secrets(url)
 
 
 def test_every_given_string_is_a_secret() -> None:

@@ -20,8 +20,8 @@ from tests.support.raw import close_frame, frame, serve_raw
 from tests.support.receive import receive
 
 if TYPE_CHECKING:
-    from tap_websocket.bridge import Bridge
-    from tap_websocket.pages import Page
+    from tap_websocket.delivery.bridge import Bridge
+    from tap_websocket.delivery.pages import Page
     from tests.support.raw import RawPeer
 
 pytestmark = pytest.mark.usefixtures("each_transport")

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from singer_sdk.helpers._batch import BatchConfig
 
 from scripts.tools import tool
-from tap_websocket.batches import BatchFiles, split_lines, until_failure
+from tap_websocket.delivery.pages import Page
 from tap_websocket.demo import trades
-from tap_websocket.pages import Page
+from tap_websocket.singer.batch_files import BatchFiles, split_lines, until_failure
 from tap_websocket.stream import WebSocketStream
 from tap_websocket.tap import TapWebSocket
 from tests.support.servers import serve
@@ -205,13 +205,13 @@ def test_what_came_before_a_signal_is_in_a_batch(tmp_path: Path) -> None:
 
 SLOW = """
 import sys, time
-from tap_websocket import batches
-close = batches._File.close
+from tap_websocket.singer import batch_files
+close = batch_files._File.close
 def slowly(file):
     print("closing", file=sys.stderr, flush=True)
     time.sleep(1)
     close(file)
-batches._File.close = slowly
+batch_files._File.close = slowly
 from tap_websocket.__main__ import main
 main()
 """

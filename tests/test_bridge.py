@@ -8,8 +8,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from tap_websocket.bridge import Bridge, Buffer
-from tap_websocket.pages import Page
+from tap_websocket.delivery.bridge import Bridge, Buffer
+from tap_websocket.delivery.pages import Page
 from tests.support.receive import make_settings
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Reader:
     def fail(self, error: Exception) -> None:
         raise error
 
-    def hurry(self) -> None:
+    def skip_close_handshake(self) -> None:
         pass
 
     def pause(self) -> None:
@@ -133,9 +133,9 @@ def test_pages_on_disk_take_their_share_of_memory() -> None:
 
 
 def test_a_large_spill_takes_few_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tap_websocket.spill._SMALLEST_SEGMENT_BYTES", 1024)
+    monkeypatch.setattr("tap_websocket.delivery.spill._SMALLEST_SEGMENT_BYTES", 1024)
     opened = mock.Mock(side_effect=tempfile.TemporaryFile)
-    monkeypatch.setattr("tap_websocket.spill.tempfile.TemporaryFile", opened)
+    monkeypatch.setattr("tap_websocket.delivery.spill.tempfile.TemporaryFile", opened)
     buffer, full = filled(200, MIB // 4, buffer_bytes=MIB, spill_bytes=32 * MIB)
     assert full.called
     assert 30 < opened.call_count <= 65

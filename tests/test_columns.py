@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tap_websocket import jsontext
-from tap_websocket.columns import RESCUED, Columns
+from tap_websocket.columns.columns import RESCUED, Columns
+from tap_websocket.columns.inference import ANY_JSON, infer
 from tap_websocket.errors import SchemaError
-from tap_websocket.inference import ANY_JSON, infer
 
 ADDED: dict[str, dict[str, Any]] = {
     "_received_at": {"type": ["string", "null"], "format": "date-time"},

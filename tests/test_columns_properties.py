@@ -12,10 +12,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tap_websocket import jsontext, storable
-from tap_websocket.columns import LONGEST, RESCUED, Columns, is_missed
+from tap_websocket import jsontext
+from tap_websocket.columns import target_limits
+from tap_websocket.columns.columns import LONGEST, RESCUED, Columns, needs_slow_path
+from tap_websocket.columns.inference import infer, is_text
 from tap_websocket.errors import SchemaError
-from tap_websocket.inference import infer, is_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -167,11 +168,11 @@ def _assert_every_target_holds(fitted: dict[str, Any], columns: Columns) -> None
     properties = columns.schema["properties"]
     jsonschema.Draft7Validator(columns.schema).validate(fitted)
     assert all(fitted[name] is None for name in fitted.keys() - properties.keys())
-    assert all(map(storable.is_storable, fitted.values()))
+    assert all(map(target_limits.is_storable, fitted.values()))
     for text in _strings(fitted):
         assert "\0" not in text
         text.encode()
-    folded = [storable.fold(name) for name in {*fitted, *properties}]
+    folded = [target_limits.fold(name) for name in {*fitted, *properties}]
     assert len(set(folded)) == len(folded)
     line = jsontext.dumps(fitted)
     assert b"\n" not in line
@@ -272,7 +273,7 @@ def _takes(decode: Any, text: str) -> bool:
         decode(text.encode())
     except (msgspec.MsgspecError, RecursionError):
         return False
-    return not is_missed(text.encode())
+    return not needs_slow_path(text.encode())
 
 
 _TRADE = (
@@ -344,7 +345,7 @@ def test_a_key_that_the_tap_adds_is_not_looked_for_in_payloads() -> None:
     ],
 )
 def test_what_a_decoder_misses(*, payload: str, missed: bool) -> None:
-    assert is_missed(payload.encode()) == missed
+    assert needs_slow_path(payload.encode()) == missed
 
 
 def test_the_decoder_of_text_columns_takes_plain_text() -> None:

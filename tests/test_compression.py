@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_websocket.transports.base import BadHandshake
+from tap_websocket.network.errors import BadHandshake
 from tests.support.connect import connect
 from tests.support.raw import close_frame, frame, serve_raw
 from tests.support.servers import serve

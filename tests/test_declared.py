@@ -9,8 +9,13 @@ import msgspec
 import pytest
 
 from tap_websocket import jsontext
-from tap_websocket.columns import RESCUED, Columns, is_missed, prepare_schema
-from tap_websocket.inference import ANY_JSON, infer
+from tap_websocket.columns.columns import (
+    RESCUED,
+    Columns,
+    needs_slow_path,
+    prepare_schema,
+)
+from tap_websocket.columns.inference import ANY_JSON, infer
 
 
 def test_a_users_schema_is_made_ready() -> None:
@@ -156,4 +161,4 @@ def _takes(decode: Any, text: str) -> bool:
         decode(text.encode())
     except (msgspec.MsgspecError, RecursionError):
         return False
-    return not is_missed(text.encode())
+    return not needs_slow_path(text.encode())

@@ -18,9 +18,8 @@ from referencing import Registry, Resource
 from scripts import generate
 from scripts.project import environment
 from scripts.tools import ROOT, tool
-from tap_websocket import config
 from tap_websocket.demo import trades
-from tap_websocket.settings import read_settings
+from tap_websocket.settings import coerce, read_settings
 from tap_websocket.tap import TapWebSocket
 from tests.support.servers import Peer, serve
 from tests.support.tap import parse
@@ -95,8 +94,8 @@ def test_the_defaults_that_meltano_sends_are_those_of_the_tap(
     }
     assert values["connect_timeout"] == 30
     given |= {"url": "ws://localhost:1/", "max_duration": "1"}
-    sent = config.prepare(values | given, TapWebSocket.config_jsonschema)
-    alone = config.prepare(given, TapWebSocket.config_jsonschema)
+    sent = coerce.prepare(values | given, TapWebSocket.config_jsonschema)
+    alone = coerce.prepare(given, TapWebSocket.config_jsonschema)
     assert sent.config == alone.config
     assert not sent.problems
     assert not read_settings(sent.config, sent.given).warnings

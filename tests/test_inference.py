@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tap_websocket import jsontext
-from tap_websocket.inference import ANY_JSON, JSON_TEXT, infer, infer_column
+from tap_websocket.columns.inference import ANY_JSON, JSON_TEXT, infer, infer_column
 
 _TRADE = (
     b'{"symbol":"BTCUSDT","price":42000.10,"quantity":2,"trade_id":7,'

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tap_websocket.masking import Mask
+from tap_websocket.logs import SecretFilter
 
 
 def test_a_value_captured_from_each_message_pushes_out_no_other_secret() -> None:
-    mask = Mask(["given-secret"])
+    mask = SecretFilter(["given-secret"])
     mask.learn(["fetched-token"])
     mask.capture({"session": "captured-session"})
     for number in range(5000):
@@ -16,6 +16,6 @@ def test_a_value_captured_from_each_message_pushes_out_no_other_secret() -> None
 
 
 def test_short_captured_numbers_leave_counts_alone() -> None:
-    mask = Mask()
+    mask = SecretFilter()
     mask.capture({"seq": 42})
     assert mask.text("42 messages") == "42 messages"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_websocket import jsontext
-from tap_websocket.matchers import compile_matcher, prefilter
+from tap_websocket.expressions.matchers import compile_matcher, prefilter
 
 _NAMES = st.sampled_from(["a", "b", "type", 'q"t', "ü", "n\nl", "\ud800", ""])
 _SCALARS = (

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tap_websocket import jsontext
-from tap_websocket.decode import Decoder
-from tap_websocket.source import Source
-from tap_websocket.values import Values
+from tap_websocket.expressions.placeholders import PlaceholderValues
+from tap_websocket.feed.inbound import Origin
+from tap_websocket.records.extractor import Decoder
 from tests.support.intake import by_hand
 from tests.support.receive import make_settings
 
@@ -51,7 +51,7 @@ def run(batches: list[list[bytes]], *, noting: bool) -> Any:
     if not noting:
         judge.prefilter, judge.idle = None, False
     sent: list[str] = []
-    source = Source(1, "ws://feed/", {}, values=Values(), send=sent.append)
+    source = Origin(1, "ws://feed/", {}, values=PlaceholderValues(), send=sent.append)
     for batch in batches:
         assert intake.consume(source, batch, False, None).error is None
     hand.finish()

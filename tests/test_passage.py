@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tap_websocket import jsontext
-from tap_websocket.layout import Layout
-from tap_websocket.source import Source
+from tap_websocket.feed.inbound import Origin
+from tap_websocket.records.plan import RecordPlan
 from tests.support.intake import by_hand
 from tests.support.receive import make_settings
 from tests.test_columns_properties import objects
@@ -30,16 +30,18 @@ class Trial:
             **{"on_parse_error": "skip", **given},
         )
         self.passed = 0
-        with mock.patch.object(Layout, "passage", Layout.passage if fast else none):
+        with mock.patch.object(
+            RecordPlan, "passage", RecordPlan.passage if fast else none
+        ):
             self.hand = by_hand(config, deselected)
         self.intake, self.counts = self.hand.intake, self.hand.counts
         self.pages = self.hand.pages
         self.fast = fast
 
     def send(self, batches: list[list[bytes]], *, binary: bool = False) -> None:
-        source = Source(1, "ws://feed/path", {"region": "eu"} if self.regional else {})
+        source = Origin(1, "ws://feed/path", {"region": "eu"} if self.regional else {})
         with mock.patch.object(
-            Layout, "passage", Layout.passage if self.fast else none
+            RecordPlan, "passage", RecordPlan.passage if self.fast else none
         ):
             for batch in batches:
                 outcome = self.intake.consume(source, batch, binary, None)

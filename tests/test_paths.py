@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonpath_ng.ext.parser import parse
 
-from tap_websocket.paths import MISSING, compile_path
+from tap_websocket.expressions.jsonpath import MISSING, compile_path
 
 _NAMES = st.sampled_from(["a", "b", "a b", "err-code", "*", "", "é", "0", "`len`"])
 _SCALARS = st.none() | st.booleans() | st.integers() | st.sampled_from(["a", "xyz"])

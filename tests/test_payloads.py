@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_websocket.errors import ParseError
-from tap_websocket.payloads import (
+from tap_websocket.expressions.pattern import MessagePattern
+from tap_websocket.records.payloads import (
     Compression,
-    MessagePattern,
     PayloadTooBig,
     decompress,
     encode_binary,

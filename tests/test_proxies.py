@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from tap_websocket.transports.base import (
+from tap_websocket.network.errors import (
     BadHandshake,
-    Handshake,
     HandshakeError,
     Incapable,
     Unreachable,
     Untrusted,
 )
+from tap_websocket.transports.base import Handshake
 from tests.support.certificates import client_side, server_side
 from tests.support.connect import Heard, connect, make_transport
 from tests.support.proxies import answering, serve_proxy, socks, tunnel

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tap_websocket import proxies
-from tap_websocket.masking import Mask
-from tap_websocket.proxies import check_proxy, proxy_for, proxy_secrets
-from tap_websocket.transports.base import BadHandshake
+from tap_websocket.logs import SecretFilter
+from tap_websocket.network import proxy as proxies
+from tap_websocket.network.errors import BadHandshake
+from tap_websocket.network.proxy import check_proxy, proxy_for, proxy_secrets
 from tests.support.connect import connect
 from tests.support.proxies import serve_proxy
 from tests.support.servers import Peer, serve
@@ -189,7 +189,7 @@ def test_no_secret_shows_even_at_debug_level(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The header is debug text that the tap's mask knows; a proxy's user-info never."""
-    mask = Mask(["tOkEn"])
+    mask = SecretFilter(["tOkEn"])
     with (
         serve(hello) as server,
         serve_proxy(kind, "proxyuser:sEcret") as proxy,

@@ -8,26 +8,32 @@ from typing import Any
 import pytest
 
 from tap_websocket.errors import ConfigError
-from tap_websocket.matchers import prefilter
-from tap_websocket.moments import Live
-from tap_websocket.paths import MISSING
-from tap_websocket.rules import DATA, Rule, RuleSet, Verdict, compile_rules
-from tap_websocket.templates import Document
+from tap_websocket.expressions.documents import Document
+from tap_websocket.expressions.jsonpath import MISSING
+from tap_websocket.expressions.matchers import prefilter
+from tap_websocket.expressions.placeholders import ConnectionBuiltins
+from tap_websocket.expressions.rules import (
+    DATA,
+    Rule,
+    RuleMatch,
+    RuleSet,
+    compile_rules,
+)
 
 
-def _decide(rules: RuleSet, document: Any, **groups: str | None) -> Verdict:
+def _decide(rules: RuleSet, document: Any, **groups: str | None) -> RuleMatch:
     return rules.decide_document(Document(document, groups))
 
 
-def _text(rules: RuleSet, text: str, document: Any = MISSING) -> Verdict:
+def _text(rules: RuleSet, text: str, document: Any = MISSING) -> RuleMatch:
     return rules.decide_text(text, lambda: Document(document))
 
 
-def _sent(verdict: Verdict, **values: Any) -> str:
+def _sent(verdict: RuleMatch, **values: Any) -> str:
     assert verdict.reply is not None
     values |= dict(verdict.captures)
     template, answered = verdict.reply.template, verdict.reply.answered
-    return template.render(values, Live().moment(), answered)
+    return template.render(values, ConnectionBuiltins().moment(), answered)
 
 
 def test_the_first_that_matches_acts() -> None:
@@ -38,15 +44,15 @@ def test_the_first_that_matches_acts() -> None:
             Rule({"op": 1}, "stop"),
         ],
     )
-    assert _decide(rules, {"type": "error", "op": 1}) == Verdict("fail", acted=True)
-    assert _decide(rules, {"op": 1}) == Verdict("stop", acted=True)
+    assert _decide(rules, {"type": "error", "op": 1}) == RuleMatch("fail", acted=True)
+    assert _decide(rules, {"op": 1}) == RuleMatch("stop", acted=True)
     assert _decide(rules, {"op": 2}) is DATA
 
 
 def test_emit_is_the_default_and_ends_the_search() -> None:
     rules = compile_rules([Rule({"type": "trade"}), Rule(then="ignore")])
-    assert _decide(rules, {"type": "trade"}) == Verdict("emit", acted=True)
-    assert _decide(rules, {"type": "other"}) == Verdict("ignore", acted=True)
+    assert _decide(rules, {"type": "trade"}) == RuleMatch("emit", acted=True)
+    assert _decide(rules, {"type": "other"}) == RuleMatch("ignore", acted=True)
 
 
 def test_text_rules_and_others_are_asked_apart() -> None:

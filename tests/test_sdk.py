@@ -12,8 +12,8 @@ from singer_sdk.streams import Stream
 from singer_sdk.tap_base import Tap
 from singer_sdk.testing import get_tap_test_class
 
-from tap_websocket import sdk
 from tap_websocket.demo import trades
+from tap_websocket.singer import sdk
 from tap_websocket.tap import TapWebSocket
 from tests.support.servers import Peer, listen, serve
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_websocket.transports.base import BadHandshake
+from tap_websocket.network.errors import BadHandshake
 from tests.support.connect import connect
 from tests.support.raw import frame, serve_raw
 from tests.support.servers import serve

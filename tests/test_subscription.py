@@ -12,8 +12,8 @@ from unittest import mock
 import pytest
 
 from tap_websocket.errors import ConnectionFailed
-from tap_websocket.matchers import compile_matcher
-from tap_websocket.subscription import Item, Subscription
+from tap_websocket.expressions.matchers import compile_matcher
+from tap_websocket.feed.subscription import Item, Subscription
 from tests.support.raw import RawPeer, close_frame, frame, serve_raw
 from tests.support.receive import receive
 from tests.support.servers import Kind, Peer, serve

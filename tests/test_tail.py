@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     import trustme
 
-    from tap_websocket.bridge import Bridge
-    from tap_websocket.pages import Page
+    from tap_websocket.delivery.bridge import Bridge
+    from tap_websocket.delivery.pages import Page
     from tests.support.raw import RawPeer
 
 pytestmark = pytest.mark.usefixtures("each_transport")

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from tap_websocket import jsontext
 from tap_websocket.errors import ConnectionFailed
-from tap_websocket.moments import Live, iso_time
-from tap_websocket.templates import (
-    Document,
+from tap_websocket.expressions.documents import Document
+from tap_websocket.expressions.placeholders import ConnectionBuiltins, iso_time
+from tap_websocket.expressions.templates import (
     Template,
     names_in,
     render_headers,
@@ -24,18 +24,20 @@ from tap_websocket.templates import (
 )
 
 if TYPE_CHECKING:
-    from tap_websocket.moments import Moment
+    from tap_websocket.expressions.placeholders import MessageBuiltins
 
 _NOW = 1718000000.1239
 
 
-def _live() -> Live:
+def _live() -> ConnectionBuiltins:
     numbers = itertools.count(1)
-    return Live(clock=lambda: _NOW, unique=lambda: f"uuid-{next(numbers)}")
+    return ConnectionBuiltins(
+        clock=lambda: _NOW, unique=lambda: f"uuid-{next(numbers)}"
+    )
 
 
 @pytest.fixture
-def moment() -> Moment:
+def moment() -> MessageBuiltins:
     return _live().moment()
 
 
@@ -136,7 +138,7 @@ def test_the_counter_counts_messages_that_hold_it() -> None:
     assert counted.render({}, _live().moment()) == '{"id":1}'
 
 
-def test_a_reply_takes_from_what_it_answers(moment: Moment) -> None:
+def test_a_reply_takes_from_what_it_answers(moment: MessageBuiltins) -> None:
     template = Template(
         {"pong": "{$.ping}", "to": "{$['a b'].c[0]}", "id": "{$id}", "no": "{$.no}"},
         groups=("id",),
@@ -147,17 +149,17 @@ def test_a_reply_takes_from_what_it_answers(moment: Moment) -> None:
     )
 
 
-def test_a_reply_may_be_a_string(moment: Moment) -> None:
+def test_a_reply_may_be_a_string(moment: MessageBuiltins) -> None:
     template = Template("PONG {$.n} {$host} {user} {$.", ["user"], groups=("host",))
     answered = Document({"n": [1]}, {"host": "tmi"})
     assert template.render({"user": "me"}, moment, answered) == "PONG [1] tmi me {$."
 
 
-def test_a_reply_to_what_is_no_json(moment: Moment) -> None:
+def test_a_reply_to_what_is_no_json(moment: MessageBuiltins) -> None:
     assert Template(["{$.a}"], groups=()).render({}, moment, Document()) == "[null]"
 
 
-def test_what_is_always_there_is_no_group(moment: Moment) -> None:
+def test_what_is_always_there_is_no_group(moment: MessageBuiltins) -> None:
     template = Template(["{$now_s}", "{$other}"], groups=("now_s",))
     answered = Document(groups={"now_s": "group"})
     assert template.render({}, moment, answered) == '[1718000000,"{$other}"]'
@@ -208,7 +210,9 @@ def test_undeclared_names_in_order() -> None:
         ("{endpoint}", "wss://e/x?y=1"),
     ],
 )
-def test_a_url_takes_values_encoded(template: str, url: str, moment: Moment) -> None:
+def test_a_url_takes_values_encoded(
+    template: str, url: str, moment: MessageBuiltins
+) -> None:
     values = {"a": "a/b c", "b": "ü&", "endpoint": "wss://e/x?y=1", "n": 1718}
     assert render_url(template, values, moment) == url
 
@@ -228,13 +232,13 @@ def test_a_url_takes_values_encoded(template: str, url: str, moment: Moment) -> 
         None,
     ],
 )
-def test_a_finished_url_must_be_one(value: str | None, moment: Moment) -> None:
+def test_a_finished_url_must_be_one(value: str | None, moment: MessageBuiltins) -> None:
     with pytest.raises(ConnectionFailed, match=r"\{endpoint\}") as caught:
         render_url("{endpoint}", {"endpoint": value}, moment)
     assert "secret" not in str(caught.value)
 
 
-def test_headers_take_values_raw(moment: Moment) -> None:
+def test_headers_take_values_raw(moment: MessageBuiltins) -> None:
     headers = (("A", "x {a}"), ("B", "{n}{never}"), ("C", "{$now_s}"))
     assert render_headers(headers, {"a": "ü/", "n": 5}, moment) == (
         ("A", "x ü/"),
@@ -244,18 +248,20 @@ def test_headers_take_values_raw(moment: Moment) -> None:
 
 
 @pytest.mark.parametrize("value", ["secret\r\nX: y", "secret\n", "\0secret"])
-def test_a_header_takes_no_line_break(value: str, moment: Moment) -> None:
+def test_a_header_takes_no_line_break(value: str, moment: MessageBuiltins) -> None:
     with pytest.raises(ConnectionFailed, match="the value of A holds") as caught:
         render_headers([("A", "{a}")], {"a": value}, moment)
     assert "secret" not in str(caught.value)
 
 
-def test_url_and_headers_of_one_handshake_share_their_moment(moment: Moment) -> None:
+def test_url_and_headers_of_one_handshake_share_their_moment(
+    moment: MessageBuiltins,
+) -> None:
     assert render_url("ws://h/{$uuid}", {}, moment) == "ws://h/uuid-1"
     assert render_headers([("A", "{$uuid}")], {}, moment) == (("A", "uuid-1"),)
 
 
-def test_a_lone_surrogate_is_sent_as_a_question_mark(moment: Moment) -> None:
+def test_a_lone_surrogate_is_sent_as_a_question_mark(moment: MessageBuiltins) -> None:
     values = {"a": "x\ud800ü"}
     assert render_url("ws://h/{a}", values, moment) == "ws://h/x%3F%C3%BC"
     assert render_headers([("A", "{a}")], values, moment) == (("A", "x?ü"),)
@@ -269,6 +275,6 @@ def test_iso_time() -> None:
 
 
 def test_a_uuid_is_one() -> None:
-    first, second = Live().moment(), Live().moment()
+    first, second = ConnectionBuiltins().moment(), ConnectionBuiltins().moment()
     assert len(first.value("$uuid")) == 36
     assert first.value("$uuid") == first.value("$uuid") != second.value("$uuid")

@@ -13,17 +13,17 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization as pem
 
-from tap_websocket import auth
-from tap_websocket.authenticator import Authenticator
-from tap_websocket.moments import Live
-from tap_websocket.tls import TlsSettings, make_context
-from tap_websocket.tokens import TokenClient
-from tap_websocket.transports.base import (
+from tap_websocket.auth import credentials as auth
+from tap_websocket.auth.authenticator import Authenticator
+from tap_websocket.auth.token_client import TokenClient
+from tap_websocket.expressions.placeholders import ConnectionBuiltins
+from tap_websocket.network.errors import (
     BadHandshake,
     HandshakeError,
     Unreachable,
     Untrusted,
 )
+from tap_websocket.network.tls import TlsSettings, make_context
 from tests.support.certificates import server_side
 from tests.support.connect import connect
 from tests.support.raw import serve_raw
@@ -229,7 +229,7 @@ def test_token_requests_show_the_certificate(files: Files) -> None:
         url = server.url.replace("wss:", "https:")
         client = TokenClient(5, "none", lambda: make_context(settings))
         endpoint = auth.TokenEndpoint(url, (("t", "$.t"),))
-        moment = Live(clock=lambda: 1.0).moment()
+        moment = ConnectionBuiltins(clock=lambda: 1.0).moment()
         found = Authenticator(endpoint, client).credentials({}, moment)
     assert found.values == {"t": "x"}
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
+from tap_websocket.auth.token_client import TokenClient, TokenUnavailable
 from tap_websocket.errors import CredentialError
-from tap_websocket.tls import TlsSettings, make_context
-from tap_websocket.tokens import TokenClient, TokenUnavailable
+from tap_websocket.network.tls import TlsSettings, make_context
 from tests.support.certificates import server_side
 from tests.support.proxies import answering, serve_proxy, socks
 from tests.support.raw import serve_raw

@@ -17,16 +17,16 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import trustme
 
-from tap_websocket import auth
-from tap_websocket.authenticator import Authenticator
+from tap_websocket.auth import credentials as auth
+from tap_websocket.auth.authenticator import Authenticator
+from tap_websocket.auth.token_client import MOST_BYTES, TokenClient, TokenUnavailable
 from tap_websocket.errors import ConnectionFailed, CredentialError
-from tap_websocket.moments import Live
-from tap_websocket.tokens import MOST_BYTES, TokenClient, TokenUnavailable
+from tap_websocket.expressions.placeholders import ConnectionBuiltins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tap_websocket.auth import Credentials
+    from tap_websocket.auth.credentials import Credentials
 
 _Reply = tuple[int, dict[str, str], bytes]
 
@@ -131,7 +131,9 @@ class _Clock:
 
 
 def _ask(authenticator: Authenticator, **values: Any) -> Credentials:
-    return authenticator.credentials(values, Live(clock=lambda: 1.0).moment())
+    return authenticator.credentials(
+        values, ConnectionBuiltins(clock=lambda: 1.0).moment()
+    )
 
 
 def _oauth2(server: _Server, **more: Any) -> tuple[Authenticator, _Clock]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_websocket.transports.base import BadHandshake, Handshake
-from tap_websocket.transports.choice import choose
+from tap_websocket.network.errors import BadHandshake
+from tap_websocket.transports.base import Handshake
+from tap_websocket.transports.select import select_transport
 from tests.support.connect import Heard
 from tests.support.raw import frame, serve_raw
 from tests.support.receive import make_settings
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def chosen(**given: Any) -> Transport:
     settings = make_settings(transport=given.pop("transport")).connection
-    return choose(dataclasses.replace(settings, **given), 1)
+    return select_transport(dataclasses.replace(settings, **given), 1)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from tap_websocket.settings.model import (
     Settings,
     StreamSettings,
 )
-from tap_websocket.settings.reader import (
+from tap_websocket.settings.read import (
     missing_end,
     read_settings,
     resubscribed,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tap_websocket import templates
-from tap_websocket.paths import Path, compile_path
+from tap_websocket.expressions import templates
+from tap_websocket.expressions.jsonpath import Path, compile_path
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tap_websocket.proxies import check_proxy
+from tap_websocket.expressions.templates import exemplified
+from tap_websocket.network.proxy import check_proxy
+from tap_websocket.network.tls import TlsSettings, make_context
 from tap_websocket.settings.checks import TOKEN, check_headers, check_placeholders
 from tap_websocket.settings.model import ConnectionSettings
-from tap_websocket.templates import exemplified
-from tap_websocket.tls import TlsSettings, make_context
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tap_websocket.auth import (
+from tap_websocket.auth.credentials import (
     Auth,
     Basic,
     Bearer,
@@ -17,13 +17,13 @@ from tap_websocket.auth import (
     TokenEndpoint,
     decode_secret,
 )
+from tap_websocket.expressions.templates import exemplified
 from tap_websocket.settings.checks import (
     check_headers,
     check_names,
     check_placeholders,
     compile_checked,
 )
-from tap_websocket.templates import exemplified
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

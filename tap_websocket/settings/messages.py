@@ -7,12 +7,12 @@ import binascii
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket.errors import ConfigError
-from tap_websocket.matchers import Matcher, compile_matcher
-from tap_websocket.paths import MISSING
-from tap_websocket.rules import Rule, RuleSet, compile_rules
+from tap_websocket.expressions.jsonpath import MISSING
+from tap_websocket.expressions.matchers import Matcher, compile_matcher
+from tap_websocket.expressions.rules import Rule, RuleSet, compile_rules
+from tap_websocket.expressions.templates import Template
+from tap_websocket.feed.subscription import Item
 from tap_websocket.settings.model import KeepaliveSettings, MessageSettings
-from tap_websocket.subscription import Item
-from tap_websocket.templates import Template
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

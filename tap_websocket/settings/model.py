@@ -5,18 +5,20 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, Literal
 
-from tap_websocket.auth import Auth, userinfo_secrets
-from tap_websocket.proxies import proxy_secrets
+from tap_websocket.network.proxy import proxy_secrets
+from tap_websocket.network.urls import userinfo_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tap_websocket.paths import Path
-    from tap_websocket.payloads import Compression, MessagePattern
-    from tap_websocket.rules import RuleSet
-    from tap_websocket.subscription import Item
-    from tap_websocket.templates import Template
-    from tap_websocket.tls import TlsSettings
+    from tap_websocket.auth.credentials import Auth
+    from tap_websocket.expressions.jsonpath import Path
+    from tap_websocket.expressions.pattern import MessagePattern
+    from tap_websocket.expressions.rules import RuleSet
+    from tap_websocket.expressions.templates import Template
+    from tap_websocket.feed.subscription import Item
+    from tap_websocket.network.tls import TlsSettings
+    from tap_websocket.records.payloads import Compression
 
 __all__ = [
     "CloseCodes",

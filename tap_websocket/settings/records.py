@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tap_websocket.columns import RESCUED
-from tap_websocket.declared import prepare_schema
-from tap_websocket.payloads import MessagePattern
+from tap_websocket.columns.columns import RESCUED
+from tap_websocket.columns.user_schema import prepare_schema
+from tap_websocket.expressions.pattern import MessagePattern
 from tap_websocket.settings.checks import compile_checked
 from tap_websocket.settings.model import DecodeSettings, StreamSettings
 

@@ -1,3 +1,4 @@
-"""WebSocket libraries behind one small protocol."""
+"""WebSocket libraries behind one protocol: messages, control frames, how it ended.
 
-from __future__ import annotations
+What a message means is not known here.
+"""

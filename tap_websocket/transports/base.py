@@ -12,27 +12,20 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from tap_websocket.confidential import Confidential
+from tap_websocket.logs import Redacted
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Mapping
 
 __all__ = [
     "ABNORMAL",
     "LINGER_SECONDS",
     "NO_CODE",
-    "BadHandshake",
     "Closing",
     "Connection",
     "Handshake",
-    "HandshakeError",
-    "HandshakeRefused",
-    "Incapable",
     "Listener",
     "Transport",
-    "Unreachable",
-    "Untrusted",
 ]
 
 NO_CODE = 1005
@@ -63,7 +56,7 @@ class Closing(msgspec.Struct, frozen=True):
     too_big: bool = False
 
 
-class Handshake(Confidential, frozen=True):
+class Handshake(Redacted, frozen=True):
     """What to connect to, and how.
 
     Attributes:
@@ -146,47 +139,3 @@ class Transport(Protocol):
         Raises:
             HandshakeError: One of its subclasses, for whatever went wrong.
         """
-
-
-class HandshakeError(Exception):
-    """The opening handshake failed. The message is safe for a log."""
-
-
-class Unreachable(HandshakeError):
-    """DNS, TCP, proxy or TLS failed in a way that may pass.
-
-    Attributes:
-        retry_after: Seconds that whoever answered asks to wait, or 0.
-    """
-
-    def __init__(self, message: str, retry_after: float = 0.0) -> None:
-        """Keep what was asked for."""
-        super().__init__(message)
-        self.retry_after = retry_after
-
-
-class Untrusted(HandshakeError):
-    """The server's certificate is not trusted; trying again is no use."""
-
-
-class BadHandshake(HandshakeError):
-    """The peer speaks no WebSocket, or agreed to what was not offered."""
-
-
-class Incapable(HandshakeError):
-    """This library does not take an answer, or a way, that is legal."""
-
-
-class HandshakeRefused(HandshakeError):
-    """The server answered the upgrade with an HTTP status other than 101.
-
-    Attributes:
-        status: The HTTP status.
-        headers: The response's headers, names in lower case.
-    """
-
-    def __init__(self, status: int, headers: Mapping[str, str]) -> None:
-        """Keep what decides about redirects, retries and credentials."""
-        super().__init__(f"HTTP {status}")
-        self.status = status
-        self.headers = headers

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tap_websocket import config as raw_config
-from tap_websocket.settings import read_settings
+from tap_websocket.settings import coerce, read_settings
 from tap_websocket.tap import TapWebSocket
 from tests.support.recipes import PAGES, recipe
 
@@ -40,7 +39,7 @@ def test_each_recipe_is_run_and_its_config_gives_no_warning(name: str) -> None:
     for section in _sections(name):
         assert f"recipe({json.dumps(name)}, {json.dumps(section)})" in tests
         given = recipe(name, section).config
-        prepared = raw_config.prepare(given, settings)
+        prepared = coerce.prepare(given, settings)
         assert not prepared.problems
         assert not prepared.warnings
         assert not read_settings(prepared.config, prepared.given).warnings

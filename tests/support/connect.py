@@ -7,8 +7,8 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket.transports.base import Closing, Handshake
-from tap_websocket.transports.picows import PicowsTransport
-from tap_websocket.transports.websockets import WebsocketsTransport
+from tap_websocket.transports.picows.transport import PicowsTransport
+from tap_websocket.transports.websockets.transport import WebsocketsTransport
 
 if TYPE_CHECKING:
     from tap_websocket.transports.base import Connection, Transport

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from unittest import mock
 
 from tap_websocket.counts import Counts
-from tap_websocket.intake import Intake
-from tap_websocket.judge import Judge
-from tap_websocket.layout import Layout
-from tap_websocket.pages import Page, Pager
-from tap_websocket.recorder import Recorder
+from tap_websocket.delivery.pages import Page, Pager
+from tap_websocket.records.emitter import RecordEmitter
+from tap_websocket.records.message_handler import MessageHandler
+from tap_websocket.records.plan import RecordPlan
+from tap_websocket.records.router import MessageRouter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,9 +27,9 @@ NOW = 1_764_000_000_123_456_789
 class ByHand:
     """What a run has between the network and the bridge."""
 
-    intake: Intake
-    recorder: Recorder
-    judge: Judge
+    intake: MessageHandler
+    recorder: RecordEmitter
+    judge: MessageRouter
     pager: Pager
     counts: Counts
     pages: list[Page]
@@ -57,16 +57,18 @@ def by_hand(settings: Settings, deselected: frozenset[str] = frozenset()) -> ByH
         flush_interval=1,
     )
     counts = Counts()
-    plan = Layout(settings, keys=settings.stream.primary_keys, deselected=deselected)
-    judge = Judge(settings.messages, mask=str, learn=lambda _values: None)
-    recorder = Recorder(
+    plan = RecordPlan(
+        settings, keys=settings.stream.primary_keys, deselected=deselected
+    )
+    judge = MessageRouter(settings.messages, mask=str, learn=lambda _values: None)
+    recorder = RecordEmitter(
         settings,
         plan=plan,
         pager=pager,
         counts=counts,
         settled=lambda _columns: None,
     )
-    intake = Intake(
+    intake = MessageHandler(
         settings,
         plan=plan,
         judge=judge,

@@ -7,21 +7,20 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
 
-from tap_websocket import config as raw_config
-from tap_websocket.bridge import Bridge
 from tap_websocket.counts import Counts
+from tap_websocket.delivery.bridge import Bridge
 from tap_websocket.errors import TapError
-from tap_websocket.layout import Layout
-from tap_websocket.masking import Mask
-from tap_websocket.receiver import Receiver
-from tap_websocket.settings import Settings, read_settings
+from tap_websocket.logs import SecretFilter
+from tap_websocket.pipeline import LoopRunner
+from tap_websocket.records.plan import RecordPlan
+from tap_websocket.settings import Settings, coerce, read_settings
 from tap_websocket.tap import TapWebSocket
 from tests.support.tap import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tap_websocket.pages import Page
+    from tap_websocket.delivery.pages import Page
 
 transport = "auto"
 """The transport of runs that do not name one; the fixture `each_transport` sets it."""
@@ -56,7 +55,7 @@ def make_settings(**given: Any) -> Settings:
     given.setdefault("url", "ws://localhost:1/")
     if not {"max_messages", "idle_timeout", "max_duration"} & given.keys():
         given["max_duration"] = 20
-    prepared = raw_config.prepare(given, TapWebSocket.config_jsonschema)
+    prepared = coerce.prepare(given, TapWebSocket.config_jsonschema)
     assert not prepared.problems, prepared.problems
     return read_settings(prepared.config, prepared.given)
 
@@ -79,14 +78,14 @@ def receive(
     bridge = Bridge(settings.delivery)
     begin = time.monotonic()
     bridge.start(
-        lambda buffer: Receiver(
+        lambda buffer: LoopRunner(
             settings,
             buffer,
-            plan=Layout(settings, keys=settings.stream.primary_keys),
+            plan=RecordPlan(settings, keys=settings.stream.primary_keys),
             sampled=concurrent.futures.Future(),
             most=None,
             counts=counts,
-            mask=Mask(),
+            mask=SecretFilter(),
         ),
     )
     started(bridge)

@@ -1,0 +1,337 @@
+"""Requests for tokens: blocking HTTP, with the trust and the proxy of the feed."""
+
+from __future__ import annotations
+
+import functools
+import re
+import ssl
+import time
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
+
+import requests
+import requests.utils
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from tap_websocket import __version__, jsontext
+from tap_websocket.errors import CredentialError
+from tap_websocket.logs import Redacted
+from tap_websocket.network.errors import (
+    BadHandshake,
+    HandshakeError,
+    HandshakeRefused,
+    Unreachable,
+    is_retryable,
+    retry_after,
+)
+from tap_websocket.network.tunnel import proxy_refusal
+from tap_websocket.network.urls import split_userinfo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tap_websocket.network.urls import Headers
+
+__all__ = ["Answer", "TokenClient", "TokenUnavailable", "log_label"]
+
+MOST_BYTES = 1024 * 1024
+"""The longest reply that is read."""
+
+_PIECE = 16 * 1024
+_OK = range(200, 300)
+_REDIRECTS = range(300, 400)
+_NO_PROXY = "none"
+
+
+class TokenUnavailable(Unreachable):
+    """A token request failed in a way that may pass; it is worth another try."""
+
+
+class Answer(Redacted, frozen=True):
+    """What a server answered, with a status that is not worth another try.
+
+    Attributes:
+        where: Scheme, host and port of the server.
+    """
+
+    where: str
+    status: int
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether the request succeeded."""
+        return self.status in _OK
+
+    def json(self) -> Any:  # noqa: ANN401 - any JSON
+        """Return the body's value.
+
+        Raises:
+            CredentialError: When it is not JSON.
+        """
+        try:
+            return jsontext.parse(self.body)
+        except jsontext.InvalidJson as error:
+            msg = f"the token reply of {self.where} is not JSON; check the URL in auth"
+            raise CredentialError(msg) from error
+
+    def refuse(self, why: str = "") -> NoReturn:
+        """Say that the request was refused.
+
+        Raises:
+            CredentialError: Always.
+        """
+        reason = why or "check auth"
+        if self.status in _REDIRECTS:
+            reason = "redirects are not followed; put the final address into auth"
+        elif self.status == _PROXY_CREDENTIALS:
+            reason = "the proxy wants credentials; check proxy"
+        msg = f"the token request to {self.where} got HTTP {self.status}: {reason}"
+        raise CredentialError(msg)
+
+
+class TokenClient:
+    """Sends token requests. Any thread may, one at a time."""
+
+    def __init__(
+        self,
+        timeout: float,
+        proxy: str | None = None,
+        make_tls: Callable[[], ssl.SSLContext] = ssl.create_default_context,
+    ) -> None:
+        """Make a client.
+
+        Args:
+            timeout: `connect_timeout`, in seconds.
+            proxy: The setting `proxy`: a URL, `none`, or None for the environment's.
+            make_tls: Makes the context of the trust settings, one that nothing else
+                uses, for urllib3 changes it.
+        """
+        self._timeout = timeout
+        self._proxy = proxy
+        self._make_tls = make_tls
+
+    @functools.cached_property
+    def _session(self) -> requests.Session:
+        context = self._make_tls()
+        session = requests.Session()
+        # With it, an entry in ~/.netrc would take the place of our credentials.
+        session.trust_env = False
+        session.verify = context.verify_mode != ssl.CERT_NONE
+        if not session.verify:
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        session.headers["Connection"] = "close"
+        session.headers["User-Agent"] = f"tap-websocket/{__version__}"
+        session.headers["Accept"] = "application/json"
+        session.mount("https://", _Adapter(context))
+        session.mount("http://", _Adapter(context))
+        return session
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        headers: Headers = (),
+        body: bytes | None = None,
+    ) -> Answer:
+        """Send a request and read the whole answer.
+
+        Args:
+            method: The HTTP method.
+            url: `http://` or `https://`, without user-info.
+            headers: Sent besides the client's own.
+            body: Sent as it is.
+
+        Raises:
+            TokenUnavailable: When another try may succeed, as with handshakes: no
+                connection, a time-out, HTTP 408, 425, 429 and 5xx.
+            CredentialError: When it cannot.
+        """
+        where = log_label(url)
+        deadline = time.monotonic() + self._timeout
+        try:
+            with self._session.request(
+                method,
+                url,
+                headers=dict(headers),
+                data=body,
+                timeout=self._timeout,
+                allow_redirects=False,
+                proxies=self._proxies(url),
+                stream=True,
+            ) as response:
+                _raise_for_retry(where, response)
+                return Answer(where, response.status_code, _read(response, deadline))
+        except _TooSlow as error:
+            reason = f"no answer within {self._timeout:g} s (connect_timeout)"
+            raise _unavailable(where, reason) from error
+        except _TooLong as error:
+            msg = f"the token reply of {where} is longer than {MOST_BYTES} bytes"
+            raise CredentialError(msg) from error
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            self._fail(where, error)
+
+    def _proxies(self, url: str) -> dict[str, str]:
+        if self._proxy is None:
+            return requests.utils.get_environ_proxies(url)
+        if self._proxy == _NO_PROXY:
+            return {}
+        return {"http": self._proxy, "https": self._proxy}
+
+    def _fail(self, where: str, error: Exception) -> NoReturn:
+        """Say in own words what went wrong: a library's words show the URL."""
+        causes = list(_causes(error))
+        untrusted = _first(causes, ssl.SSLCertVerificationError)
+        if untrusted is not None:
+            msg = (
+                f"the certificate of {where} is not trusted "
+                f"({untrusted.verify_message}); check tls"
+            )
+            raise CredentialError(msg) from error
+        if "SOCKS" in str(error) and isinstance(
+            error, requests.exceptions.InvalidSchema
+        ):
+            msg = (
+                f"the token request to {where} cannot use the proxy: SOCKS needs an "
+                "extra; run pip install 'tap-websocket[socks]'"
+            )
+            raise CredentialError(msg) from error
+        refusal = _proxy_refusal(causes)
+        if isinstance(refusal, Unreachable):
+            raise _unavailable(where, str(refusal)) from error
+        if refusal is not None:
+            msg = f"the token request to {where} failed: {refusal}"
+            raise CredentialError(msg) from error
+        if not _may_pass(error):
+            msg = f"the token request to {where} cannot be made; check the URL in auth"
+            raise CredentialError(msg) from error
+        raise _unavailable(where, self._reason(causes)) from error
+
+    def _reason(self, causes: list[BaseException]) -> str:
+        from_socks = any(type(cause).__module__ == "socks" for cause in causes)
+        if from_socks or _first(causes, requests.exceptions.ProxyError):
+            return "the proxy refused, or was not reached"
+        if _first(causes, ssl.SSLError):
+            return "TLS was interrupted"
+        words = (cause.strerror for cause in causes if isinstance(cause, OSError))
+        for word in filter(None, words):
+            return word
+        if _first(causes, TimeoutError, *_TIMEOUTS):
+            return f"no answer within {self._timeout:g} s (connect_timeout)"
+        return "the connection was lost"
+
+
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})\b")
+_SOCKS_FINAL = re.compile(r"authentication|^0x0[278]:")
+
+
+def _proxy_refusal(causes: list[BaseException]) -> HandshakeError | None:
+    """Return what a proxy's refusal means, as in handshakes; None where there is none.
+
+    The libraries say it in words only.
+    """
+    for cause in causes:
+        tunnel = _TUNNEL.match(str(cause))
+        if tunnel:
+            return proxy_refusal(int(tunnel[1]))
+        if type(cause).__module__ == "socks" and _SOCKS_FINAL.search(str(cause)):
+            return BadHandshake("the proxy refuses to serve; check proxy")
+    return None
+
+
+_TIMEOUTS = (requests.Timeout, urllib3.exceptions.TimeoutError)
+_PROXY_CREDENTIALS = 407
+
+
+class _TooSlow(Exception):
+    """A reply that trickles in."""
+
+
+class _TooLong(Exception):
+    """A reply without end."""
+
+
+class _Adapter(HTTPAdapter):
+    """Takes trust from a context: `requests` alone would add its own certificates."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - requests' own
+        """Make connections with the context."""
+        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:  # noqa: ANN401 - requests' own
+        """Make connections through a proxy with the context, to a TLS proxy too."""
+        if proxy.lower().startswith("https:"):
+            kwargs["proxy_ssl_context"] = self._context
+        return super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        """Send a proxy's credentials as handshakes do: `requests` knows no UTF-8."""
+        _, headers = split_userinfo(proxy)
+        return {f"Proxy-{name}": value for name, value in headers}
+
+    def cert_verify(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - requests' own
+        """Leave it to the context."""
+
+
+def log_label(url: str) -> str:
+    """Return what a log may say of a URL: scheme, host and port."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _unavailable(where: str, reason: str, after: float = 0.0) -> TokenUnavailable:
+    return TokenUnavailable(f"the token request to {where} failed: {reason}", after)
+
+
+def _raise_for_retry(where: str, response: requests.Response) -> None:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    refused = HandshakeRefused(response.status_code, headers)
+    if is_retryable(refused):
+        after = retry_after(refused, time.time())
+        raise _unavailable(where, str(refused), after)
+
+
+def _read(response: requests.Response, deadline: float) -> bytes:
+    """Read a body piece by piece, for a server may send slowly, or for ever."""
+    body = b""
+    while piece := response.raw.read1(_PIECE, decode_content=True):
+        body += piece
+        if len(body) > MOST_BYTES:
+            raise _TooLong
+        if time.monotonic() > deadline:
+            raise _TooSlow
+    return body
+
+
+def _may_pass(error: Exception) -> bool:
+    """Tell whether an error of the libraries is one of the connection."""
+    return isinstance(
+        error,
+        requests.ConnectionError
+        | requests.Timeout
+        | requests.exceptions.ChunkedEncodingError
+        | urllib3.exceptions.ProtocolError
+        | urllib3.exceptions.TimeoutError,
+    )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it hides: in its arguments, as a cause or a context."""
+    pending: list[object] = [error]
+    seen: set[int] = set()
+    while pending:
+        current = pending.pop(0)
+        if isinstance(current, BaseException) and id(current) not in seen:
+            seen.add(id(current))
+            yield current
+            reason = getattr(current, "reason", None)
+            pending += [*current.args, reason, current.__cause__, current.__context__]
+
+
+def _first(causes: list[BaseException], *kinds: type[Any]) -> Any:  # noqa: ANN401 - one of the kinds
+    return next((error for error in causes if isinstance(error, kinds)), None)

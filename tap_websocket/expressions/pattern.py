@@ -1,0 +1,62 @@
+"""The expression of `message_pattern`, searched in a document's text."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+__all__ = ["JSON_GROUP", "MessagePattern"]
+
+
+JSON_GROUP = "json"
+"""The group of `message_pattern` that is parsed in `json` format."""
+
+
+class MessagePattern:
+    """The setting `message_pattern`: what of a document's text is looked at."""
+
+    def __init__(self, pattern: str, *, parses: bool) -> None:
+        """Compile the pattern.
+
+        Args:
+            pattern: A regular expression, searched in the text.
+            parses: The format is `json`, so the group `json` is what gets parsed;
+                else the named groups become columns.
+
+        Raises:
+            ValueError: When it is none, or lacks the group; the message says where.
+        """
+        try:
+            self._search = re.compile(pattern).search
+            groups = re.compile(pattern).groupindex
+        except re.error as error:
+            msg = f"{pattern!r} is not a regular expression: {error}"
+            raise ValueError(msg) from error
+        if parses and JSON_GROUP not in groups:
+            msg = (
+                f"{pattern!r} has no group (?P<{JSON_GROUP}>…), which says what is "
+                "parsed; add it, or set message_format: raw_string"
+            )
+            raise ValueError(msg)
+        if not groups:
+            msg = f"{pattern!r} has no named group (?P<name>…); each becomes a column"
+            raise ValueError(msg)
+        self.names = tuple(groups)
+        self._parses = parses
+
+    def groups(self, text: str) -> Mapping[str, str | None] | None:
+        """Return the named groups of the first match, None for those not in it.
+
+        Returns:
+            None where the document is to be ignored: it does not match, or what is
+            to be parsed is not in it.
+        """
+        found = self._search(text)
+        if found is None:
+            return None
+        groups: dict[str, str | None] = found.groupdict()
+        return None if self._parses and groups[JSON_GROUP] is None else groups

@@ -1,0 +1,124 @@
+"""The values that are always there: the time, a UUID, a counter."""
+
+from __future__ import annotations
+
+import collections
+import datetime as dt
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = [
+    "BUILTINS",
+    "ConnectionBuiltins",
+    "MessageBuiltins",
+    "PlaceholderValues",
+    "iso_time",
+]
+
+
+class MessageBuiltins:
+    """The values that are always there, for one message: each is made once.
+
+    `{$counter}` counts this message only if it is looked up.
+    """
+
+    def __init__(self, live: ConnectionBuiltins) -> None:
+        """Make the values of one message; `ConnectionBuiltins.moment` does."""
+        self._live = live
+        self._now: float | None = None
+        self._made: dict[str, Any] = {}
+
+    @property
+    def now(self) -> float:
+        """The wall clock, in seconds since the epoch."""
+        if self._now is None:
+            self._now = self._live.clock()
+        return self._now
+
+    def value(self, name: str) -> Any:  # noqa: ANN401 - a number or text
+        """Return the value of one of `BUILTINS`."""
+        if name not in self._made:
+            self._made[name] = _MAKERS[name](self)
+        return self._made[name]
+
+    def count(self) -> int:
+        """Count this message among those of its connection that say their number."""
+        return self._live.count()
+
+    def unique(self) -> str:
+        """Return a fresh UUID."""
+        return self._live.unique()
+
+
+_MAKERS: dict[str, Callable[[MessageBuiltins], Any]] = {
+    "$now_s": lambda moment: int(moment.now),
+    "$now_ms": lambda moment: int(moment.now * 1000),
+    "$now_iso": lambda moment: iso_time(moment.now),
+    "$uuid": MessageBuiltins.unique,
+    "$counter": MessageBuiltins.count,
+}
+
+BUILTINS = frozenset(_MAKERS)
+"""The placeholders that are always there."""
+
+
+class ConnectionBuiltins:
+    """Makes the values that are always there, for one connection."""
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.time,
+        unique: Callable[[], str] = lambda: str(uuid.uuid4()),
+    ) -> None:
+        """Start to count the messages of a connection.
+
+        Args:
+            clock: The wall clock, in seconds since the epoch.
+            unique: Makes UUIDs.
+        """
+        self.clock = clock
+        self.unique = unique
+        self._counter = 0
+
+    def count(self) -> int:
+        """Return the number of one more message, from 1."""
+        self._counter += 1
+        return self._counter
+
+    def moment(self) -> MessageBuiltins:
+        """Return the values for one message."""
+        return MessageBuiltins(self)
+
+
+def iso_time(seconds: float) -> str:
+    """Return a time since the epoch like 2026-11-24T12:00:00.000Z."""
+    moment = dt.datetime.fromtimestamp(int(seconds * 1000) / 1000, dt.UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class PlaceholderValues(collections.ChainMap[str, Any]):
+    """Name to value; of several the last wins, in the contract's order.
+
+    These are `placeholders`, the link's context, what `auth` offers, and what rules
+    captured on the link's connections, which outlives a reconnect.
+    """
+
+    def __init__(
+        self,
+        placeholders: Mapping[str, Any] | None = None,
+        context: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start with the values that are fixed."""
+        super().__init__({}, {}, dict(context or {}), dict(placeholders or {}))
+
+    def authenticate(self, offered: Mapping[str, Any]) -> None:
+        """Put the values of fresh credentials in the place of earlier ones."""
+        self.maps[1] = dict(offered)
+
+    def capture(self, captured: Mapping[str, Any]) -> None:
+        """Keep what a rule captured."""
+        self.maps[0].update(captured)

@@ -1,0 +1,337 @@
+"""Message rules: what a document is besides data, and what is done about it.
+
+Rules with a text matcher are asked before a document is parsed, all others after;
+within each of the two groups they keep their order, and the first that matches acts.
+A rule without `match` fits every document, and is asked among the others.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from tap_websocket.errors import ConfigError
+from tap_websocket.expressions.jsonpath import MISSING, Path, compile_path
+from tap_websocket.expressions.matchers import (
+    Matcher,
+    compile_matcher,
+    prefilter,
+    quoted,
+)
+from tap_websocket.expressions.templates import NAME, Template
+
+if TYPE_CHECKING:
+    from collections.abc import (
+        Callable,
+        Collection,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
+
+    from tap_websocket.expressions.documents import Answered
+    from tap_websocket.expressions.matchers import Prefilter
+__all__ = ["DATA", "Reply", "Rule", "RuleMatch", "RuleSet", "Then", "compile_rules"]
+
+Then = Literal["emit", "ignore", "reconnect", "stop", "fail"]
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """One item of `message_rules`, as it was given.
+
+    Attributes:
+        match: The matcher; `MISSING` where it was left out.
+        then: What the document is; None where it was left out, which is `emit`.
+        reply: What is sent; `MISSING` where it was left out.
+        capture: Name to JSONPath, or to a group of `message_pattern`.
+    """
+
+    match: Any = MISSING
+    then: Then | None = None
+    reply: Any = MISSING
+    capture: tuple[tuple[str, str], ...] = ()
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What a rule sends: rendered once its captures are the connection's values."""
+
+    template: Template
+    answered: Answered
+
+
+class RuleMatch(msgspec.Struct, frozen=True):
+    """What the rules say of a document.
+
+    Attributes:
+        then: What is done with it.
+        acted: A rule acted, so no other is asked: after the text rules, those for
+            parsed documents neither.
+        captures: Values for the connection's placeholders.
+        reply: What is sent, if anything.
+    """
+
+    then: Then = "emit"
+    acted: bool = False
+    captures: tuple[tuple[str, Any], ...] = ()
+    reply: Reply | None = None
+
+
+DATA = RuleMatch()
+"""No rule had anything to say: the document is data."""
+
+
+class _Compiled(msgspec.Struct, frozen=True):
+    """A rule that is ready to be asked; `then` is None where it only captures."""
+
+    matcher: Matcher | None
+    then: Then | None
+    reply: Template | None
+    paths: tuple[tuple[str, Path], ...]
+    groups: tuple[tuple[str, str], ...]
+
+    @property
+    def notes(self) -> bool:
+        """Tell whether it only captures, from parsed documents."""
+        return self.then is None and not self.groups and not _is_for_texts(self)
+
+    @property
+    def looks(self) -> bool:
+        """Tell whether more of a document is needed than its match."""
+        return self.reply is not None or bool(self.paths or self.groups)
+
+    def captures(self, found: Answered) -> Iterator[tuple[str, Any]]:
+        """Yield what is captured; null and what is not there are nothing."""
+        for name, path in self.paths:
+            value = path.first(found.document)
+            if value is not MISSING and value is not None:
+                yield name, value
+        for name, group in self.groups:
+            text = found.groups.get(group)
+            if text is not None:
+                yield name, text
+
+    def needles(self) -> Iterator[tuple[bytes, ...] | None]:
+        """Yield what a payload must hold for the rule to do anything."""
+        if self.matcher is not None:
+            yield self.matcher.needles
+        elif self.then is not None or self.groups:
+            yield None
+        else:
+            for _, path in self.paths:
+                yield tuple(needle for name in path.names for needle in quoted(name))
+
+
+class RuleSet:
+    """The rules of a feed.
+
+    Attributes:
+        names: What the rules capture.
+        needles: What a message's bytes, decompressed and not yet split, must hold for
+            a rule to do more than take a note (see `matchers.prefilter`).
+        noted: The names of notes: values that rules capture from parsed documents
+            without doing anything else.
+        asks_texts: There are rules that look at texts.
+        asks_documents: There are rules that look at parsed documents.
+        acknowledges: A rule answers what it lets pass as data.
+    """
+
+    def __init__(self, rules: Sequence[_Compiled] = ()) -> None:
+        """Make the set; `compile_rules` does."""
+        self._texts = [rule for rule in rules if _is_for_texts(rule)]
+        self._documents = [rule for rule in rules if not _is_for_texts(rule)]
+        self.names = frozenset(
+            name for rule in rules for name, _ in (*rule.paths, *rule.groups)
+        )
+        self._notes = [rule for rule in rules if rule.notes]
+        self.noted = frozenset(name for rule in self._notes for name, _ in rule.paths)
+        self._may_note: dict[frozenset[str], Prefilter | None] = {}
+        self.needles = _needles(rule for rule in rules if not rule.notes)
+        self.asks_texts = bool(self._texts)
+        self.asks_documents = bool(self._documents)
+        self.acknowledges = any(
+            rule.reply is not None and rule.then == "emit" for rule in rules
+        )
+
+    def decide_text(self, text: str, look: Callable[[], Answered]) -> RuleMatch:
+        """Ask the rules that look at a document's text.
+
+        Args:
+            text: The document's text.
+            look: Parses and searches it; called once, and only where a rule captures
+                or answers. What is not JSON is `MISSING` then.
+        """
+        matching = (
+            rule
+            for rule in self._texts
+            if rule.matcher is not None and rule.matcher.test(text)
+        )
+        return _decide(matching, look)
+
+    def decide_document(self, found: Answered) -> RuleMatch:
+        """Ask the rules that look at a parsed document.
+
+        Args:
+            found: The document, with the groups of the text that it comes from. In
+                `raw_string` and `binary` format what is not JSON is `MISSING`: only
+                rules without `match` fit it.
+        """
+        document = found.document
+        matching = (
+            rule
+            for rule in self._documents
+            if rule.matcher is None
+            or (document is not MISSING and rule.matcher.test(document))
+        )
+        return _decide(matching, lambda: found)
+
+    def note(
+        self,
+        newest_first: Iterable[bytes],
+        parse: Callable[[bytes], Iterable[Answered]],
+    ) -> Mapping[str, Any]:
+        """Return the notes that plain data leaves: the last value of each name.
+
+        Args:
+            newest_first: Messages that no rule does more with.
+            parse: Returns the documents of a message, the last one first; called for
+                as few messages as can be.
+        """
+        noted: dict[str, Any] = {}
+        missing = self.noted
+        for message in newest_first:
+            may_note = self._prefilter_for(missing)
+            if may_note is None or may_note(message):
+                for found in parse(message):
+                    noted = dict(self.decide_document(found).captures) | noted
+                missing = self.noted.difference(noted)
+            if not missing:
+                break
+        return noted
+
+    def _prefilter_for(self, names: frozenset[str]) -> Prefilter | None:
+        """Return the test of a message for the rules that note any of the names."""
+        if names not in self._may_note:
+            rules = (
+                rule
+                for rule in self._notes
+                if any(name in names for name, _ in rule.paths)
+            )
+            self._may_note[names] = prefilter(_needles(rules))
+        return self._may_note[names]
+
+
+def _needles(rules: Iterable[_Compiled]) -> list[tuple[bytes, ...] | None]:
+    return [needles for rule in rules for needles in rule.needles()]
+
+
+def _is_for_texts(rule: _Compiled) -> bool:
+    return rule.matcher is not None and rule.matcher.kind == "text"
+
+
+def _decide(matching: Iterable[_Compiled], look: Callable[[], Answered]) -> RuleMatch:
+    captures: list[tuple[str, Any]] = []
+    found: Answered | None = None
+    for rule in matching:
+        if rule.looks:
+            found = look() if found is None else found
+            captures += rule.captures(found)
+        if rule.then is not None:
+            reply = None
+            if rule.reply is not None and found is not None:
+                reply = Reply(rule.reply, found)
+            return RuleMatch(
+                rule.then, acted=True, captures=tuple(captures), reply=reply
+            )
+    return RuleMatch(captures=tuple(captures)) if captures else DATA
+
+
+def compile_rules(
+    rules: Iterable[Rule],
+    declared: Collection[str] = (),
+    groups: Collection[str] = (),
+) -> RuleSet:
+    """Compile `message_rules`.
+
+    Args:
+        rules: The items, in order.
+        declared: The names that are placeholders in replies, besides captured ones.
+        groups: The named groups of `message_pattern`.
+
+    Raises:
+        ConfigError: With one line for each problem.
+    """
+    rules = tuple(rules)
+    captured = {name for rule in rules for name, _ in rule.capture}
+    compiler = _Compiler({*declared, *captured}, groups)
+    compiled = [compiler.rule(number, rule) for number, rule in enumerate(rules)]
+    if compiler.problems:
+        raise ConfigError(compiler.problems)
+    return RuleSet(compiled)
+
+
+class _Compiler:
+    """Compiles rules, and collects what is wrong with them."""
+
+    def __init__(self, declared: Collection[str], groups: Collection[str]) -> None:
+        self.problems: list[str] = []
+        self._declared = declared
+        self._groups = groups
+
+    def rule(self, number: int, rule: Rule) -> _Compiled:
+        where = f"message_rules[{number}]"
+        paths, groups = self._captures(f"{where}.capture", rule.capture)
+        only_captures = bool(rule.capture) and rule.reply is MISSING
+        return _Compiled(
+            matcher=self._matcher(f"{where}.match", rule.match),
+            then=rule.then or (None if only_captures else "emit"),
+            reply=self._reply(f"{where}.reply", rule.reply),
+            paths=paths,
+            groups=groups,
+        )
+
+    def _matcher(self, where: str, spec: Any) -> Matcher | None:  # noqa: ANN401 - any JSON
+        if spec is MISSING:
+            return None
+        try:
+            return compile_matcher(spec)
+        except ValueError as error:
+            self.problems.append(f"{where}: {error}")
+            return None
+
+    def _reply(self, where: str, message: Any) -> Template | None:  # noqa: ANN401 - any JSON
+        if message is MISSING:
+            return None
+        try:
+            return Template(message, self._declared, groups=self._groups)
+        except ValueError as error:
+            self.problems.append(f"{where}: {error}")
+            return None
+
+    def _captures(
+        self,
+        where: str,
+        capture: tuple[tuple[str, str], ...],
+    ) -> tuple[tuple[tuple[str, Path], ...], tuple[tuple[str, str], ...]]:
+        paths: list[tuple[str, Path]] = []
+        groups: list[tuple[str, str]] = []
+        for name, source in capture:
+            if not NAME.fullmatch(name):
+                self.problems.append(
+                    f"{where}: {name!r} is not a valid name; use letters, digits and _",
+                )
+            elif source.startswith("$"):
+                try:
+                    paths.append((name, compile_path(source)))
+                except ValueError as error:
+                    self.problems.append(f"{where}.{name}: {error}")
+            elif source in self._groups:
+                groups.append((name, source))
+            else:
+                known = ", ".join(self._groups) or "none"
+                self.problems.append(
+                    f"{where}.{name}: {source!r} is neither a JSONPath, which begins "
+                    f"with $, nor a group of message_pattern (groups: {known})",
+                )
+        return tuple(paths), tuple(groups)

@@ -1,0 +1,282 @@
+"""From the settings to an open connection: placeholders, credentials, redirects."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import functools
+import logging
+import threading
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import msgspec
+
+from tap_websocket.auth.authenticator import Authenticator
+from tap_websocket.auth.credentials import OAuth2, TokenEndpoint
+from tap_websocket.auth.token_client import TokenClient
+from tap_websocket.expressions.templates import render_headers, render_url
+from tap_websocket.feed import redirects
+from tap_websocket.feed.throttle import ConnectThrottle
+from tap_websocket.network.errors import BadHandshake, HandshakeRefused, Unreachable
+from tap_websocket.network.proxy import proxy_for
+from tap_websocket.network.tls import make_context
+from tap_websocket.network.urls import log_label, same_origin, split_userinfo
+from tap_websocket.transports.base import Handshake, Listener
+from tap_websocket.transports.select import select_transport
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterable
+
+    from tap_websocket.auth.credentials import Credentials
+    from tap_websocket.expressions.placeholders import (
+        ConnectionBuiltins,
+        MessageBuiltins,
+        PlaceholderValues,
+    )
+    from tap_websocket.settings import Settings
+
+__all__ = ["Address", "Dialer"]
+
+_LOGGER = logging.getLogger("tap-websocket")
+_AFTER_REDIRECT = frozenset({"user-agent"})
+_UNAUTHORIZED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+
+
+class Address(msgspec.Struct, frozen=True):
+    """What may be said of the URL that a connection attempt goes to.
+
+    Attributes:
+        label: Scheme, host and port, for logs.
+        public: Those and the path, for the envelope.
+    """
+
+    label: str
+    public: str
+
+
+class _Unauthorized(Exception):
+    """The server refused the credentials of an attempt (401, 403)."""
+
+    def __init__(self, credentials: Credentials, answer: HandshakeRefused) -> None:
+        super().__init__(str(answer))
+        self.credentials = credentials
+        self.answer = answer
+
+
+class Dialer:
+    """Opens connections for a run, each within `connect_timeout`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        learn: Callable[[Iterable[str]], None],
+    ) -> None:
+        """Make a dialer of the settings, within the running loop.
+
+        Args:
+            settings: All settings.
+            learn: Takes fetched and signed values, which are secrets.
+
+        Raises:
+            ConfigError: When the transport that is asked for cannot be used.
+        """
+        connection = settings.connection
+        self._settings = settings
+        self._learn = learn
+        self._transport = select_transport(connection, len(settings.contexts) or 1)
+        self._gate = ConnectThrottle()
+        self._fetches = isinstance(settings.auth, OAuth2 | TokenEndpoint)
+        self._authenticator = Authenticator(
+            settings.auth,
+            TokenClient(
+                connection.connect_timeout,
+                connection.proxy,
+                lambda: make_context(connection.tls),
+            ),
+        )
+        self.label = "the feed"
+        if not connection.url.startswith("{"):
+            self.label = log_label(connection.url)
+
+    async def dial(
+        self,
+        values: PlaceholderValues,
+        live: ConnectionBuiltins,
+        listener: Listener,
+        dialing: Callable[[Address], None],
+    ) -> None:
+        """Open a connection: credentials resolved, redirects followed.
+
+        Credentials that are refused are refreshed once, where there is anything to
+        refresh (contract, "auth").
+
+        Args:
+            values: The values of placeholders; what `auth` offers is put into them.
+            live: Makes the values that are always there.
+            listener: Is called back from now on.
+            dialing: Is told where to, before the handshake.
+
+        Raises:
+            HandshakeError: One of its subclasses, for whatever went wrong.
+            TapError: When there are no credentials to be had, or no URL.
+        """
+        async with self._gate:
+            try:
+                await self._attempt(values, live.moment(), listener, dialing)
+            except _Unauthorized as refused:
+                if not self._authenticator.refresh(refused.credentials):
+                    raise refused.answer from refused
+            else:
+                return
+            try:
+                await self._attempt(values, live.moment(), listener, dialing)
+            except _Unauthorized as refused:
+                raise refused.answer from refused
+
+    async def _attempt(
+        self,
+        values: PlaceholderValues,
+        moment: MessageBuiltins,
+        listener: Listener,
+        dialing: Callable[[Address], None],
+    ) -> None:
+        """Make one attempt with fresh credentials.
+
+        Raises:
+            _Unauthorized: When these were refused.
+        """
+        credentials = await self._credentials(values, moment)
+        try:
+            await self._connect(values, moment, credentials, listener, dialing)
+        except HandshakeRefused as refused:
+            if refused.status in _UNAUTHORIZED:
+                raise _Unauthorized(credentials, refused) from refused
+            raise
+
+    @functools.cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """The context, made where TLS is used: that takes tens of milliseconds."""
+        return make_context(self._settings.connection.tls)
+
+    async def _credentials(
+        self, values: PlaceholderValues, moment: MessageBuiltins
+    ) -> Credentials:
+        """Resolve the credentials; what has to be fetched blocks another thread."""
+        if self._fetches:
+            credentials = await _in_thread(
+                lambda: self._authenticator.credentials(values, moment),
+            )
+        else:
+            credentials = self._authenticator.credentials(values, moment)
+        self._learn(credentials.secrets)
+        values.authenticate(credentials.values)
+        return credentials
+
+    async def _connect(
+        self,
+        values: PlaceholderValues,
+        moment: MessageBuiltins,
+        credentials: Credentials,
+        listener: Listener,
+        dialing: Callable[[Address], None],
+    ) -> None:
+        connection = self._settings.connection
+        url, userinfo = split_userinfo(render_url(connection.url, values, moment))
+        public = urlsplit(url)._replace(query="", fragment="").geturl()
+        dialing(Address(log_label(url), public))
+        if url.startswith("wss:") and not connection.tls.verify:
+            _LOGGER.warning(
+                "The certificate of %s is not checked (tls.verify: false)",
+                log_label(url),
+            )
+        headers = render_headers(connection.headers, values, moment)
+        handshake = Handshake(
+            url=url,
+            headers=_merged(headers, userinfo, credentials.headers),
+            subprotocols=connection.subprotocols,
+            server_name=connection.tls.server_name,
+            compression=connection.compression,
+            max_message_bytes=connection.max_message_bytes,
+            close_timeout=connection.close_timeout,
+        )
+        timeout = connection.connect_timeout
+        try:
+            async with asyncio.timeout(timeout):
+                await self._follow(handshake, listener)
+        except TimeoutError as error:
+            msg = f"no answer within {timeout:g} s (connect_timeout)"
+            raise Unreachable(msg) from error
+
+    async def _follow(self, handshake: Handshake, listener: Listener) -> None:
+        given = self._settings.connection.proxy
+        for _ in range(redirects.MOST_REDIRECTS + 1):
+            proxy = proxy_for(handshake.url, given)
+            over_tls = handshake.url.startswith("wss:") or _is_https(proxy)
+            ready = msgspec.structs.replace(
+                handshake,
+                proxy=proxy,
+                tls=self._tls if over_tls else None,
+            )
+            try:
+                await self._transport.connect(ready, listener)
+            except HandshakeRefused as refused:
+                target = redirects.redirect(handshake.url, refused)
+                if target is None:
+                    raise
+                handshake = _redirected(handshake, target)
+                _LOGGER.info("Redirected to %s", log_label(target))
+            else:
+                return
+        msg = f"more than {redirects.MOST_REDIRECTS} redirects"
+        raise BadHandshake(msg)
+
+
+def _is_https(proxy: str | None) -> bool:
+    return proxy is not None and proxy.startswith("https:")
+
+
+def _merged(*sources: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Merge headers whatever their case; the later source wins."""
+    merged = {
+        name.lower(): (name, value) for source in sources for name, value in source
+    }
+    return tuple(merged.values())
+
+
+def _redirected(handshake: Handshake, target: str) -> Handshake:
+    """Return the next handshake; credentials stay behind at another origin."""
+    headers, server_name = handshake.headers, handshake.server_name
+    if not same_origin(handshake.url, target):
+        server_name = None
+        headers = tuple(
+            (name, value) for name, value in headers if name.lower() in _AFTER_REDIRECT
+        )
+    return msgspec.structs.replace(
+        handshake,
+        url=target,
+        headers=headers,
+        server_name=server_name,
+    )
+
+
+async def _in_thread(act: Callable[[], Credentials]) -> Credentials:
+    """Run what blocks in a thread of its own.
+
+    A run that ends meanwhile, at a signal say, does not wait for it, as it would for
+    a thread of the loop's pool.
+    """
+    future: concurrent.futures.Future[Credentials] = concurrent.futures.Future()
+
+    def run() -> None:
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(act())
+            except BaseException as error:  # noqa: BLE001 - raised where it is awaited
+                future.set_exception(error)
+
+    threading.Thread(target=run, name="tap-websocket-token", daemon=True).start()
+    return await asyncio.wrap_future(future)

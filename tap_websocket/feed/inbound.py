@@ -1,0 +1,77 @@
+"""Where a message came from, and what became of a batch of them."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tap_websocket.expressions.placeholders import ConnectionBuiltins, PlaceholderValues
+
+if TYPE_CHECKING:
+    from tap_websocket.errors import TapError
+    from tap_websocket.feed.subscription import Subscription
+
+__all__ = ["BatchHandler", "BatchResult", "CloseAction", "Origin"]
+
+
+def _nowhere(message: str) -> None:
+    del message
+
+
+class Origin(msgspec.Struct):
+    """One connection, from its handshake to its end, as its messages know it.
+
+    Attributes:
+        number: Number of the connection within the run, from 1.
+        url: Scheme, host, port and path, for the envelope.
+        context: The context's keys and values, columns of its records.
+        sequence: Number of the last record on this connection.
+        values: The values of placeholders.
+        live: Makes the values that are always there.
+        subscription: Which replies are awaited.
+        send: Sends a text message.
+    """
+
+    number: int
+    url: str
+    context: Mapping[str, str]
+    sequence: int = 0
+    values: PlaceholderValues = msgspec.field(default_factory=PlaceholderValues)
+    live: ConnectionBuiltins = msgspec.field(default_factory=ConnectionBuiltins)
+    subscription: Subscription | None = None
+    send: Callable[[str], None] = _nowhere
+
+
+class CloseAction(enum.Enum):
+    """What a message asks of its connection."""
+
+    RECONNECT = "reconnect"
+    STOP = "stop"
+    TOO_BIG = "too big"
+
+
+class BatchResult(msgspec.Struct):
+    """What became of a batch of messages.
+
+    Attributes:
+        taken: Bytes of the messages that were taken, decompressed; a run may end
+            within a batch.
+        messages: Messages that yielded at least one record.
+        records: Records that they yielded.
+        directive: What they ask of their connection, if anything.
+        error: The failure that ends the run; what came before it was taken.
+    """
+
+    taken: int = 0
+    messages: int = 0
+    records: int = 0
+    directive: CloseAction | None = None
+    error: TapError | None = None
+
+
+BatchHandler = Callable[[Origin, list[bytes], bool, int | None], BatchResult]
+"""Takes a batch of payloads of one kind (binary or not), and at most so many
+messages that yield records; answers what became of them."""

@@ -1,0 +1,128 @@
+"""Pings and heartbeats, and finding a connection that is dead while its TCP lives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tap_websocket.timers import Deadline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_websocket.delivery.pages import Schedule, Timer
+    from tap_websocket.settings import KeepaliveSettings
+
+__all__ = ["Keepalive"]
+
+
+class Keepalive:
+    """Sends Pings and heartbeats, and calls a connection dead that is too silent."""
+
+    def __init__(  # noqa: PLR0913 - its collaborators, by keyword
+        self,
+        settings: KeepaliveSettings,
+        *,
+        schedule: Schedule,
+        clock: Callable[[], float],
+        ping: Callable[[bytes], None],
+        heartbeat: Callable[[], None],
+        dead: Callable[[str], None],
+        behind: Callable[[], bool],
+    ) -> None:
+        """Make one that is not running yet.
+
+        Args:
+            settings: Intervals and time-outs, in seconds.
+            schedule: Calls back after a number of seconds.
+            clock: The time in seconds, from any start.
+            ping: Sends a Ping frame with a payload.
+            heartbeat: Sends the heartbeat message.
+            dead: Takes the reason when the connection is dead.
+            behind: Tells whether something that has arrived is not read yet.
+        """
+        self._settings = settings
+        self._schedule = schedule
+        self._ping = ping
+        self._heartbeat = heartbeat
+        self._sent = 0
+        self._paused = False
+        self._timers: dict[Callable[[], None], Timer] = {}
+        self._pong = self._stale = None
+        if (timeout := settings.ping_timeout) is not None:
+            reason = f"no Pong within {timeout:g} s (ping_timeout)"
+            self._pong = Deadline(
+                timeout,
+                lambda: dead(reason),
+                schedule=schedule,
+                clock=clock,
+                behind=behind,
+            )
+        if (stale := settings.stale_timeout) is not None:
+            silence = f"no data message for {stale:g} s (stale_timeout)"
+            self._stale = Deadline(
+                stale, lambda: dead(silence), schedule=schedule, clock=clock
+            )
+
+    @property
+    def _deadlines(self) -> list[Deadline]:
+        return [deadline for deadline in (self._pong, self._stale) if deadline]
+
+    def start(self) -> None:
+        """Begin at the handshake: the first Ping comes after one interval."""
+        self._repeat(self._beat, self._settings.ping_interval)
+        if self._stale is not None:
+            self._stale.restart()
+
+    def subscribed(self) -> None:
+        """Begin with heartbeats: the subscription is complete."""
+        if self._settings.heartbeat_message is not None:
+            self._repeat(self._heartbeat, self._settings.heartbeat_interval)
+
+    def stop(self) -> None:
+        """Forget all timers."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        for deadline in self._deadlines:
+            deadline.stop()
+
+    def pong(self) -> None:
+        """Take notice of a Pong: the connection lives."""
+        if self._pong is not None:
+            self._pong.stop()
+
+    def data(self) -> None:
+        """Take notice of a data message: the feed is not stale."""
+        if self._stale is not None and self._stale.running:
+            self._stale.restart()
+
+    def pause(self) -> None:
+        """Let the clocks stand still, and send no Ping: its Pong would not be read."""
+        self._paused = True
+        for deadline in self._deadlines:
+            deadline.pause()
+
+    def resume(self) -> None:
+        """Start the clocks afresh."""
+        self._paused = False
+        for deadline in self._deadlines:
+            deadline.resume()
+
+    def _repeat(self, act: Callable[[], None], interval: float | None) -> None:
+        """Do something every so many seconds, the first time after one interval."""
+        if interval is None:
+            return
+
+        def again() -> None:
+            self._timers[act] = self._schedule(interval, again)
+            act()
+
+        self._timers[act] = self._schedule(interval, again)
+
+    def _beat(self) -> None:
+        if self._paused:
+            return
+        self._sent += 1
+        self._ping(b"%d" % self._sent)
+        if self._pong is not None and not self._pong.running:
+            self._pong.restart()

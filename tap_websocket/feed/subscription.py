@@ -1,0 +1,185 @@
+"""The subscription: what is sent first on a connection, and which replies it awaits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tap_websocket.timers import Deadline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tap_websocket.delivery.pages import Schedule
+    from tap_websocket.expressions.matchers import Matcher
+    from tap_websocket.expressions.templates import Template
+
+__all__ = ["Item", "Subscription"]
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One item of `subscribe_messages`.
+
+    Attributes:
+        where: Its place in the config, for messages.
+        message: What is sent; bytes in a binary frame; None where only a reply (a
+            greeting, say) is awaited.
+        reply: What the documents that are awaited match, if any are.
+        count: How many of them.
+        timeout: Seconds that they have to arrive.
+    """
+
+    where: str
+    message: Template | bytes | None
+    reply: Matcher | None = None
+    count: int = 1
+    timeout: float = 10.0
+
+
+class Subscription:
+    """Sends the items on one connection, each when the replies to the last are there.
+
+    A document that matches the reply of an item that was sent is protocol for the
+    rest of the connection, and no record (contract, "Subscription and keepalive").
+    """
+
+    def __init__(  # noqa: PLR0913 - its collaborators, by keyword
+        self,
+        items: Sequence[Item],
+        *,
+        interval: float,
+        send: Callable[[Template | bytes], None],
+        complete: Callable[[], None],
+        late: Callable[[str], None],
+        schedule: Schedule,
+        clock: Callable[[], float],
+        behind: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Make one of which nothing was sent yet.
+
+        Args:
+            items: What is sent, in order.
+            interval: Seconds between two messages.
+            send: Sends a message.
+            complete: Called when everything was sent and answered.
+            late: Takes the reason when a reply did not come in time.
+            schedule: Calls back after a number of seconds.
+            clock: The time in seconds, from any start.
+            behind: Tells whether something that has arrived is not read yet.
+        """
+        self._items = items
+        self._interval = interval
+        self._send = send
+        self._complete = complete
+        self._late = late
+        self._schedule = schedule
+        self._clock = clock
+        self._behind = behind
+        self._next = 0
+        self._rests = False
+        self._awaited: Item | None = None
+        self._left = 0
+        self._deadline: Deadline | None = None
+        self._texts: list[Matcher] = []
+        self._documents: list[Matcher] = []
+        self._over = False
+        self._paused = False
+
+    @property
+    def awaiting(self) -> bool:
+        """Whether a reply is awaited."""
+        return self._awaited is not None
+
+    @property
+    def asks_texts(self) -> bool:
+        """Whether a document's text may be a reply."""
+        return bool(self._texts)
+
+    @property
+    def asks_documents(self) -> bool:
+        """Whether a parsed document may be a reply."""
+        return bool(self._documents)
+
+    def start(self) -> None:
+        """Send the first items."""
+        self._go_on()
+
+    def stop(self) -> None:
+        """Forget everything: the connection is over."""
+        self._over = True
+        if self._deadline is not None:
+            self._deadline.stop()
+
+    def pause(self) -> None:
+        """Let the clock of the reply stand still."""
+        self._paused = True
+        if self._deadline is not None:
+            self._deadline.pause()
+
+    def resume(self) -> None:
+        """Start the clock of the reply afresh."""
+        self._paused = False
+        if self._deadline is not None:
+            self._deadline.resume()
+
+    def answers_text(self, text: str) -> bool:
+        """Take a document's text; tell whether it is a reply, and so no data."""
+        return self._answers(self._texts, text)
+
+    def answers_document(self, value: Any) -> bool:  # noqa: ANN401 - any JSON
+        """Take a parsed document; tell whether it is a reply, and so no data."""
+        return self._answers(self._documents, value)
+
+    def _answers(self, matchers: list[Matcher], value: Any) -> bool:  # noqa: ANN401 - any JSON
+        found = [matcher for matcher in matchers if matcher.test(value)]
+        awaited = self._awaited
+        if awaited is not None and any(one is awaited.reply for one in found):
+            self._left -= 1
+            if self._left == 0:
+                self._answered()
+        return bool(found)
+
+    def _answered(self) -> None:
+        self._awaited = None
+        if self._deadline is not None:
+            self._deadline.stop()
+            self._deadline = None
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Send items until one has to be waited for."""
+        while not self._over and self._awaited is None:
+            if self._next == len(self._items):
+                self._over = True
+                self._complete()
+                return
+            item = self._items[self._next]
+            if self._rests and item.message is not None:
+                self._rests = False
+                self._schedule(self._interval, self._go_on)
+                return
+            self._next += 1
+            self._begin(item)
+
+    def _begin(self, item: Item) -> None:
+        if item.reply is not None:
+            self._await(item, item.reply)
+        if item.message is not None:
+            self._rests = self._interval > 0
+            self._send(item.message)
+
+    def _await(self, item: Item, reply: Matcher) -> None:
+        (self._texts if reply.kind == "text" else self._documents).append(reply)
+        self._awaited, self._left = item, item.count
+        reason = f"{item.where}: no reply within {item.timeout:g} s (reply_timeout)"
+        self._deadline = Deadline(
+            item.timeout,
+            lambda: self._late(reason),
+            schedule=self._schedule,
+            clock=self._clock,
+            behind=self._behind,
+        )
+        if self._paused:
+            self._deadline.pause()
+        self._deadline.restart()

@@ -1,0 +1,60 @@
+"""Connections are opened a few at a time, so that many do not storm a server."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["ConnectThrottle"]
+
+_AT_ONCE = 32
+_APART_SECONDS = 0.003
+
+
+class ConnectThrottle:
+    """Lets so many through at once, and no two in the same moment.
+
+    A run with one connection never waits here. A thousand are open after some
+    seconds, and come back as slowly after an outage that took all of them.
+    """
+
+    def __init__(
+        self,
+        at_once: int = _AT_ONCE,
+        apart: float = _APART_SECONDS,
+    ) -> None:
+        """Make a gate, within the running loop.
+
+        Args:
+            at_once: How many may be inside.
+            apart: Seconds between two that enter.
+        """
+        self._room = asyncio.Semaphore(at_once)
+        self._apart = apart
+        self._loop = asyncio.get_running_loop()
+        self._next = self._loop.time()
+
+    async def __aenter__(self) -> Self:
+        """Wait for room, and for the own moment."""
+        await self._room.acquire()
+        now = self._loop.time()
+        entry = max(now, self._next)
+        self._next = entry + self._apart
+        try:
+            await asyncio.sleep(entry - now)
+        except BaseException:
+            self._room.release()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Make room."""
+        self._room.release()

@@ -1,0 +1,105 @@
+"""How a connection attempt fails, and whether another one may succeed."""
+
+from __future__ import annotations
+
+import email.utils
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+__all__ = [
+    "BadHandshake",
+    "HandshakeError",
+    "HandshakeRefused",
+    "Incapable",
+    "Unreachable",
+    "Untrusted",
+    "is_retryable",
+    "retry_after",
+]
+
+
+class HandshakeError(Exception):
+    """The opening handshake failed. The message is safe for a log."""
+
+
+class Unreachable(HandshakeError):
+    """DNS, TCP, proxy or TLS failed in a way that may pass.
+
+    Attributes:
+        retry_after: Seconds that whoever answered asks to wait, or 0.
+    """
+
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
+        """Keep what was asked for."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Untrusted(HandshakeError):
+    """The server's certificate is not trusted; trying again is no use."""
+
+
+class BadHandshake(HandshakeError):
+    """The peer speaks no WebSocket, or agreed to what was not offered."""
+
+
+class Incapable(HandshakeError):
+    """This library does not take an answer, or a way, that is legal."""
+
+
+class HandshakeRefused(HandshakeError):
+    """The server answered the upgrade with an HTTP status other than 101.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The response's headers, names in lower case.
+    """
+
+    def __init__(self, status: int, headers: Mapping[str, str]) -> None:
+        """Keep what decides about redirects, retries and credentials."""
+        super().__init__(f"HTTP {status}")
+        self.status = status
+        self.headers = headers
+
+
+_RETRIED_STATUS = frozenset(
+    {
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_EARLY,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    },
+)
+
+
+_SERVER_ERRORS = 500
+
+
+def is_retryable(error: HandshakeError) -> bool:
+    """Tell whether a failed handshake is worth another try (contract, "Retried")."""
+    if isinstance(error, HandshakeRefused):
+        return error.status in _RETRIED_STATUS or error.status >= _SERVER_ERRORS
+    return isinstance(error, Unreachable)
+
+
+def retry_after(error: HandshakeError, now: float) -> float:
+    """Return the seconds that the server's `Retry-After` asks for (RFC 9110).
+
+    Args:
+        error: The failed handshake.
+        now: The wall clock, in seconds since the epoch.
+    """
+    if isinstance(error, Unreachable):
+        return error.retry_after
+    if not isinstance(error, HandshakeRefused):
+        return 0.0
+    value = error.headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now)
+    except ValueError:
+        return 0.0

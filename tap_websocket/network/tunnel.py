@@ -1,0 +1,213 @@
+"""The way to a server: a TCP connection, direct or through a proxy.
+
+Both transports go through it, so that a proxy means the same to each. The libraries'
+own ways differ: one knows no `socks5h`, another takes the first part of a proxy's
+answer for all of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from tap_websocket.network.errors import BadHandshake, HandshakeError, Unreachable
+from tap_websocket.network.failures import describe_os_error, network_error
+from tap_websocket.network.proxy import parse_proxy
+from tap_websocket.network.tcp import bound_window, open_tcp
+from tap_websocket.network.urls import basic
+
+if TYPE_CHECKING:
+    from python_socks import ProxyError
+
+    from tap_websocket.network.proxy import Proxy
+    from tap_websocket.transports.base import Handshake
+
+__all__ = ["HUNG_UP", "NO_HTTP", "proxy_of", "proxy_refusal", "reach"]
+
+HUNG_UP = "the proxy hung up before it answered"
+NO_HTTP = "the proxy's answer is not HTTP; check proxy"
+
+_PORTS = {"ws": 80, "wss": 443}
+_STATUS = re.compile(rb"HTTP/1\.[01] ([1-9]\d\d)(?: |\r\n)")
+_STATUS_BYTES = len("HTTP/1.1 200\r\n")
+_MOST_BYTES = 64 * 1024
+_END = b"\r\n\r\n"
+_OK = range(200, 300)
+_WANTS_CREDENTIALS = 407
+_PASSING = frozenset({408, 429})
+_SERVER_ERRORS = 500
+
+_SOCKS_FINAL = frozenset({2, 7, 8})
+"""Not allowed by the rules, no CONNECT, no such address type (RFC 1928, section 6)."""
+
+_NEVER = 1e6
+"""Seconds; python-socks wants a bound, and the caller has a lower one."""
+
+
+def proxy_of(handshake: Handshake) -> Proxy | None:
+    """Return the proxy of a handshake.
+
+    Raises:
+        BadHandshake: When it cannot be used.
+    """
+    if handshake.proxy is None:
+        return None
+    try:
+        return parse_proxy(handshake.proxy)
+    except ValueError as error:
+        msg = f"proxy: {error}"
+        raise BadHandshake(msg) from error
+
+
+async def reach(
+    handshake: Handshake,
+    proxy: Proxy | None,
+    window: int | None = None,
+) -> socket.socket:
+    """Open a TCP connection to the server of a handshake.
+
+    Args:
+        handshake: Names the server.
+        proxy: An `http://` or SOCKS proxy to go through, or None.
+        window: See `open_tcp`.
+
+    Raises:
+        HandshakeError: One of its subclasses, for whatever went wrong.
+    """
+    parts = urlsplit(handshake.url)
+    host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+    if proxy is None:
+        try:
+            return await open_tcp(host, port, window)
+        except OSError as error:
+            raise network_error(error) from error
+    if proxy.is_socks:
+        return await _through_socks(proxy, host, port, window)
+    return await _through_http(proxy, host, port, window)
+
+
+def proxy_refusal(status: int) -> HandshakeError:
+    """Say what an HTTP status of a proxy means, other than 2xx."""
+    if status == _WANTS_CREDENTIALS:
+        msg = "the proxy wants other credentials (HTTP 407); check proxy"
+        return BadHandshake(msg)
+    if status in _PASSING or status >= _SERVER_ERRORS:
+        return Unreachable(f"the proxy cannot reach the server (HTTP {status})")
+    return BadHandshake(f"the proxy refuses to reach the server (HTTP {status})")
+
+
+async def _through_http(
+    proxy: Proxy,
+    host: str,
+    port: int,
+    window: int | None,
+) -> socket.socket:
+    """Open a tunnel by CONNECT (RFC 9110, section 9.3.6)."""
+    try:
+        opened = await open_tcp(proxy.host, proxy.port, window)
+    except OSError as error:
+        msg = f"the proxy cannot be reached: {describe_os_error(error)}"
+        raise Unreachable(msg) from error
+    try:
+        await asyncio.get_running_loop().sock_sendall(
+            opened,
+            _request(proxy, host, port),
+        )
+        status = await _status(opened)
+    except OSError as error:
+        opened.close()
+        msg = f"the connection to the proxy broke: {describe_os_error(error)}"
+        raise Unreachable(msg) from error
+    except BaseException:
+        opened.close()
+        raise
+    if status not in _OK:
+        opened.close()
+        raise proxy_refusal(status)
+    return opened
+
+
+def _request(proxy: Proxy, host: str, port: int) -> bytes:
+    if not host.isascii():
+        host = host.encode("idna").decode()
+    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+    if proxy.username is not None:
+        headers = basic(proxy.username.encode(), proxy.password.encode())
+        lines += [f"Proxy-{name}: {value}" for name, value in headers]
+    return "\r\n".join([*lines, "", ""]).encode("ascii")
+
+
+async def _status(opened: socket.socket) -> int:
+    """Read a proxy's answer; the server says nothing before it is spoken to."""
+    loop = asyncio.get_running_loop()
+    answer = b""
+    while True:
+        data = await loop.sock_recv(opened, _MOST_BYTES)
+        if not data:
+            raise Unreachable(HUNG_UP)
+        answer += data
+        status = _STATUS.match(answer)
+        if status is None and (len(answer) >= _STATUS_BYTES or b"\n" in answer):
+            raise BadHandshake(NO_HTTP)
+        if status is not None and _END in answer:
+            return int(status[1])
+        if len(answer) > _MOST_BYTES:
+            raise BadHandshake(NO_HTTP)
+
+
+async def _through_socks(
+    proxy: Proxy,
+    host: str,
+    port: int,
+    window: int | None,
+) -> socket.socket:
+    """Open a tunnel by SOCKS 5 (RFC 1928)."""
+    import python_socks  # noqa: PLC0415 - an extra
+    from python_socks.async_.asyncio import Proxy as SocksProxy  # noqa: PLC0415
+
+    socks = SocksProxy(
+        python_socks.ProxyType.SOCKS5,
+        proxy.host,
+        proxy.port,
+        proxy.username,
+        proxy.password,
+        rdns=proxy.scheme == "socks5h",
+    )
+    try:
+        opened = await socks.connect(host, port, timeout=_NEVER)
+    except python_socks.ProxyConnectionError as error:
+        reason = (
+            describe_os_error(error.__cause__)
+            if isinstance(error.__cause__, OSError)
+            else ""
+        )
+        msg = f"the proxy cannot be reached: {reason}"
+        raise Unreachable(msg) from error
+    except python_socks.ProxyError as error:
+        raise _socks_refusal(error) from error
+    except socket.gaierror as error:
+        raise network_error(error) from error
+    except OSError as error:
+        msg = f"the connection to the proxy broke: {describe_os_error(error)}"
+        raise Unreachable(msg) from error
+    except ValueError as error:
+        msg = "the server's name is none that a SOCKS proxy can be given"
+        raise BadHandshake(msg) from error
+    if window is not None:
+        bound_window(opened, window)
+    return opened
+
+
+def _socks_refusal(error: ProxyError) -> HandshakeError:
+    if not hasattr(error.__cause__, "error_code"):
+        # The cause is no answer but the lack of one.
+        return Unreachable(HUNG_UP)
+    if error.error_code is None:
+        return BadHandshake(f"the proxy did not agree: {error}; check proxy")
+    if error.error_code in _SOCKS_FINAL:
+        return BadHandshake(f"the proxy refuses to reach the server: {error}")
+    return Unreachable(f"the proxy cannot reach the server: {error}")

@@ -1,0 +1,150 @@
+"""Which columns the settings and a catalog call for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tap_websocket.columns import json_types
+from tap_websocket.columns.columns import ANY_JSON, Columns
+from tap_websocket.columns.inference import JSON_TEXT
+from tap_websocket.columns.payload_check import compile_value
+from tap_websocket.records.extractor import DATA
+from tap_websocket.records.fast_path import FastPath
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tap_websocket.settings import Settings
+
+__all__ = ["CONNECTION", "RECEIVED_AT", "SEQUENCE", "RecordPlan", "added_columns"]
+
+RECEIVED_AT = "_received_at"
+CONNECTION = "_connection"
+SEQUENCE = "_sequence"
+ENVELOPE_RECEIVED_AT = "received_at"
+ENVELOPE_URL = "url"
+
+_TEXT = {"type": ["string", "null"]}
+_TIME = {"type": ["string", "null"], "format": "date-time"}
+_NUMBER = {"type": ["integer", "null"]}
+
+Schema = dict[str, Any]
+
+
+def added_columns(settings: Settings) -> dict[str, Schema]:
+    """Return the columns that the tap itself adds to each record."""
+    added: dict[str, Schema] = {}
+    if settings.decode.envelope:
+        added |= {ENVELOPE_RECEIVED_AT: _TIME, ENVELOPE_URL: _TEXT}
+    if settings.decode.record_metadata:
+        added |= {RECEIVED_AT: _TIME, CONNECTION: _NUMBER, SEQUENCE: _NUMBER}
+    for context in settings.contexts:
+        added |= {name: _TEXT for name, _ in context}
+    return added
+
+
+class RecordPlan(msgspec.Struct, frozen=True):
+    """The plan of a stream's columns.
+
+    Attributes:
+        settings: All settings.
+        keys: The key properties, of the settings or of the catalog.
+        catalog_schema: The stream's schema in the catalog, if one was given.
+        deselected: Properties that the catalog deselects.
+    """
+
+    settings: Settings
+    keys: Sequence[str] = ()
+    catalog_schema: Mapping[str, Any] | None = None
+    deselected: frozenset[str] = frozenset()
+
+    @property
+    def whole(self) -> bool:
+        """Whether each record lands whole in the column `data`."""
+        decode, stream = self.settings.decode, self.settings.stream
+        if decode.message_format != "json" or decode.envelope:
+            return decode.envelope or not decode.message_pattern
+        return stream.schema is None and stream.infer_messages == 0
+
+    @property
+    def opens_arrays(self) -> bool:
+        """Whether an array of objects is several documents; else it stays whole."""
+        decode = self.settings.decode
+        return (not self.whole or decode.envelope) and not decode.keeps_arrays
+
+    @property
+    def infers(self) -> bool:
+        """Whether the columns are to be inferred from a sample."""
+        return (
+            self.settings.decode.message_format == "json"
+            and not self.whole
+            and self.settings.stream.schema is None
+            and self.catalog_schema is None
+        )
+
+    def columns(self, inferred: Mapping[str, Any] | None = None) -> Columns:
+        """Make the columns, of a sample where they are to be inferred."""
+        settings = self.settings
+        schema = self.catalog_schema or inferred or self._declared()
+        return Columns(
+            schema,
+            keys=self.keys,
+            evolution=settings.stream.evolution,
+            added=added_columns(settings),
+            rescue=self._rescues,
+            deselected=self.deselected,
+            nested=settings.stream.infer_nested,
+            fields=[name for name, _ in settings.decode.message_fields],
+        )
+
+    def passage(self, columns: Columns) -> FastPath | None:
+        """Make the passage for what is a record as it stands."""
+        decode = self.settings.decode
+        if self.whole and DATA in self.deselected:
+            return None
+        test = None
+        if decode.message_format == "json":
+            data = columns.schema["properties"].get(DATA, {})
+            test = compile_value(data) if self.whole else columns.decoder()
+            if test is None:
+                return None
+        return FastPath(
+            test,
+            form=decode.message_format,
+            whole=self.whole,
+            sequence=SEQUENCE if self._numbers else None,
+        )
+
+    @property
+    def _numbers(self) -> bool:
+        """Whether records get the column that numbers them."""
+        return self.settings.decode.record_metadata and SEQUENCE not in self.deselected
+
+    @property
+    def _rescues(self) -> bool:
+        decode = self.settings.decode
+        if decode.message_format != "json":
+            return False
+        return not decode.envelope or self.settings.stream.schema is not None
+
+    def _declared(self) -> Schema:
+        """Return the record's schema where nothing is inferred."""
+        decode, given = self.settings.decode, self.settings.stream.schema
+        if given is not None and not decode.envelope:
+            return dict(given)
+        pattern = decode.message_pattern
+        if given is not None:
+            columns = {DATA: json_types.nullable(given)}
+        elif decode.message_format == "json":
+            columns = {DATA: ANY_JSON}
+        elif pattern is None:
+            columns = {DATA: _TEXT}
+        elif decode.envelope:
+            columns = {DATA: ANY_JSON}
+        else:
+            columns = dict.fromkeys(pattern.names, _TEXT)
+        if decode.envelope:
+            columns |= {name: JSON_TEXT for name, _ in decode.message_fields}
+        return {"type": "object", "properties": columns}

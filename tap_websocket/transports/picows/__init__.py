@@ -1,0 +1,1 @@
+"""The picows library: its transport, handshake and what it logs."""

@@ -1,0 +1,1 @@
+"""The websockets library: its transport and its errors."""
