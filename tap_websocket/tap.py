@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Tap
@@ -21,7 +22,7 @@ from tap_websocket import __version__
 from tap_websocket.errors import ConfigError
 from tap_websocket.logs import SecretFilter
 from tap_websocket.settings import Settings, coerce, missing_end, read_settings
-from tap_websocket.singer import sdk
+from tap_websocket.singer import environment, sdk
 from tap_websocket.singer.cli import TapCommand
 from tap_websocket.singer.sdk import classproperty
 from tap_websocket.singer.shutdown import Shutdown
@@ -706,12 +707,16 @@ class TapWebSocket(Tap):
         self.mask = SecretFilter()
         for handler in logging.getLogger().handlers:
             handler.addFilter(self.mask)
+        if kwargs.get("parse_env_config"):
+            # A config file and the environment itself win over `.env`.
+            found = environment.dotenv_settings(Path.cwd(), self._env_var_prefix)
+            kwargs["config"] = found | dict(kwargs.get("config") or {})
         super().__init__(*args, **kwargs)
 
     @classproperty
     def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805 - a class property
         """Settings from the environment, as text: `config` gives them their types."""
-        return sdk.environment_texts(cls._schema(), cls._env_var_prefix)
+        return environment.settings_in(os.environ, cls._env_var_prefix)
 
     @classmethod
     def _schema(cls) -> dict[str, Any]:

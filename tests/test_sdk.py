@@ -104,18 +104,3 @@ def test_a_failing_expression_is_still_found() -> None:
     with pytest.raises(TypeError) as caught:
         stream_map.transform({"a": 1})
     assert sdk.failed_expression(caught.value) == ("a + 'x'", "b")
-
-
-def test_environment_texts_are_texts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("X_FLAG", "ture")
-    monkeypatch.setenv("X_NUMBER", "abc")
-    monkeypatch.setenv("X_NUMBR", "1")
-    monkeypatch.setenv("X__EXTRA", "of Meltano")
-    schema = {
-        "properties": {"flag": {"type": "boolean"}, "number": {"type": "integer"}},
-    }
-    assert sdk.environment_texts(schema, "X_") == {
-        "flag": "ture",
-        "number": "abc",
-        "numbr": "1",
-    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import logging
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -14,12 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["DOTENV", "read_dotenv", "settings_in"]
+__all__ = ["DOTENV", "dotenv_settings", "read_dotenv", "settings_in"]
 
+_LOGGER = logging.getLogger("tap-websocket")
 DOTENV = ".env"
 """The one file that is read; those of parent folders are somebody else's."""
 
 _MAX_BYTES = 1024 * 1024
+_LOGLEVEL = "loglevel"
+"""Read by the SDK itself, and no setting."""
 
 
 def settings_in(
@@ -40,8 +44,31 @@ def settings_in(
         for name, value in variables.items()
         if name.startswith(prefix)
         and not name.startswith(f"{prefix}_")
+        and name.removeprefix(prefix).lower() != _LOGLEVEL
         and value is not None
     }
+
+
+def dotenv_settings(directory: Path, prefix: str) -> dict[str, str]:
+    """Return the settings in a folder's `.env` file, and log that it was used.
+
+    A file that cannot be read is left out with a warning: it may be of another
+    program.
+
+    Args:
+        directory: The folder; its parents are not searched.
+        prefix: What the names of the variables begin with.
+    """
+    try:
+        found = settings_in(read_dotenv(directory), prefix)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        _LOGGER.warning("%s is not read: %s", directory / DOTENV, reason)
+        return {}
+    if found:
+        names = ", ".join(sorted(found))
+        _LOGGER.info("Settings from %s: %s", directory / DOTENV, names)
+    return found
 
 
 def read_dotenv(directory: Path) -> dict[str, str | None]:

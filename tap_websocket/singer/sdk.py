@@ -5,11 +5,8 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
-from dotenv import dotenv_values, find_dotenv
-from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers._catalog import get_selected_schema
 from singer_sdk.helpers._classproperty import classproperty
@@ -29,7 +26,6 @@ __all__ = [
     "StateWriter",
     "classproperty",
     "config_error",
-    "environment_texts",
     "evaluates",
     "failed_expression",
     "keeps_records",
@@ -45,30 +41,6 @@ class _NoState(StateWriter):
 
 
 NO_STATE = _NoState(SingerWriter())
-
-
-def environment_texts(schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """Return the settings that stand in the environment (or `.env`), as texts.
-
-    The SDK's reader takes a misspelt boolean for false and raises bare errors for
-    numbers and objects; read as texts, they get their types with all others.
-
-    Unknown names are returned too, for a warning; those of Meltano's extras, which
-    begin with a second underscore, are not.
-
-    Args:
-        schema: The config JSON schema.
-        prefix: What the names of the variables begin with.
-    """
-    texts = {name: {"type": "string"} for name in schema["properties"]}
-    dotenv = find_dotenv(usecwd=True) or None
-    found = parse_environment_config({"properties": texts}, prefix, dotenv)
-    unknown = {
-        name.removeprefix(prefix).lower(): value
-        for name, value in {**dotenv_values(dotenv), **os.environ}.items()
-        if name.startswith(prefix) and not name.startswith(f"{prefix}_")
-    }
-    return unknown | found
 
 
 def config_error(problems: list[str]) -> ConfigValidationError:

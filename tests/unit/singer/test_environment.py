@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_websocket.singer.environment import read_dotenv, settings_in
+from tap_websocket.singer.environment import (
+    dotenv_settings,
+    read_dotenv,
+    settings_in,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,3 +72,35 @@ def test_a_huge_file_is_refused(tmp_path: Path) -> None:
         file.truncate(2 * 1024 * 1024)
     with pytest.raises(OSError, match="larger than"):
         read_dotenv(tmp_path)
+
+
+def test_the_file_is_named_when_it_is_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / ".env").write_text("X_B=hunter2\nX_A=1\nX_LOGLEVEL=DEBUG\nOTHER=1\n")
+    with caplog.at_level("INFO"):
+        assert dotenv_settings(tmp_path, "X_") == {"a": "1", "b": "hunter2"}
+    assert caplog.messages == [f"Settings from {tmp_path / '.env'}: a, b"]
+
+
+def test_a_file_without_settings_is_not_mentioned(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / ".env").write_text("OTHER=1\n")
+    with caplog.at_level("DEBUG"):
+        assert dotenv_settings(tmp_path, "X_") == {}
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("data", [b"X_A=\xff\n", None])
+def test_a_file_that_cannot_be_read_is_a_warning(
+    data: bytes | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    if data is None:
+        os.mkfifo(tmp_path / ".env")
+    else:
+        (tmp_path / ".env").write_bytes(data)
+    assert dotenv_settings(tmp_path, "X_") == {}
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert str(tmp_path / ".env") in record.getMessage()

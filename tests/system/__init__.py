@@ -1,0 +1,1 @@
+"""The tap as a process of its own."""
