@@ -8,6 +8,7 @@ __all__ = [
     "CredentialError",
     "DeliveryError",
     "FeedError",
+    "LocationError",
     "ParseError",
     "SchemaError",
     "StreamMapError",
@@ -49,6 +50,10 @@ class DeliveryError(TapError):
 
 class FeedError(TapError):
     """The feed itself said that it failed: a fatal close code, a `fail` rule."""
+
+
+class LocationError(TapError):
+    """The file of `schema_location` cannot be read or written, or is another file."""
 
 
 class ParseError(TapError):
