@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tap_websocket import jsontext
-from tap_websocket.columns.columns import RESCUED, Columns
+from tap_websocket.columns.columns import Columns
 from tap_websocket.columns.inference import ANY_JSON, infer
+from tap_websocket.columns.names import RESCUED
 from tap_websocket.errors import SchemaError
 
 ADDED: dict[str, dict[str, Any]] = {
@@ -37,10 +38,10 @@ def column(*types: str, **more: Any) -> dict[str, Any]:
 def test_new_fields_are_announced_before_their_record() -> None:
     columns = make({"a": column("integer")})
     before, version = columns.schema, columns.version
-    assert columns.fit({"a": 1}, {}) == {"a": 1}
+    assert columns.conform({"a": 1}, {}) == {"a": 1}
     assert columns.schema is before
     record = {"b": Decimal("1.10"), "c": [1]}
-    assert columns.fit(dict(record), {}) == record
+    assert columns.conform(dict(record), {}) == record
     assert columns.schema is not before
     assert columns.version > version
     assert columns.schema["properties"] == {
@@ -54,32 +55,32 @@ def test_new_fields_are_announced_before_their_record() -> None:
 
 def test_a_type_is_never_changed() -> None:
     columns = make()
-    columns.fit({"a": 1, "b": "x"}, {})
+    columns.conform({"a": 1, "b": "x"}, {})
     before = columns.schema
-    fitted = columns.fit({"a": Decimal("1.0"), "b": {"c": [Decimal("1.10")]}}, {})
+    fitted = columns.conform({"a": Decimal("1.0"), "b": {"c": [Decimal("1.10")]}}, {})
     assert fitted == {RESCUED: '{"a":1.0,"b":{"c":[1.10]}}'}
     assert columns.schema is before
 
 
 def test_a_field_that_was_null_gets_its_type_from_its_first_value() -> None:
     columns = make()
-    assert columns.fit({"a": None}, {}) == {"a": None}
+    assert columns.conform({"a": None}, {}) == {"a": None}
     assert columns.schema["properties"] == {RESCUED: column("string")}
-    assert columns.fit({"a": True}, {}) == {"a": True}
+    assert columns.conform({"a": True}, {}) == {"a": True}
     assert columns.schema["properties"]["a"] == column("boolean")
-    assert columns.fit({"a": None}, {}) == {"a": None}
+    assert columns.conform({"a": None}, {}) == {"a": None}
 
 
 def test_a_null_of_no_column_is_rescued_where_the_schema_allows_no_other() -> None:
     closed = {"type": "object", "properties": {"a": {}}, "additionalProperties": False}
     columns = Columns(closed, keys=(), evolution="add_columns", added={}, rescue=True)
-    assert columns.fit({"b": None}, {}) == {RESCUED: '{"b":null}'}
-    assert columns.fit({"b": 1}, {}) == {"b": 1}
+    assert columns.conform({"b": None}, {}) == {RESCUED: '{"b":null}'}
+    assert columns.conform({"b": 1}, {}) == {"b": 1}
 
 
 def test_rescue_leaves_the_columns_alone() -> None:
     columns = make({"a": column("integer")}, evolution="rescue")
-    assert columns.fit({"a": 1, "b": None, "c": 2}, {}) == {
+    assert columns.conform({"a": 1, "b": None, "c": 2}, {}) == {
         "a": 1,
         RESCUED: '{"b":null,"c":2}',
     }
@@ -89,8 +90,8 @@ def test_rescue_leaves_the_columns_alone() -> None:
 def test_ignore_drops_and_warns_once(caplog: pytest.LogCaptureFixture) -> None:
     columns = make({"a": column("integer")}, evolution="ignore")
     for _ in range(3):
-        assert columns.fit({"a": 1, "b": "secret"}, {}) == {"a": 1}
-    assert columns.fit({"a": "x"}, {}) == {RESCUED: '{"a":"x"}'}
+        assert columns.conform({"a": 1, "b": "secret"}, {}) == {"a": 1}
+    assert columns.conform({"a": "x"}, {}) == {RESCUED: '{"a":"x"}'}
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "'b'" in caplog.text
     assert "secret" not in caplog.text
@@ -99,7 +100,7 @@ def test_ignore_drops_and_warns_once(caplog: pytest.LogCaptureFixture) -> None:
 def test_fail_names_the_field() -> None:
     columns = make({"a": column("integer")}, evolution="fail")
     with pytest.raises(SchemaError, match="'b'") as caught:
-        columns.fit({"b": "secret"}, {})
+        columns.conform({"b": "secret"}, {})
     assert "secret" not in str(caught.value)
 
 
@@ -109,20 +110,22 @@ def test_deselected_fields_stay_out_for_good() -> None:
         deselected={"b", "_received_at"},
         added=ADDED,
     )
-    fitted = columns.fit({"a": 1, "b": "x", "_received_at": 3}, VALUES)
+    fitted = columns.conform({"a": 1, "b": "x", "_received_at": 3}, VALUES)
     assert fitted == {"a": 1, "exchange": "kraken"}
     assert set(columns.schema["properties"]) == {"a", "exchange", RESCUED}
 
 
 def test_deselected_rescue_drops_what_would_go_there() -> None:
     columns = make({"a": column("integer")}, deselected={RESCUED})
-    assert columns.fit({"a": "x", "": 1}, {}) == {}
+    assert columns.conform({"a": "x", "": 1}, {}) == {}
     assert RESCUED not in columns.schema["properties"]
 
 
 def test_columns_of_the_tap_win() -> None:
     columns = make(added=ADDED)
-    fitted = columns.fit({"exchange": 1, "_Received_At": 2, RESCUED: 3, "a": 4}, VALUES)
+    fitted = columns.conform(
+        {"exchange": 1, "_Received_At": 2, RESCUED: 3, "a": 4}, VALUES
+    )
     assert fitted == VALUES | {
         "a": 4,
         RESCUED: '{"exchange":1,"_Received_At":2,"_rescued_data":3}',
@@ -146,7 +149,7 @@ def test_columns_of_the_tap_win() -> None:
 )
 def test_names_that_some_target_cannot_have(name: str) -> None:
     columns = make()
-    fitted = columns.fit({name: 1}, {})
+    fitted = columns.conform({name: 1}, {})
     assert list(fitted) == [RESCUED]
     assert jsontext.parse(fitted[RESCUED]) == {name: 1}
 
@@ -157,19 +160,19 @@ def test_names_that_some_target_cannot_have(name: str) -> None:
 )
 def test_names_that_some_target_takes_for_one(first: str, second: str) -> None:
     columns = make()
-    fitted = columns.fit({first: 1, second: 2}, {})
+    fitted = columns.conform({first: 1, second: 2}, {})
     assert fitted == {first: 1, RESCUED: jsontext.dumps({second: 2}).decode()}
 
 
 def test_names_with_dots_spaces_and_of_63_bytes_are_columns() -> None:
     record = {"a.b": 1, "c d": 2, "x" * 63: 3, "\N{FIRE}": 4, "e\\f": 5, "%(s)s": 6}
-    assert make().fit(dict(record), {}) == record
+    assert make().conform(dict(record), {}) == record
 
 
 def test_the_thousand_and_first_field_is_rescued() -> None:
     columns = make()
-    columns.fit({f"c{number}": number for number in range(1000)}, {})
-    assert columns.fit({"more": 1, "c7": 2}, {}) == {"c7": 2, RESCUED: '{"more":1}'}
+    columns.conform({f"c{number}": number for number in range(1000)}, {})
+    assert columns.conform({"more": 1, "c7": 2}, {}) == {"c7": 2, RESCUED: '{"more":1}'}
 
 
 @pytest.mark.parametrize(
@@ -183,7 +186,7 @@ def test_the_thousand_and_first_field_is_rescued() -> None:
 def test_values_that_end_a_target_are_rescued_in_escaped_form(value: str) -> None:
     anything = ANY_JSON["type"]
     columns = make({"a": {"type": anything}})
-    fitted = columns.fit(jsontext.parse(f'{{"a":{value}}}'), {})
+    fitted = columns.conform(jsontext.parse(f'{{"a":{value}}}'), {})
     assert list(fitted) == [RESCUED]
     assert jsontext.parse(fitted[RESCUED]) == {"a": jsontext.parse(value)}
     assert "\0" not in fitted[RESCUED]
@@ -206,7 +209,7 @@ def test_text_columns_tell_text_from_other_values() -> None:
         '"',
         2**70,
     ]
-    written = [columns.fit({"a": value}, {})["a"] for value in sent]
+    written = [columns.conform({"a": value}, {})["a"] for value in sent]
     assert written == [
         *("x", "", '"12"', "12", "1.10", "true", '"true"', '{"b":[1]}', "{", '"'),
         str(2**70),
@@ -216,7 +219,7 @@ def test_text_columns_tell_text_from_other_values() -> None:
 def test_big_integers_in_the_sample_make_numbers_text() -> None:
     sample = [{"a": 1}, {"a": 2**64}]
     columns = make(infer(sample, nested=False, keys=())["properties"])
-    assert [columns.fit(record, {}) for record in sample] == [
+    assert [columns.conform(record, {}) for record in sample] == [
         {"a": "1"},
         {"a": "18446744073709551616"},
     ]
@@ -230,7 +233,7 @@ def test_keys_that_the_sample_lacks_are_text() -> None:
         (Decimal("1.50"), "1.50"),
         (2**80, str(2**80)),
     ):
-        assert columns.fit({"id": sent}, {}) == {"id": written}
+        assert columns.conform({"id": sent}, {}) == {"id": written}
 
 
 @pytest.mark.parametrize(
@@ -246,21 +249,21 @@ def test_keys_that_the_sample_lacks_are_text() -> None:
 def test_a_bad_key_ends_the_run(record: Any, words: str, types: Any) -> None:
     columns = make({"id": {"type": types}}, keys=("id",))
     with pytest.raises(SchemaError, match=words) as caught:
-        columns.fit(record, {})
+        columns.conform(record, {})
     assert "secret" not in str(caught.value)
 
 
 def test_a_column_of_the_tap_can_be_a_key() -> None:
     columns = make(added=ADDED, keys=("exchange",))
-    assert columns.fit({"a": 1}, VALUES) == VALUES | {"a": 1}
+    assert columns.conform({"a": 1}, VALUES) == VALUES | {"a": 1}
 
 
 def test_without_rescue_what_a_target_cannot_hold_is_its_json_text() -> None:
     columns = make({"data": ANY_JSON}, rescue=False)
-    assert columns.fit({"data": {"a": 2**64}}, {}) == {
+    assert columns.conform({"data": {"a": 2**64}}, {}) == {
         "data": '{"a":18446744073709551616}'
     }
-    assert columns.fit({"data": "a\0b"}, {}) == {"data": '"a\\u0000b"'}
+    assert columns.conform({"data": "a\0b"}, {}) == {"data": '"a\\u0000b"'}
     assert columns.schema["properties"] == {"data": ANY_JSON}
 
 
@@ -268,7 +271,7 @@ def test_a_users_column_that_some_target_cannot_have_is_warned_about(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     columns = make({"a": column("integer"), "A": column("integer")}, evolution="rescue")
-    assert columns.fit({"a": 1, "A": 2}, {}) == {"a": 1, RESCUED: '{"A":2}'}
+    assert columns.conform({"a": 1, "A": 2}, {}) == {"a": 1, RESCUED: '{"A":2}'}
     assert "'A'" in caplog.text
 
 
@@ -281,4 +284,4 @@ def test_only_keys_are_required() -> None:
     columns = Columns(schema, keys=["id"], evolution="rescue", added={}, rescue=True)
     assert columns.schema["required"] == ["id"]
     assert columns.schema["properties"]["a"] == column("integer")
-    assert columns.fit({"id": 1, "a": "x"}, {}) == {"id": 1, RESCUED: '{"a":"x"}'}
+    assert columns.conform({"id": 1, "a": "x"}, {}) == {"id": 1, RESCUED: '{"a":"x"}'}

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from tap_websocket import jsontext
 from tap_websocket.columns import target_limits
-from tap_websocket.columns.columns import LONGEST, RESCUED, Columns, needs_slow_path
+from tap_websocket.columns.columns import Columns
 from tap_websocket.columns.inference import infer, is_text
+from tap_websocket.columns.names import RESCUED
+from tap_websocket.columns.payload_check import LONGEST, needs_slow_path
 from tap_websocket.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -220,7 +222,7 @@ def test_records_and_rescue_give_back_what_was_sent(
     )
     known = columns.schema
     for text, record in zip(texts, records, strict=True):
-        fitted = columns.fit(record, added)
+        fitted = columns.conform(record, added)
         assert _canonical(_sent(fitted, columns, added)) == _exact(text)
         assert added.items() <= fitted.items()
         _assert_every_target_holds(fitted, columns)
@@ -259,7 +261,7 @@ def test_what_the_decoder_takes_is_left_as_it_is(
         decode, version = columns.decoder(), columns.version
         taken = decode is not None and _takes(decode, text)
         try:
-            fitted = columns.fit(record, {})
+            fitted = columns.conform(record, {})
         except SchemaError:
             assert not taken
             continue
@@ -293,7 +295,7 @@ def test_the_decoder_takes_what_fits(*, nested: bool, keys: tuple[str, ...]) -> 
         rescue=True,
         nested=nested,
     )
-    columns.fit(jsontext.parse(_TRADE), VALUES)
+    columns.conform(jsontext.parse(_TRADE), VALUES)
     decode = columns.decoder()
     assert decode is not None
     assert _takes(decode, _TRADE)

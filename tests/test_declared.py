@@ -9,13 +9,11 @@ import msgspec
 import pytest
 
 from tap_websocket import jsontext
-from tap_websocket.columns.columns import (
-    RESCUED,
-    Columns,
-    needs_slow_path,
-    prepare_schema,
-)
+from tap_websocket.columns.columns import Columns
 from tap_websocket.columns.inference import ANY_JSON, infer
+from tap_websocket.columns.names import RESCUED
+from tap_websocket.columns.payload_check import needs_slow_path
+from tap_websocket.columns.user_schema import prepare_schema
 
 
 def test_a_users_schema_is_made_ready() -> None:
@@ -116,9 +114,9 @@ def test_the_types_of_a_users_schema_are_checked(
     decode = columns.decoder()
     for text in ["null", *fit]:
         value = jsontext.parse(text)
-        assert columns.fit({"a": value}, {}) == {"a": value}
+        assert columns.conform({"a": value}, {}) == {"a": value}
     for text in unfit:
-        fitted = columns.fit({"a": jsontext.parse(text)}, {})
+        fitted = columns.conform({"a": jsontext.parse(text)}, {})
         assert jsontext.parse(fitted[RESCUED]) == {"a": jsontext.parse(text)}
         assert decode is None or not _takes(decode, f'{{"a":{text}}}')
 
@@ -142,7 +140,7 @@ def test_the_types_of_a_users_schema_are_checked(
 def test_null_is_valid_where_it_is_written(declared: Any) -> None:
     schema = prepare_schema({"properties": {"a": declared}}, [])
     columns = Columns(schema, keys=(), evolution="rescue", added={}, rescue=True)
-    assert columns.fit({"a": None}, {}) == {"a": None}
+    assert columns.conform({"a": None}, {}) == {"a": None}
     jsonschema.Draft7Validator(columns.schema).validate({"a": None})
 
 
@@ -151,7 +149,7 @@ def test_a_key_comes_before_a_field_of_nearly_its_name() -> None:
     columns = Columns(
         schema, keys=("E",), evolution="add_columns", added={}, rescue=True
     )
-    fitted = columns.fit({"e": "trade", "E": 5}, {})
+    fitted = columns.conform({"e": "trade", "E": 5}, {})
     assert fitted["E"] == 5
     assert jsontext.parse(fitted[RESCUED]) == {"e": "trade"}
 

@@ -8,39 +8,29 @@ from __future__ import annotations
 
 import logging
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tap_websocket import jsontext
 from tap_websocket.columns import json_types, target_limits
-from tap_websocket.columns.inference import ANY_JSON, infer_column, is_text
-from tap_websocket.columns.payload_check import (
-    LONGEST,
-    compile_decoder,
-    needs_slow_path,
-)
-from tap_websocket.columns.user_schema import prepare_schema
+from tap_websocket.columns.inference import infer_column, is_text
+from tap_websocket.columns.names import RESCUED
+from tap_websocket.columns.payload_check import compile_decoder
 from tap_websocket.errors import SchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from tap_websocket.settings.model import Evolution
-
-__all__ = [
-    "ANY_JSON",
-    "LONGEST",
-    "RESCUED",
-    "Columns",
-    "needs_slow_path",
-    "prepare_schema",
-]
+__all__ = ["Columns", "Evolution"]
 
 _LOGGER = logging.getLogger("tap-websocket")
 
-RESCUED = "_rescued_data"
+Evolution = Literal["add_columns", "rescue", "ignore", "fail"]
+"""What becomes of a field that the schema lacks (`schema_evolution`)."""
 
 _RESCUED_SCHEMA = {"type": ["string", "null"]}
-_MOST_COLUMNS = 1000
+
+_MAX_COLUMNS = 1000
+"""PostgreSQL has 1,600 in a table, and targets add their own."""
 
 Record = dict[str, Any]
 Schema = dict[str, Any]
@@ -115,7 +105,7 @@ class Columns:
         self.version = 0
         self.schema: Schema = self._make_schema()
 
-    def fit(
+    def conform(
         self,
         record: Record,
         added: Mapping[str, Any],
@@ -159,23 +149,24 @@ class Columns:
         return fitted
 
     def decoder(self) -> Callable[[bytes], Any] | None:
-        """Return a test of payloads that `fit` would leave as they are.
+        """Return a test of payloads that `conform` would leave as they are.
 
-        It raises `msgspec.MsgspecError` or `RecursionError` for all others, save
-        those that `needs_slow_path` finds: a payload of a page of which
-        `any_may_need_slow_path`
-        says so has to be asked about. None when the columns have no such test.
+        It raises `msgspec.MsgspecError` or `RecursionError` for every other payload,
+        except those that `payload_check.needs_slow_path` detects; check these first.
+
+        Returns:
+            The test, or None when msgspec has no types for the columns.
         """
         keys = [key for key in self._keys if key not in self._added]
         return compile_decoder(self._properties, keys, self._null_fields)
 
     def _may_be_column(self, name: str) -> bool:
-        """Tell whether a column of that name can stand beside the others."""
+        """Return whether a column of that name can be added to the others."""
         return (
             name not in self._deselected
             and target_limits.is_storable_name(name)
             and self._owners.get(target_limits.fold(name), name) == name
-            and len(self._properties) < _MOST_COLUMNS
+            and len(self._properties) < _MAX_COLUMNS
         )
 
     def _declare(self, name: str, declared: Schema) -> None:
@@ -225,7 +216,7 @@ class Columns:
     def _take_null(self, name: str, fitted: Record, rescued: Record) -> None:
         """Take a null that tells no type: it needs no column, if it may have none."""
         if name not in self._null_fields:
-            if self._closed or len(self._null_fields) >= _MOST_COLUMNS:
+            if self._closed or len(self._null_fields) >= _MAX_COLUMNS:
                 rescued[name] = None
                 return
             self._null_fields.add(name)
@@ -242,7 +233,7 @@ class Columns:
                 fitted[name] = jsontext.dumps(value).decode()
 
     def _warn(self, name: str, what: str) -> None:
-        if name not in self._warned and len(self._warned) < _MOST_COLUMNS:
+        if name not in self._warned and len(self._warned) < _MAX_COLUMNS:
             self._warned.add(name)
             _LOGGER.warning("The field %a %s", name, what)
 

@@ -10,8 +10,8 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket import jsontext
-from tap_websocket.columns.columns import RESCUED
 from tap_websocket.columns.inference import infer
+from tap_websocket.columns.names import RESCUED
 from tap_websocket.records.extractor import DATA, Extracted
 from tap_websocket.records.plan import (
     CONNECTION,
@@ -240,7 +240,7 @@ class RecordEmitter:
     def _emit(self, row: Extracted, added: Record) -> None:
         columns = self._columns
         assert columns is not None  # noqa: S101 - records wait for them
-        fitted = columns.fit(row.record, added, row.fields, row.aside)
+        fitted = columns.conform(row.record, added, row.fields, row.aside)
         if fitted.get(RESCUED) is not None:
             self._counts.rescued += 1
         self._pager.use_schema(columns.schema)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tap_websocket.columns import json_types
-from tap_websocket.columns.columns import ANY_JSON, Columns
-from tap_websocket.columns.inference import JSON_TEXT
+from tap_websocket.columns.columns import Columns
+from tap_websocket.columns.inference import ANY_JSON, JSON_TEXT
 from tap_websocket.columns.payload_check import compile_value
 from tap_websocket.records.extractor import DATA
 from tap_websocket.records.fast_path import FastPath

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tap_websocket.auth.credentials import Auth
+    from tap_websocket.columns.columns import Evolution
     from tap_websocket.expressions.jsonpath import Path
     from tap_websocket.expressions.pattern import MessagePattern
     from tap_websocket.expressions.rules import RuleSet
@@ -34,7 +35,6 @@ __all__ = [
     "StreamSettings",
 ]
 
-Evolution = Literal["add_columns", "rescue", "ignore", "fail"]
 MessageFormat = Literal["json", "raw_string", "binary"]
 Context = tuple[tuple[str, str], ...]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tap_websocket.columns.columns import RESCUED
+from tap_websocket.columns.names import RESCUED
 from tap_websocket.errors import ConfigError
 from tap_websocket.settings.checks import check_names
 from tap_websocket.settings.conflicts import conflicts

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tap_websocket.columns.columns import RESCUED
+from tap_websocket.columns.names import RESCUED
 from tap_websocket.columns.user_schema import prepare_schema
 from tap_websocket.expressions.pattern import MessagePattern
 from tap_websocket.settings.checks import compile_checked
@@ -15,7 +15,7 @@ from tap_websocket.settings.model import DecodeSettings, StreamSettings
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tap_websocket.settings.model import Evolution
+    from tap_websocket.columns.columns import Evolution
 
 __all__ = ["read_decode", "read_stream"]
 

@@ -1,0 +1,34 @@
+"""The names of the columns that the tap itself adds, each once (docs/columns.md)."""
+
+from __future__ import annotations
+
+__all__ = [
+    "CONNECTION",
+    "DATA",
+    "ENVELOPE_RECEIVED_AT",
+    "ENVELOPE_URL",
+    "RECEIVED_AT",
+    "RESCUED",
+    "SEQUENCE",
+]
+
+DATA = "data"
+"""A whole document: whatever is no JSON object, and the record in an envelope."""
+
+RESCUED = "_rescued_data"
+"""The fields of a record that have no place in their column."""
+
+RECEIVED_AT = "_received_at"
+"""When the message came (`record_metadata`)."""
+
+CONNECTION = "_connection"
+"""Number of the connection within the run, from 1 (`record_metadata`)."""
+
+SEQUENCE = "_sequence"
+"""Number of the record on its connection, from 1 (`record_metadata`)."""
+
+ENVELOPE_RECEIVED_AT = "received_at"
+"""When the message came (`envelope`)."""
+
+ENVELOPE_URL = "url"
+"""The feed's URL (`envelope`)."""
