@@ -6,7 +6,6 @@ table, `meltano.yml` and the Hub definition are generated from this module.
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -705,8 +704,7 @@ class TapWebSocket(Tap):
         """Make the tap; no connection is opened yet."""
         self.shutdown = Shutdown()
         self.mask = SecretFilter()
-        for handler in logging.getLogger().handlers:
-            handler.addFilter(self.mask)
+        self.mask.install()
         if kwargs.get("parse_env_config"):
             # A config file and the environment itself win over `.env`.
             found = environment.dotenv_settings(Path.cwd(), self._env_var_prefix)
