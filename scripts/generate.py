@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from tap_websocket.settings.read import idle
 from tap_websocket.tap import TapWebSocket
 
 __all__ = ["hub_definition", "meltano_project", "settings", "settings_tables"]
@@ -25,7 +26,7 @@ MELTANO = ROOT / "meltano.yml"
 _BEGIN = "<!-- settings: written by scripts/generate.py -->\n"
 _END = "<!-- /settings -->\n"
 _NOTICE = (
-    "# Written by scripts/generate.py from the settings in tap_websocket/tap.py.\n"
+    "# Written by scripts/generate.py from the settings in tap_websocket/settings/.\n"
 )
 _NAME = "tap-websocket"
 _REPOSITORY = "https://github.com/tap-websocket/tap-websocket"
@@ -33,19 +34,6 @@ _ENDS = ("max_messages", "idle_timeout", "max_duration")
 _SDK_GROUP = "From the Meltano SDK"
 _HEAD = "| setting | type | default | meaning |\n| --- | --- | --- | --- |\n"
 _KINDS = {"boolean": "boolean", "array": "array", "object": "object"}
-_UNSENT = frozenset(
-    [
-        "flush_interval",
-        "idle_reset",
-        "infer_messages",
-        "infer_nested",
-        "infer_timeout",
-        "on_parse_error",
-        "reconnect_backoff",
-        "subscribe_interval",
-    ],
-)
-"""Meltano would send these defaults, and the tap warn that they have no effect."""
 
 
 def settings_tables() -> str:
@@ -86,11 +74,45 @@ def _properties() -> dict[str, dict[str, Any]]:
 
 def settings() -> list[dict[str, Any]]:
     """Return the settings as Meltano knows them."""
-    return [_setting(name, schema) for name, schema in _properties().items()]
+    properties = _properties()
+    unsent = _unsent(properties)
+    return [
+        _setting(name, schema, sent=name not in unsent)
+        for name, schema in properties.items()
+    ]
 
 
-def _setting(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    kind = schema.get("x-kind") or _KINDS.get(_type(schema), "string")
+def _unsent(properties: dict[str, dict[str, Any]]) -> frozenset[str]:
+    """Return the settings whose defaults Meltano must not send.
+
+    It sends every default that it knows as if the user had given it. The tap would
+    then warn that the setting has no effect, wherever another leaves it so.
+    """
+    url: str = properties["url"]["examples"][0]
+    defaults = {
+        name: schema["default"]
+        for name, schema in properties.items()
+        if "default" in schema
+    }
+    config = {**defaults, "url": url}
+    return frozenset(name for rule in idle(config) for name in rule.names)
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    """Return Meltano's kind of a setting.
+
+    Numbers are strings there: Meltano's own kinds for them mangle fractions.
+    """
+    if "enum" in schema:
+        return "options"
+    declared = schema.get("type", "string")
+    types = {declared} if isinstance(declared, str) else set(declared)
+    (kind, *others) = types - {"null"}
+    return "string" if others else _KINDS.get(kind, "string")
+
+
+def _setting(name: str, schema: dict[str, Any], *, sent: bool) -> dict[str, Any]:
+    kind = _kind(schema)
     setting: dict[str, Any] = {
         "name": name,
         "kind": kind,
@@ -105,10 +127,10 @@ def _setting(name: str, schema: dict[str, Any]) -> dict[str, Any]:
         setting["sensitive"] = True
     default = schema.get("default")
     if isinstance(default, str | int):
-        if name in _UNSENT:
-            setting["description"] += f" Default: {json.dumps(default)}."
-        else:
+        if sent:
             setting["value"] = default
+        else:
+            setting["description"] += f" Default: {json.dumps(default)}."
     return setting
 
 

@@ -88,7 +88,9 @@ class LoopRunner:
         intake = MessageHandler(
             settings,
             plan=plan,
-            judge=MessageRouter(settings.messages, mask=mask.text, learn=mask.capture),
+            judge=MessageRouter(
+                settings.subscription, mask=mask.text, learn=mask.capture
+            ),
             recorder=self._recorder,
             counts=counts,
             now_ns=time.time_ns,

@@ -58,7 +58,7 @@ class WebSocketStream(Stream):
         self._settings = tap.settings
         self._shutdown = tap.shutdown
         self._masking = tap.mask
-        super().__init__(tap, name=tap.settings.stream.name)
+        super().__init__(tap, name=tap.settings.stream.stream_name)
         self.forced_replication_method = REPLICATION_LOG_BASED
         self.primary_keys = tap.settings.stream.primary_keys
         self._counts = Counts()
@@ -132,7 +132,7 @@ class WebSocketStream(Stream):
         Raises:
             ParseError: When the message is none; `on_parse_error` decides then.
         """
-        return split(payload, self._settings.decode.record_separator)
+        return split(payload, self._settings.decoding.record_separator)
 
     def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002
         """Yield the records, parsed, for the SDK's work on each of them.

@@ -312,8 +312,8 @@ def test_numbers_may_arrive_as_texts() -> None:
     assert settings.ends.idle_timeout == 0.25
     assert settings.ends.max_duration == 1.5
     assert settings.delivery.batch_size == 10
-    assert settings.reconnect.enabled
-    assert not settings.decode.envelope
+    assert settings.reconnect.reconnect
+    assert not settings.decoding.envelope
     assert 4001 in settings.reconnect.fatal_close_codes
     assert 4999 in settings.reconnect.fatal_close_codes
     assert 1011 not in settings.reconnect.fatal_close_codes
@@ -355,8 +355,8 @@ def test_a_schema_may_be_a_text_or_a_file(tmp_path: Path) -> None:
         stream = make_settings(schema=given).stream
         assert stream.schema is not None
         assert list(stream.schema["properties"]) == ["a.b"]
-        assert stream.evolution == "rescue"
-    assert make_settings().stream.evolution == "add_columns"
+        assert stream.schema_evolution == "rescue"
+    assert make_settings().stream.schema_evolution == "add_columns"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ import pytest
 
 from tap_websocket.errors import ConnectionFailed
 from tap_websocket.expressions.matchers import compile_matcher
-from tap_websocket.feed.subscription import Item, Subscription
+from tap_websocket.feed.subscription import Subscription
+from tap_websocket.settings import Item
 from tests.support.raw import RawPeer, close_frame, frame, serve_raw
 from tests.support.receive import receive
 from tests.support.servers import Kind, Peer, serve
@@ -263,7 +264,7 @@ def awaiting(reply: Any, message: bytes | None = None, **more: Any) -> Item:
 
 
 def test_the_reply_clock_stands_still_while_reading_is_paused() -> None:
-    hand = Hand(awaiting("ok", timeout=10))
+    hand = Hand(awaiting("ok", reply_timeout=10))
     hand.pass_time(6)
     hand.subscription.pause()
     hand.pass_time(100)
@@ -276,7 +277,7 @@ def test_the_reply_clock_stands_still_while_reading_is_paused() -> None:
 
 
 def test_a_reply_may_stand_in_what_is_not_read_yet() -> None:
-    hand = Hand(awaiting("ok", timeout=10))
+    hand = Hand(awaiting("ok", reply_timeout=10))
     hand.behind = True
     hand.pass_time(10)
     hand.pass_time(10)
@@ -287,7 +288,7 @@ def test_a_reply_may_stand_in_what_is_not_read_yet() -> None:
 
 
 def test_a_clock_that_starts_in_a_pause_stands_still_too() -> None:
-    hand = Hand(Item("a", b"1"), awaiting("ok", b"2", timeout=10), interval=1)
+    hand = Hand(Item("a", b"1"), awaiting("ok", b"2", reply_timeout=10), interval=1)
     hand.subscription.pause()
     hand.pass_time(1)
     assert hand.sent == [b"1", b"2"]

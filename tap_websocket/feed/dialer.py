@@ -87,7 +87,7 @@ class Dialer:
         connection = settings.connection
         self._settings = settings
         self._learn = learn
-        self._transport = select_transport(connection, len(settings.contexts) or 1)
+        self._transport = select_transport(connection, len(settings.connections))
         self._gate = ConnectThrottle()
         self._fetches = isinstance(settings.auth, OAuth2 | TokenEndpoint)
         self._authenticator = Authenticator(

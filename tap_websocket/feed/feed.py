@@ -73,7 +73,7 @@ class Feed:
         self._ended: asyncio.Future[Ending] = self._loop.create_future()
         self._sessions: set[Session] = set()
         self._connections = 0
-        self._open_links = len(settings.contexts) or 1
+        self._open_links = len(settings.connections)
         self._tasks: set[asyncio.Task[None]] = set()
         self._patience = (
             settings.connection.close_timeout if max_messages is None else 0.0
@@ -83,7 +83,7 @@ class Feed:
 
     async def run(self) -> Ending:
         """Receive until the run ends; its connections are still open then."""
-        contexts = self.settings.contexts or ((),)
+        contexts = self.settings.connections
         self.counts.last_inbound = self._loop.time()
         timers = [
             self._loop.create_task(self._watch_duration()),

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tap_websocket.delivery.pages import Schedule, Timer
-    from tap_websocket.settings import KeepaliveSettings
+    from tap_websocket.settings import SubscriptionSettings
 
 __all__ = ["Keepalive"]
 
@@ -20,7 +20,7 @@ class Keepalive:
 
     def __init__(  # noqa: PLR0913 - its collaborators, by keyword
         self,
-        settings: KeepaliveSettings,
+        settings: SubscriptionSettings,
         *,
         schedule: Schedule,
         clock: Callable[[], float],
@@ -48,7 +48,8 @@ class Keepalive:
         self._paused = False
         self._timers: dict[Callable[[], None], Timer] = {}
         self._pong = self._stale = None
-        if (timeout := settings.ping_timeout) is not None:
+        if settings.ping_interval is not None:
+            timeout = settings.ping_timeout
             reason = f"no Pong within {timeout:g} s (ping_timeout)"
             self._pong = Deadline(
                 timeout,

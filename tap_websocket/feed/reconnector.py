@@ -61,7 +61,7 @@ class Reconnector:
         """Make a link that is not connected yet."""
         self.feed = feed
         self.context = context
-        self.values = PlaceholderValues(feed.settings.messages.placeholders, context)
+        self.values = PlaceholderValues(feed.settings.connection.placeholders, context)
         self.where = feed.dialer.label
         self._loop = asyncio.get_running_loop()
         self._attempts = 0
@@ -131,7 +131,7 @@ class Reconnector:
         self.feed.failed(f"{error} ({where})")
         if not is_retryable(error):
             raise ConnectionFailed(_advice(where, error)) from error
-        if not settings.enabled:
+        if not settings.reconnect:
             msg = f"{_advice(where, error)}; reconnect: true would try again"
             raise ConnectionFailed(msg) from error
         if self._down_since is None:
@@ -151,7 +151,7 @@ class Reconnector:
         if closing.code in settings.fatal_close_codes:
             msg = f"{where} closed with {text}, which fatal_close_codes names"
             raise FeedError(msg)
-        if not settings.enabled:
+        if not settings.reconnect:
             if _is_clean(closing, session):
                 return True
             msg = f"lost {where}: {text}; reconnect: true would go on"
@@ -174,7 +174,7 @@ class Reconnector:
     async def _wait(self, reason: str, least: float) -> None:
         settings = self.feed.settings.reconnect
         self._attempts += 1
-        most = settings.max_attempts
+        most = settings.max_reconnect_attempts
         if most is not None and self._attempts > most:
             msg = (
                 f"gave up on {self.where} after {most} retries "
@@ -200,7 +200,7 @@ class Session:
         settings = self._feed.settings
         self.live = ConnectionBuiltins()
         self._keepalive = Keepalive(
-            settings.keepalive,
+            settings.subscription,
             schedule=self._loop.call_later,
             clock=self._loop.time,
             ping=self._ping,
@@ -209,8 +209,8 @@ class Session:
             behind=self._is_behind,
         )
         self._subscription = Subscription(
-            settings.messages.subscribe,
-            interval=settings.messages.subscribe_interval,
+            settings.subscription.subscribe_messages,
+            interval=settings.subscription.subscribe_interval,
             send=self._say,
             complete=self._subscribed,
             late=self._dead,
@@ -224,7 +224,9 @@ class Session:
             link.context,
             values=link.values,
             live=self.live,
-            subscription=self._subscription if settings.messages.subscribe else None,
+            subscription=self._subscription
+            if settings.subscription.subscribe_messages
+            else None,
             send=self._send,
         )
 
@@ -362,7 +364,7 @@ class Session:
             self._connection.send(text)
 
     def _heartbeat(self) -> None:
-        message = self._feed.settings.keepalive.heartbeat_message
+        message = self._feed.settings.subscription.heartbeat_message
         if message is not None:
             self._say(message)
 
@@ -412,7 +414,7 @@ def backoff(settings: ReconnectSettings, attempt: int, random: float) -> float:
         attempt: Number of this retry since the last success, from 1.
         random: A number from 0 to 1, for the jitter.
     """
-    if settings.backoff_max is None:
-        return settings.backoff
-    doubled = settings.backoff * 2.0 ** min(attempt - 1, 64)
-    return min(doubled, settings.backoff_max) * random
+    if settings.reconnect_backoff_max is None:
+        return settings.reconnect_backoff
+    doubled = settings.reconnect_backoff * 2.0 ** min(attempt - 1, 64)
+    return min(doubled, settings.reconnect_backoff_max) * random

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from tap_websocket.timers import Deadline
 
 if TYPE_CHECKING:
@@ -14,27 +12,9 @@ if TYPE_CHECKING:
     from tap_websocket.delivery.pages import Schedule
     from tap_websocket.expressions.matchers import Matcher
     from tap_websocket.expressions.templates import Template
+    from tap_websocket.settings import Item
 
-__all__ = ["Item", "Subscription"]
-
-
-class Item(msgspec.Struct, frozen=True):
-    """One item of `subscribe_messages`.
-
-    Attributes:
-        where: Its place in the config, for messages.
-        message: What is sent; bytes in a binary frame; None where only a reply (a
-            greeting, say) is awaited.
-        reply: What the documents that are awaited match, if any are.
-        count: How many of them.
-        timeout: Seconds that they have to arrive.
-    """
-
-    where: str
-    message: Template | bytes | None
-    reply: Matcher | None = None
-    count: int = 1
-    timeout: float = 10.0
+__all__ = ["Subscription"]
 
 
 class Subscription:
@@ -171,10 +151,12 @@ class Subscription:
 
     def _await(self, item: Item, reply: Matcher) -> None:
         (self._texts if reply.kind == "text" else self._documents).append(reply)
-        self._awaited, self._left = item, item.count
-        reason = f"{item.where}: no reply within {item.timeout:g} s (reply_timeout)"
+        self._awaited, self._left = item, item.reply_count
+        reason = (
+            f"{item.where}: no reply within {item.reply_timeout:g} s (reply_timeout)"
+        )
         self._deadline = Deadline(
-            item.timeout,
+            item.reply_timeout,
             lambda: self._late(reason),
             schedule=self._schedule,
             clock=self._clock,

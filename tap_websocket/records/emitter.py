@@ -118,7 +118,7 @@ class RecordEmitter:
         self.passage: FastPath | None = None
         self._rows: list[Extracted] = []
         self._width = AdaptiveBatchSize()
-        self._passes_rows = settings.decode.message_format == "json"
+        self._passes_rows = settings.decoding.message_format == "json"
         self._sample = _Sample(settings)
         if not plan.infers:
             self._use(plan.columns())
@@ -250,7 +250,7 @@ class RecordEmitter:
 
     def _added(self, arrival: Arrival) -> Record:
         """Return the values of the columns that the tap adds (`added_columns`)."""
-        decode, source = self._settings.decode, arrival.source
+        decode, source = self._settings.decoding, arrival.source
         added: Record = {}
         if decode.envelope:
             added[ENVELOPE_RECEIVED_AT] = arrival.stamp

@@ -22,7 +22,7 @@ from tap_websocket.records.payloads import encode_binary, split
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from tap_websocket.settings import DecodeSettings
+    from tap_websocket.settings import DecodingSettings
 
     Documents = Callable[[bytes], Sequence[bytes]]
     """Takes a message apart into documents."""
@@ -88,7 +88,7 @@ class Decoder:
 
     def __init__(
         self,
-        settings: DecodeSettings,
+        settings: DecodingSettings,
         *,
         whole: bool,
         opens_arrays: bool,

@@ -71,7 +71,7 @@ class MessageHandler:
         self._counts = counts
         self._now_ns = now_ns
         self._decoder = Decoder(
-            settings.decode,
+            settings.decoding,
             whole=plan.whole,
             opens_arrays=plan.opens_arrays,
             documents=documents,
@@ -80,7 +80,7 @@ class MessageHandler:
         self._recorder = recorder
         self._width = AdaptiveBatchSize()
         self._passes_messages = (
-            self._reads_messages and settings.decode.takes_payloads_whole
+            self._reads_messages and settings.decoding.takes_payloads_whole
         )
         self._skip_log = LogThrottle(10.0)
 
@@ -133,7 +133,7 @@ class MessageHandler:
             ParseError: When one is not what `payload_compression` says; those before
                 it were yielded.
         """
-        decode = self._settings.decode
+        decode = self._settings.decoding
         if decode.payload_compression == "none" or not batch.binary:
             yield payloads
             return
@@ -257,7 +257,7 @@ class MessageHandler:
         Raises:
             ParseError: With `on_parse_error: fail`.
         """
-        if self._settings.decode.on_parse_error == "fail":
+        if self._settings.decoding.on_parse_error == "fail":
             raise error
         self._counts.skipped += 1
         self._skip_log(

@@ -36,11 +36,11 @@ Schema = dict[str, Any]
 def added_columns(settings: Settings) -> dict[str, Schema]:
     """Return the columns that the tap itself adds to each record."""
     added: dict[str, Schema] = {}
-    if settings.decode.envelope:
+    if settings.decoding.envelope:
         added |= {ENVELOPE_RECEIVED_AT: _TIME, ENVELOPE_URL: _TEXT}
-    if settings.decode.record_metadata:
+    if settings.decoding.record_metadata:
         added |= {RECEIVED_AT: _TIME, CONNECTION: _NUMBER, SEQUENCE: _NUMBER}
-    for context in settings.contexts:
+    for context in settings.decoding.contexts:
         added |= {name: _TEXT for name, _ in context}
     return added
 
@@ -63,7 +63,7 @@ class RecordPlan(msgspec.Struct, frozen=True):
     @property
     def whole(self) -> bool:
         """Whether each record lands whole in the column `data`."""
-        decode, stream = self.settings.decode, self.settings.stream
+        decode, stream = self.settings.decoding, self.settings.stream
         if decode.message_format != "json" or decode.envelope:
             return decode.envelope or not decode.message_pattern
         return stream.schema is None and stream.infer_messages == 0
@@ -71,14 +71,14 @@ class RecordPlan(msgspec.Struct, frozen=True):
     @property
     def opens_arrays(self) -> bool:
         """Whether an array of objects is several documents; else it stays whole."""
-        decode = self.settings.decode
+        decode = self.settings.decoding
         return (not self.whole or decode.envelope) and not decode.keeps_arrays
 
     @property
     def infers(self) -> bool:
         """Whether the columns are to be inferred from a sample."""
         return (
-            self.settings.decode.message_format == "json"
+            self.settings.decoding.message_format == "json"
             and not self.whole
             and self.settings.stream.schema is None
             and self.catalog_schema is None
@@ -91,17 +91,17 @@ class RecordPlan(msgspec.Struct, frozen=True):
         return Columns(
             schema,
             keys=self.keys,
-            evolution=settings.stream.evolution,
+            evolution=settings.stream.schema_evolution,
             added=added_columns(settings),
             rescue=self._rescues,
             deselected=self.deselected,
             nested=settings.stream.infer_nested,
-            fields=[name for name, _ in settings.decode.message_fields],
+            fields=[name for name, _ in settings.decoding.message_fields],
         )
 
     def passage(self, columns: Columns) -> FastPath | None:
         """Make the passage for what is a record as it stands."""
-        decode = self.settings.decode
+        decode = self.settings.decoding
         if self.whole and DATA in self.deselected:
             return None
         test = None
@@ -120,18 +120,20 @@ class RecordPlan(msgspec.Struct, frozen=True):
     @property
     def _numbers(self) -> bool:
         """Whether records get the column that numbers them."""
-        return self.settings.decode.record_metadata and SEQUENCE not in self.deselected
+        return (
+            self.settings.decoding.record_metadata and SEQUENCE not in self.deselected
+        )
 
     @property
     def _rescues(self) -> bool:
-        decode = self.settings.decode
+        decode = self.settings.decoding
         if decode.message_format != "json":
             return False
         return not decode.envelope or self.settings.stream.schema is not None
 
     def _declared(self) -> Schema:
         """Return the record's schema where nothing is inferred."""
-        decode, given = self.settings.decode, self.settings.stream.schema
+        decode, given = self.settings.decoding, self.settings.stream.schema
         if given is not None and not decode.envelope:
             return dict(given)
         pattern = decode.message_pattern

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tap_websocket.expressions.matchers import Prefilter
     from tap_websocket.expressions.rules import RuleMatch
     from tap_websocket.feed.inbound import BatchResult, Origin
-    from tap_websocket.settings import MessageSettings
+    from tap_websocket.settings import SubscriptionSettings
 
 __all__ = ["MessageRouter", "Route"]
 
@@ -36,7 +36,7 @@ class MessageRouter:
 
     def __init__(
         self,
-        settings: MessageSettings,
+        settings: SubscriptionSettings,
         *,
         mask: Callable[[str], str],
         learn: Callable[[Mapping[str, Any]], None],
@@ -48,10 +48,12 @@ class MessageRouter:
             mask: Blots secrets out of a text.
             learn: Takes captured values by their names: they are secrets.
         """
-        self.rules = settings.rules
+        self.rules = settings.message_rules
         self._mask = mask
         self._learn = learn
-        replies = [item.reply for item in settings.subscribe if item.reply is not None]
+        replies = [
+            item.reply for item in settings.subscribe_messages if item.reply is not None
+        ]
         needles = [*self.rules.needles, *(reply.needles for reply in replies)]
         self.idle = not needles
         self.prefilter: Prefilter | None = prefilter(needles)

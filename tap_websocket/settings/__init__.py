@@ -1,41 +1,37 @@
-"""The config as frozen, typed dataclasses, with every check across settings."""
+"""The config: each setting declared, typed, checked and read, a file for each group."""
 
 from __future__ import annotations
 
-from tap_websocket.settings.model import (
-    CloseCodes,
-    ConnectionSettings,
-    Context,
-    DecodeSettings,
-    DeliverySettings,
-    EndSettings,
-    KeepaliveSettings,
-    MessageSettings,
-    ReconnectSettings,
-    Settings,
-    StreamSettings,
-)
+from tap_websocket.settings.connection import ConnectionSettings
+from tap_websocket.settings.decoding import Context, DecodingSettings
+from tap_websocket.settings.delivery import DeliverySettings
+from tap_websocket.settings.ends import EndSettings, missing_end
 from tap_websocket.settings.read import (
-    missing_end,
+    Settings,
     read_settings,
     resubscribed,
+    schema,
     subscription_of,
 )
+from tap_websocket.settings.reconnect import CloseCodes, ReconnectSettings
+from tap_websocket.settings.stream import StreamSettings
+from tap_websocket.settings.subscription import Item, SubscriptionSettings
 
 __all__ = [
     "CloseCodes",
     "ConnectionSettings",
     "Context",
-    "DecodeSettings",
+    "DecodingSettings",
     "DeliverySettings",
     "EndSettings",
-    "KeepaliveSettings",
-    "MessageSettings",
+    "Item",
     "ReconnectSettings",
     "Settings",
     "StreamSettings",
+    "SubscriptionSettings",
     "missing_end",
     "read_settings",
     "resubscribed",
+    "schema",
     "subscription_of",
 ]

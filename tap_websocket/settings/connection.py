@@ -1,22 +1,171 @@
-"""The connection's settings: URL, headers, trust, proxy."""
+"""The connection: URL, headers, trust, proxy, limits, and fixed placeholders."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import dataclasses
+from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import urlsplit
 
+from tap_websocket import __version__
 from tap_websocket.expressions.templates import exemplified
-from tap_websocket.network.proxy import check_proxy
+from tap_websocket.network.proxy import check_proxy, proxy_secrets
 from tap_websocket.network.tls import TlsSettings, make_context
-from tap_websocket.settings.checks import TOKEN, check_headers, check_placeholders
-from tap_websocket.settings.model import ConnectionSettings
+from tap_websocket.network.urls import userinfo_secrets
+from tap_websocket.settings.checks import (
+    TOKEN,
+    check_headers,
+    check_names,
+    check_placeholders,
+)
+from tap_websocket.settings.declare import (
+    BOOLEAN,
+    STRING,
+    STRING_MAP,
+    STRINGS,
+    Idle,
+    choice,
+    group,
+    obj,
+    seconds,
+    setting,
+    whole,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
-__all__ = ["read_connection"]
+__all__ = [
+    "DECLARATIONS",
+    "ConnectionSettings",
+    "check_fixed_names",
+    "idle",
+    "read_connection",
+]
+
+TransportName = Literal["auto", "websockets", "picows"]
+
+DECLARATIONS = group(
+    "Connection",
+    url=setting(
+        {**STRING, "examples": ["wss://stream.example.com/trades"]},
+        "The feed: `ws://` or `wss://`. May hold placeholders. User-info in it is sent "
+        "as Basic credentials.",
+    ),
+    headers=setting(
+        {**STRING_MAP, "x-merge": True},
+        "Extra headers of the upgrade request, `Origin` among them; merged over the "
+        "default. What `auth` adds wins.",
+        default={"User-Agent": f"tap-websocket/{__version__}"},
+        secret=True,
+    ),
+    subprotocols=setting(
+        STRINGS,
+        "Subprotocols to offer, in order. A server that picks none of them, or one "
+        "that was not offered, is an error.",
+        default=[],
+    ),
+    tls=setting(
+        obj(
+            ca_file=STRING,
+            cert_file=STRING,
+            key_file=STRING,
+            key_password=STRING,
+            server_name=STRING,
+            verify=BOOLEAN,
+        ),
+        "Trust and identity: `ca_file`, `cert_file`, `key_file`, `key_password`, "
+        "`server_name`, `verify` (false warns on every connect). The system's trust by "
+        "default.",
+        default={},
+        secret=True,
+    ),
+    proxy=setting(
+        STRING,
+        "`http://`, `https://`, `socks5://` or `socks5h://`; from the environment by "
+        "default, which `none` ignores. SOCKS needs the extra `socks`.",
+        secret=True,
+    ),
+    connect_timeout=setting(
+        seconds(),
+        "Seconds for TCP, proxy, TLS and upgrade together.",
+        default=30,
+    ),
+    close_timeout=setting(
+        seconds(),
+        "Seconds from a Close frame of either side until the connection is over, "
+        "whatever the peer does.",
+        default=5,
+    ),
+    compression=setting(
+        BOOLEAN,
+        "Offer permessage-deflate, which the `websockets` transport does: `transport: "
+        "auto` takes that one, `transport: picows` is a config error.",
+        default=False,
+    ),
+    max_message_bytes=setting(
+        whole(1),
+        "Maximum size of a message in bytes, after reassembly and decompression. A "
+        "larger one is not buffered: the connection closes with 1009, which counts as "
+        "a drop. Two such drops with no record between them end the run.",
+        default=67108864,
+    ),
+    transport=setting(
+        choice(*get_args(TransportName)),
+        "The WebSocket library that carries the frames. `auto`: picows when it is "
+        "installed (extra `fast`) and able to do what the config asks, else "
+        "websockets. Behaviour is the same on each.",
+        default="auto",
+    ),
+    placeholders=setting(
+        {
+            "type": "object",
+            "additionalProperties": {"type": ["string", "number", "boolean"]},
+        },
+        "Name to fixed value, or to the first value of what rules capture: `{name}` "
+        "stands for it in `url`, `headers`, `auth`, and in what is sent.",
+        default={},
+        secret=True,
+    ),
+)
 
 _INSTEAD = {"http": "ws", "https": "wss"}
+"""The scheme to write in place of the one that a user may have copied."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class ConnectionSettings:
+    """Where to connect to, and how.
+
+    Attributes:
+        headers: Name and value of each, the default merged in.
+        proxy: As given; None for the environment's.
+        placeholders: Fixed values, and first values of what rules capture.
+    """
+
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    subprotocols: tuple[str, ...]
+    tls: TlsSettings
+    proxy: str | None
+    connect_timeout: float
+    close_timeout: float
+    compression: bool
+    max_message_bytes: int
+    transport: TransportName
+    placeholders: Mapping[str, Any]
+
+    @property
+    def secrets(self) -> Iterator[str]:
+        """What must not show in any output."""
+        # A user agent is the one header that tells nothing secret.
+        yield from (
+            value for name, value in self.headers if name.lower() != "user-agent"
+        )
+        yield from userinfo_secrets(self.url)
+        yield from proxy_secrets(self.proxy)
+        if self.tls.key_password:
+            yield self.tls.key_password
+        yield from map(str, self.placeholders.values())
 
 
 def read_connection(
@@ -52,6 +201,7 @@ def read_connection(
         compression=config["compression"],
         max_message_bytes=config["max_message_bytes"],
         transport=config["transport"],
+        placeholders=config["placeholders"],
     )
 
 
@@ -102,3 +252,23 @@ def _proxy(given: str | None, problems: list[str]) -> str | None:
     if problem is not None:
         problems.append(f"proxy: {problem}")
     return given
+
+
+def check_fixed_names(
+    config: Mapping[str, Any], problems: list[str]
+) -> Collection[str]:
+    """Check the names of `placeholders`, and return them."""
+    names: Collection[str] = config["placeholders"]
+    check_names("placeholders", names, problems)
+    return names
+
+
+def idle(config: Mapping[str, Any]) -> Iterator[Idle]:
+    """Yield the settings of the group that others can leave without effect."""
+    yield Idle(("tls",), not _may_use_tls(config), "with a ws:// URL")
+
+
+def _may_use_tls(config: Mapping[str, Any]) -> bool:
+    fetches = config["auth"]["type"] in {"oauth2", "token_endpoint"}
+    over_tls = config.get("proxy", "").startswith("https:")
+    return fetches or over_tls or not config["url"].startswith("ws:")

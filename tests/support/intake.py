@@ -60,7 +60,7 @@ def by_hand(settings: Settings, deselected: frozenset[str] = frozenset()) -> ByH
     plan = RecordPlan(
         settings, keys=settings.stream.primary_keys, deselected=deselected
     )
-    judge = MessageRouter(settings.messages, mask=str, learn=lambda _values: None)
+    judge = MessageRouter(settings.subscription, mask=str, learn=lambda _values: None)
     recorder = RecordEmitter(
         settings,
         plan=plan,

@@ -1,9 +1,9 @@
-"""The setting `auth`: which keys each of its types takes."""
+"""Credentials: the setting `auth`, and which keys each of its types takes."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 from urllib.parse import urlsplit
 
 from tap_websocket.auth.credentials import (
@@ -24,11 +24,21 @@ from tap_websocket.settings.checks import (
     check_placeholders,
     compile_checked,
 )
+from tap_websocket.settings.declare import (
+    JSON,
+    STRING,
+    STRING_MAP,
+    Schema,
+    choice,
+    group,
+    number,
+    setting,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-__all__ = ["read_auth"]
+__all__ = ["DECLARATIONS", "read_auth"]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _METHOD = re.compile(r"[A-Za-z]+")
@@ -49,6 +59,55 @@ _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
 }
 """The keys that a type needs, and those that it may have."""
+
+
+def _choice_of(key: str) -> Schema:
+    """Return the schema of a key of `signed` that takes one of several words."""
+    return choice(*get_args(get_type_hints(Signed)[key]))
+
+
+DECLARATIONS = group(
+    "Connection",
+    auth=setting(
+        {
+            "type": "object",
+            "required": ["type"],
+            "properties": {
+                "type": choice(*_KEYS),
+                "token": STRING,
+                "headers": STRING_MAP,
+                "username": STRING,
+                "password": STRING,
+                "token_url": STRING,
+                "client_id": STRING,
+                "client_secret": STRING,
+                "scope": STRING,
+                "audience": STRING,
+                "refresh_token": STRING,
+                "url": STRING,
+                "method": STRING,
+                "body": JSON,
+                "values": STRING_MAP,
+                "secret": STRING,
+                "template": STRING,
+                "hash": _choice_of("hash"),
+                "encoding": _choice_of("encoding"),
+                "secret_encoding": _choice_of("secret_encoding"),
+                "timestamp": _choice_of("timestamp"),
+                "timestamp_offset": number(),
+            },
+        },
+        "Credentials, resolved on every connect; an `oauth2` token is kept while it is "
+        "valid. `type` is one of `none`; `bearer` (`token`); `custom` (`headers`); "
+        "`basic` (`username`, `password`); `oauth2` (`token_url`, `client_id`, "
+        "`client_secret`, `scope`, `audience`, `refresh_token`); `token_endpoint` "
+        "(`url`, `method`, `headers`, `body`, and `values`: name to JSONPath into the "
+        "reply); `signed` (`secret`, `template`, `hash`, `encoding`, "
+        "`secret_encoding`, `timestamp`, `timestamp_offset`).",
+        default={"type": "none"},
+        secret=True,
+    ),
+)
 
 
 def read_auth(
@@ -85,12 +144,12 @@ def _make(kind: str, keys: dict[str, Any]) -> Auth:
     if kind == "custom":
         return Custom(tuple(keys["headers"].items()))
     if kind == "token_endpoint":
+        headers = keys.pop("headers", {})
+        values = keys.pop("values")
         return TokenEndpoint(
-            url=keys["url"],
-            values=tuple(keys["values"].items()),
-            method=keys.get("method", "POST"),
-            given=tuple(keys.get("headers", {}).items()),
-            body=keys.get("body"),
+            **keys,
+            values=tuple(values.items()),
+            given=tuple(headers.items()),
         )
     plain: Mapping[str, type[Auth]] = {
         "none": NoAuth,

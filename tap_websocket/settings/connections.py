@@ -1,0 +1,70 @@
+"""Which connections a run has: pure functions, without a feed."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from typing import TYPE_CHECKING
+
+from tap_websocket import jsontext
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+__all__ = ["Shard", "chunks", "context_text", "stable_hash", "unique"]
+
+_HASHED_BYTES = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """One of several processes that share the topics or contexts of a feed.
+
+    Attributes:
+        index: The number of this process, from 0 (`shard_index`).
+        count: How many processes there are (`shard_count`).
+    """
+
+    index: int = 0
+    count: int = 1
+
+    def owns(self, text: str) -> bool:
+        """Return whether a topic, or the text of a context, belongs to this process.
+
+        Each text belongs to exactly one index, whatever else is in the list: two
+        shards that fetched different lists still never share a topic.
+        """
+        return stable_hash(text) % self.count == self.index
+
+
+def stable_hash(text: str) -> int:
+    """Return a number for a text that is the same in every process and version.
+
+    It is made of the first eight bytes of SHA-256, big-endian. Python's own `hash`
+    differs from process to process.
+    """
+    # A server's JSON may hold lone surrogates, which strict UTF-8 refuses.
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).digest()
+    return int.from_bytes(digest[:_HASHED_BYTES], "big")
+
+
+def context_text(context: Mapping[str, str]) -> str:
+    """Return the text by which a context is hashed: sorted, compact JSON.
+
+    Keys that begin with `$` are credentials. They are left out, so that a renewed
+    token moves no context to another shard.
+    """
+    kept = {name: context[name] for name in sorted(context) if name[:1] != "$"}
+    return jsontext.dumps(kept).decode()
+
+
+def unique(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the texts without later duplicates, in their order."""
+    return tuple(dict.fromkeys(texts))
+
+
+def chunks(texts: Sequence[str], size: int | None) -> Iterator[Sequence[str]]:
+    """Yield the texts in runs of at most `size`; all at once when it is None."""
+    step = size or len(texts) or 1
+    for start in range(0, len(texts), step):
+        yield texts[start : start + step]

@@ -1,0 +1,242 @@
+"""From message to record: format, paths, and what is put beside a message's fields."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from tap_websocket.columns.names import RESCUED
+from tap_websocket.expressions.pattern import MessagePattern
+from tap_websocket.settings.checks import check_names, compile_checked
+from tap_websocket.settings.declare import (
+    BOOLEAN,
+    STRING,
+    STRING_MAP,
+    STRINGS,
+    Idle,
+    choice,
+    group,
+    setting,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tap_websocket.expressions.jsonpath import Path
+
+__all__ = [
+    "DECLARATIONS",
+    "Compression",
+    "Context",
+    "DecodingSettings",
+    "MessageFormat",
+    "idle",
+    "read_decoding",
+]
+
+Compression = Literal["none", "gzip", "zlib", "deflate"]
+MessageFormat = Literal["json", "raw_string", "binary"]
+OnParseError = Literal["fail", "skip"]
+
+Context = tuple[tuple[str, str], ...]
+"""One of `contexts`: its keys and values."""
+
+_DOCUMENT = "$"
+"""The `records_path` that means the whole document."""
+
+DECLARATIONS = group(
+    "From message to record",
+    payload_compression=setting(
+        choice(*get_args(Compression)),
+        "How the feed itself compresses each binary message: `none`, `gzip`, `zlib`, "
+        "or `deflate`, which is raw. Text frames pass as they are.",
+        default="none",
+    ),
+    record_separator=setting(
+        {**STRING, "minLength": 1},
+        "A message holds several documents, split at this text; empty ones are "
+        "dropped.",
+    ),
+    message_pattern=setting(
+        STRING,
+        "A regular expression, searched in a document's text. In `json` format its "
+        "group `json` is parsed; in `raw_string` format its named groups become "
+        "columns. A document without a match is ignored.",
+    ),
+    message_format=setting(
+        choice(*get_args(MessageFormat)),
+        "`json` and `raw_string` also read binary frames; `binary` is base64 of the "
+        "payload.",
+        default="json",
+    ),
+    on_parse_error=setting(
+        choice(*get_args(OnParseError)),
+        "A message that cannot be read ends the run (`fail`), or is dropped, counted "
+        "and logged (`skip`).",
+        default="fail",
+    ),
+    json_fields=setting(
+        STRINGS,
+        "JSONPaths of strings that hold a JSON object or array, parsed in place.",
+        default=[],
+    ),
+    records_path=setting(
+        STRING,
+        "JSONPath of the records inside a document; a match that is an array of "
+        "objects is one record for each. `$` keeps an array whole.",
+    ),
+    array_columns=setting(
+        STRINGS,
+        "Names for the items of a record that is an array; more items than names go "
+        "to `_rescued_data`.",
+        default=[],
+    ),
+    message_fields=setting(
+        STRING_MAP,
+        "Column to JSONPath: values from the whole document, copied into each of its "
+        "records.",
+        default={},
+    ),
+    envelope=setting(
+        BOOLEAN,
+        "A record is `{data, received_at, url}`: the message, when it came (UTC), and "
+        "the feed's URL without user-info and query.",
+        default=False,
+    ),
+    record_metadata=setting(
+        BOOLEAN,
+        "Adds the columns `_received_at` (UTC), `_connection` (number of the "
+        "connection in the run) and `_sequence` (number of the record on its "
+        "connection).",
+        default=False,
+    ),
+    contexts=setting(
+        {"type": "array", "items": STRING_MAP},
+        "One connection for each, all at once, merged into the stream; the values are "
+        "placeholders, and each key is a column of its records.",
+        default=[],
+    ),
+)
+
+_OF_JSON = ("json_fields", "records_path", "array_columns", "message_fields")
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class DecodingSettings:
+    """How a message becomes records.
+
+    Attributes:
+        max_message_bytes: Bounds a message that is decompressed, too.
+        keeps_arrays: A document that is an array is one record (`records_path: "$"`).
+    """
+
+    payload_compression: Compression
+    max_message_bytes: int
+    record_separator: str | None
+    message_pattern: MessagePattern | None
+    message_format: MessageFormat
+    on_parse_error: OnParseError
+    json_fields: tuple[Path, ...]
+    records_path: Path | None
+    keeps_arrays: bool
+    array_columns: tuple[str, ...]
+    message_fields: tuple[tuple[str, Path], ...]
+    envelope: bool
+    record_metadata: bool
+    contexts: tuple[Context, ...]
+
+    @property
+    def takes_payloads_whole(self) -> bool:
+        """Whether a message, decompressed, is one record or an array of records."""
+        return not (
+            self.record_separator
+            or self.message_pattern
+            or self.json_fields
+            or self.records_path
+            or self.array_columns
+            or self.message_fields
+        )
+
+
+def read_decoding(config: Mapping[str, Any], problems: list[str]) -> DecodingSettings:
+    """Read how a message becomes records.
+
+    Args:
+        config: All settings, with their types.
+        problems: Takes one line for each problem.
+    """
+    is_json = config["message_format"] == "json"
+    paths = {
+        path: compile_checked(name, path, problems) for name, path in _paths(config)
+    }
+    records_path = config.get("records_path") if is_json else None
+    return DecodingSettings(
+        message_format=config["message_format"],
+        on_parse_error=config["on_parse_error"],
+        payload_compression=config["payload_compression"],
+        max_message_bytes=config["max_message_bytes"],
+        record_separator=config.get("record_separator"),
+        message_pattern=_pattern(config, problems),
+        json_fields=tuple(
+            path for text in config["json_fields"] if is_json and (path := paths[text])
+        ),
+        records_path=paths[records_path] if records_path else None,
+        keeps_arrays=records_path is not None and records_path.strip() == _DOCUMENT,
+        array_columns=_array_columns(config, problems) if is_json else (),
+        message_fields=tuple(
+            (name, path)
+            for name, text in config["message_fields"].items()
+            if is_json and (path := paths[text])
+        ),
+        envelope=config["envelope"],
+        record_metadata=config["record_metadata"],
+        contexts=_contexts(config, problems),
+    )
+
+
+def _paths(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield each JSONPath after the name of where it stands."""
+    for number, path in enumerate(config["json_fields"]):
+        yield f"json_fields[{number}]", path
+    if "records_path" in config:
+        yield "records_path", config["records_path"]
+    for name, path in config["message_fields"].items():
+        yield f"message_fields.{name}", path
+
+
+def _pattern(config: Mapping[str, Any], problems: list[str]) -> MessagePattern | None:
+    text, form = config.get("message_pattern"), config["message_format"]
+    if text is None or form == "binary":
+        return None
+    try:
+        return MessagePattern(text, parses=form == "json")
+    except ValueError as error:
+        problems.append(f"message_pattern: {error}")
+        return None
+
+
+def _array_columns(config: Mapping[str, Any], problems: list[str]) -> tuple[str, ...]:
+    names = tuple(config["array_columns"])
+    if len(set(names)) < len(names) or "" in names:
+        problems.append("array_columns: each name must be there once, and none empty")
+    if RESCUED in names:
+        problems.append(
+            f"array_columns: {RESCUED} is filled by the tap; choose another name",
+        )
+    return names
+
+
+def _contexts(config: Mapping[str, Any], problems: list[str]) -> tuple[Context, ...]:
+    for number, context in enumerate(config["contexts"]):
+        check_names(f"contexts[{number}]", context, problems)
+    return tuple(tuple(context.items()) for context in config["contexts"])
+
+
+def idle(config: Mapping[str, Any]) -> Iterator[Idle]:
+    """Yield the settings of the group that others can leave without effect."""
+    form = config["message_format"]
+    why = f"with message_format: {form}"
+    unread = form == "binary" and config["payload_compression"] == "none"
+    yield Idle(("on_parse_error",), unread, why)
+    yield Idle(("message_pattern",), form == "binary", why)
+    yield Idle(_OF_JSON, form != "json", why)

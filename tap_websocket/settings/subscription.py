@@ -1,0 +1,288 @@
+"""Subscription and keepalive: what is sent, what is answered, what is found dead."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+from typing import TYPE_CHECKING, Any, get_args
+
+import msgspec
+
+from tap_websocket.errors import ConfigError
+from tap_websocket.expressions.jsonpath import MISSING
+from tap_websocket.expressions.matchers import Matcher, compile_matcher
+from tap_websocket.expressions.rules import Rule, RuleSet, Then, compile_rules
+from tap_websocket.expressions.templates import Template
+from tap_websocket.settings.declare import (
+    BOOLEAN,
+    JSON,
+    MATCHER,
+    STRING_MAP,
+    Idle,
+    choice,
+    group,
+    obj,
+    seconds,
+    setting,
+    whole,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+__all__ = [
+    "DECLARATIONS",
+    "Item",
+    "SubscriptionSettings",
+    "captured_names",
+    "idle",
+    "read_subscription",
+]
+
+_REPLY_COUNT = 1
+_REPLY_TIMEOUT = 10
+
+DECLARATIONS = group(
+    "Subscription and keepalive",
+    subscribe_messages=setting(
+        {
+            "type": "array",
+            "items": {
+                "type": ["string", "object"],
+                "additionalProperties": False,
+                "properties": {
+                    "message": JSON,
+                    "binary": BOOLEAN,
+                    "reply": MATCHER,
+                    "reply_count": whole(1),
+                    "reply_timeout": seconds(),
+                },
+            },
+        },
+        "Sent in order on every connect and reconnect. An item is a string, or an "
+        "object with `message` (a string, or a JSON value that is serialised), "
+        "`binary: true` (the string is base64), and `reply` (a matcher), "
+        f"`reply_count` ({_REPLY_COUNT}) and `reply_timeout` ({_REPLY_TIMEOUT}): wait "
+        "for this many documents that match before the next item. `message` may be "
+        "left out where a `reply` is awaited: a greeting.",
+        default=[],
+        secret=True,
+    ),
+    subscribe_interval=setting(
+        seconds(zero=True),
+        "Seconds between two subscribe messages, for servers that count them.",
+        default=0,
+    ),
+    message_rules=setting(
+        {
+            "type": "array",
+            "items": obj(
+                match=MATCHER,
+                then=choice(*get_args(Then)),
+                reply=JSON,
+                capture=STRING_MAP,
+            ),
+        },
+        "What to do with messages that are not just data: the first rule whose "
+        "`match` fits acts. `then` is `emit`, `ignore`, `reconnect`, `stop` or `fail`; "
+        "`reply` is sent; `capture` keeps values (name to JSONPath, or to a group of "
+        "`message_pattern`) as placeholders.",
+        default=[],
+        secret=True,
+    ),
+    heartbeat_message=setting(
+        {**JSON, "x-type": "string or JSON"},
+        "Sent as text every `heartbeat_interval` once the subscription is complete: a "
+        "string, or a JSON value that is serialised.",
+        secret=True,
+    ),
+    heartbeat_interval=setting(
+        seconds(),
+        "Seconds between two heartbeat messages; required with `heartbeat_message`.",
+    ),
+    ping_interval=setting(
+        seconds(),
+        "Interval between Ping frames, in seconds, from the handshake on.",
+    ),
+    ping_timeout=setting(
+        seconds(),
+        "Without a Pong within this many seconds the connection is dead, which counts "
+        "as a drop. Needs `ping_interval`.",
+        default=20,
+    ),
+    stale_timeout=setting(
+        seconds(),
+        "A connection without a data message for this many seconds is dead, whatever "
+        "else it does, which counts as a drop.",
+    ),
+)
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One item of `subscribe_messages`.
+
+    Attributes:
+        where: Its place in the config, for messages.
+        message: What is sent; bytes in a binary frame; None where only a reply (a
+            greeting, say) is awaited.
+        reply: What the documents that are awaited match, if any are.
+        reply_count: How many of them.
+        reply_timeout: Seconds that they have to arrive.
+    """
+
+    where: str
+    message: Template | bytes | None
+    reply: Matcher | None = None
+    reply_count: int = _REPLY_COUNT
+    reply_timeout: float = _REPLY_TIMEOUT
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class SubscriptionSettings:
+    """What is sent on a connection, what is answered, and how it is kept alive.
+
+    Attributes:
+        subscribe_messages: In the order in which they are sent.
+        message_rules: What a document is besides data.
+        ping_timeout: Of no effect without `ping_interval`.
+    """
+
+    subscribe_messages: tuple[Item, ...]
+    subscribe_interval: float
+    message_rules: RuleSet
+    heartbeat_message: Template | None
+    heartbeat_interval: float | None
+    ping_interval: float | None
+    ping_timeout: float
+    stale_timeout: float | None
+
+
+def captured_names(config: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names that the rules capture."""
+    return frozenset(
+        name for rule in config["message_rules"] for name in rule.get("capture", {})
+    )
+
+
+def read_subscription(
+    config: Mapping[str, Any],
+    declared: Collection[str],
+    groups: Collection[str],
+    problems: list[str],
+) -> SubscriptionSettings:
+    """Read what is sent, what is answered, and how a connection is kept alive.
+
+    Args:
+        config: All settings, with their types.
+        declared: The names that are placeholders.
+        groups: The named groups of `message_pattern`.
+        problems: Takes one line for each problem.
+    """
+    items = (
+        _item(f"subscribe_messages[{number}]", given, declared, problems)
+        for number, given in enumerate(config["subscribe_messages"])
+    )
+    heartbeat = config.get("heartbeat_message")
+    heartbeat_interval = config.get("heartbeat_interval")
+    if heartbeat is not None and heartbeat_interval is None:
+        problems.append("heartbeat_interval: is required with heartbeat_message")
+    return SubscriptionSettings(
+        subscribe_messages=tuple(items),
+        subscribe_interval=config["subscribe_interval"],
+        message_rules=_rules(config["message_rules"], declared, groups, problems),
+        heartbeat_message=None if heartbeat is None else Template(heartbeat, declared),
+        heartbeat_interval=heartbeat_interval,
+        ping_interval=config.get("ping_interval"),
+        ping_timeout=config["ping_timeout"],
+        stale_timeout=config.get("stale_timeout"),
+    )
+
+
+def _item(
+    where: str,
+    given: str | Mapping[str, Any],
+    declared: Collection[str],
+    problems: list[str],
+) -> Item:
+    if isinstance(given, str):
+        return Item(where, Template(given, declared))
+    message, reply = given.get("message"), None
+    if "reply" in given:
+        reply = _matcher(f"{where}.reply", given["reply"], problems)
+    elif message is None:
+        problems.append(
+            f"{where}: has neither a message to send nor a reply to wait for; add one",
+        )
+    problems += [
+        f"{where}: {key} needs a reply to wait for; add it"
+        for key in ("reply_count", "reply_timeout")
+        if key in given and "reply" not in given
+    ]
+    return Item(
+        where,
+        _message(where, given, declared, problems),
+        reply,
+        given.get("reply_count", _REPLY_COUNT),
+        given.get("reply_timeout", _REPLY_TIMEOUT),
+    )
+
+
+def _message(
+    where: str,
+    given: Mapping[str, Any],
+    declared: Collection[str],
+    problems: list[str],
+) -> Template | bytes | None:
+    message = given.get("message")
+    if not given.get("binary"):
+        return None if message is None else Template(message, declared)
+    if isinstance(message, str):
+        try:
+            return base64.b64decode(message, validate=True)
+        except (binascii.Error, ValueError):
+            pass
+    problems.append(f"{where}: with binary: true the message is a string of base64")
+    return None
+
+
+def _matcher(where: str, given: Any, problems: list[str]) -> Matcher | None:  # noqa: ANN401 - any JSON
+    try:
+        return compile_matcher(given)
+    except ValueError as error:
+        problems.append(f"{where}: {error}")
+        return None
+
+
+def _rules(
+    given: Sequence[Mapping[str, Any]],
+    declared: Collection[str],
+    groups: Collection[str],
+    problems: list[str],
+) -> RuleSet:
+    rules = [
+        Rule(
+            match=rule.get("match", MISSING),
+            then=rule.get("then"),
+            reply=rule.get("reply", MISSING),
+            capture=tuple(rule.get("capture", {}).items()),
+        )
+        for rule in given
+    ]
+    try:
+        return compile_rules(rules, declared, groups)
+    except ConfigError as error:
+        problems += error.problems
+        return RuleSet()
+
+
+def idle(config: Mapping[str, Any]) -> Iterator[Idle]:
+    """Yield the settings of the group that others can leave without effect."""
+    for name, other in (
+        ("ping_timeout", "ping_interval"),
+        ("heartbeat_interval", "heartbeat_message"),
+    ):
+        yield Idle((name,), other not in config, f"without {other}")
+    few = len(config["subscribe_messages"]) <= 1
+    why = "with less than two subscribe_messages"
+    yield Idle(("subscribe_interval",), few, why)
