@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from tap_websocket.columns.names import RESCUED
+from tap_websocket.columns import names
 from tap_websocket.errors import ConfigError
 from tap_websocket.settings import (
     auth,
@@ -152,21 +152,23 @@ def read_settings(config: Mapping[str, Any], given: Collection[str]) -> Settings
 
 def _without_effect(config: Mapping[str, Any], given: Collection[str]) -> Iterator[str]:
     """Yield a line for each setting that was given and has no effect."""
-    for names, is_idle, why in idle(config):
-        if is_idle:
+    for rule in idle(config):
+        if rule.idle:
             yield from (
-                f"{name}: has no effect {why}" for name in names if name in given
+                f"{name}: has no effect {rule.why}"
+                for name in rule.names
+                if name in given
             )
 
 
 def _check_fields(settings: Settings, problems: list[str]) -> None:
     """Check that `message_fields` names no column that something else fills."""
     decoded = settings.decoding
-    taken = {RESCUED, *(name for row in decoded.contexts for name, _ in row)}
+    taken = {names.RESCUED, *(name for row in decoded.contexts for name, _ in row)}
     if decoded.envelope:
-        taken |= {"data", "received_at", "url"}
+        taken |= {names.DATA, names.ENVELOPE_RECEIVED_AT, names.ENVELOPE_URL}
     if decoded.record_metadata:
-        taken |= {"_received_at", "_connection", "_sequence"}
+        taken |= {names.RECEIVED_AT, names.CONNECTION, names.SEQUENCE}
     problems += [
         f"message_fields: {name} is a column that the tap fills otherwise; choose "
         "another name"
