@@ -322,13 +322,18 @@ class LogThrottle:
         self._next = float("-inf")
         self._held = 0
 
-    def __call__(self, logger: logging.Logger, message: str, *args: object) -> None:
-        """Log the line, unless one was logged within the interval."""
+    def __call__(self, logger: logging.Logger, message: str, *args: object) -> bool:
+        """Log the line, unless one was logged within the interval.
+
+        Returns:
+            Whether it was logged.
+        """
         now = self._clock()
         if now < self._next:
             self._held += 1
-            return
+            return False
         more = f" ({self._held} more such lines were held back)" if self._held else ""
         self._held = 0
         self._next = now + self._interval
         logger.log(self._level, "%s%s", message % args, more)
+        return True

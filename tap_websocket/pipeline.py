@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tap_websocket.columns.columns import Columns
     from tap_websocket.counts import Counts
-    from tap_websocket.delivery.bridge import Buffer
+    from tap_websocket.delivery.buffer import Buffer
     from tap_websocket.logs import SecretFilter
     from tap_websocket.records.extractor import Documents
     from tap_websocket.records.plan import RecordPlan

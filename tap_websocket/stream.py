@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog
 
-    from tap_websocket.delivery.bridge import Buffer
+    from tap_websocket.delivery.buffer import Buffer
     from tap_websocket.delivery.pages import Page
     from tap_websocket.tap import TapWebSocket
 

@@ -1,22 +1,37 @@
-"""A time limit that can be put off, and stands still while reading is paused."""
+"""Timers: what the parts of a run want of a scheduler, and a limit built on it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+__all__ = ["Deadline", "Schedule", "Timer"]
 
-    from tap_websocket.delivery.pages import Schedule, Timer
 
-__all__ = ["Deadline"]
+class Timer(Protocol):
+    """A call that is due later, as `asyncio.TimerHandle` is."""
+
+    def cancel(self) -> None:
+        """Drop the call."""
+
+
+Schedule = Callable[[float, Callable[[], None]], Timer]
+"""Calls back after a number of seconds, as `asyncio.AbstractEventLoop.call_later`."""
 
 
 class Deadline:
-    """Calls back when it was not put off for so many seconds.
+    """Calls back when it was not put off for a number of seconds.
 
-    While reading is paused nothing can arrive: the clock stands still then, and
-    starts afresh when reading resumes (contract, "Back-pressure").
+    While reading is paused nothing can arrive: the clock stops then, and starts
+    afresh when reading resumes.
+
+    Args:
+        seconds: How long it lasts.
+        expired: Called when it is over.
+        schedule: Calls back after a number of seconds.
+        clock: The time in seconds, from any start.
+        behind: Returns whether something that has arrived is not read yet: what is
+            awaited may be in it, and so the time begins anew.
     """
 
     def __init__(
@@ -28,23 +43,16 @@ class Deadline:
         clock: Callable[[], float],
         behind: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Make one that is not running.
-
-        Args:
-            seconds: How long it lasts.
-            expired: Called when it is over.
-            schedule: Calls back after a number of seconds.
-            clock: The time in seconds, from any start.
-            behind: Tells whether something that has arrived is not read yet: what is
-                awaited may stand in it, and so the time begins anew.
-        """
         self._seconds = seconds
         self._expired = expired
         self._schedule = schedule
         self._clock = clock
         self._behind = behind
+        # When it is over; None while it is not running.
         self._due: float | None = None
         self._paused = False
+        # May fire before `_due`, and is set again then: putting a limit off with each
+        # message must not cost a timer.
         self._timer: Timer | None = None
 
     @property
@@ -53,18 +61,18 @@ class Deadline:
         return self._due is not None
 
     def restart(self) -> None:
-        """Start it, or put it off. Cheap: the timer is set again when it fires."""
+        """Start it, or put it off by its full length."""
         self._due = self._clock() + self._seconds
         if self._timer is None and not self._paused:
             self._timer = self._schedule(self._seconds, self._fire)
 
     def stop(self) -> None:
-        """Forget it."""
+        """Stop it without a call."""
         self._due = None
         self._cancel()
 
     def pause(self) -> None:
-        """Let the clock stand still."""
+        """Stop the clock."""
         self._paused = True
         self._cancel()
 

@@ -8,7 +8,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from tap_websocket.delivery.bridge import Bridge, Buffer
+from tap_websocket.delivery.bridge import Bridge
+from tap_websocket.delivery.buffer import Buffer
 from tap_websocket.delivery.pages import Page
 from tests.support.receive import make_settings
 
@@ -133,7 +134,7 @@ def test_pages_on_disk_take_their_share_of_memory() -> None:
 
 
 def test_a_large_spill_takes_few_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tap_websocket.delivery.spill._SMALLEST_SEGMENT_BYTES", 1024)
+    monkeypatch.setattr("tap_websocket.delivery.spill._MIN_SEGMENT_BYTES", 1024)
     opened = mock.Mock(side_effect=tempfile.TemporaryFile)
     monkeypatch.setattr("tap_websocket.delivery.spill.tempfile.TemporaryFile", opened)
     buffer, full = filled(200, MIB // 4, buffer_bytes=MIB, spill_bytes=32 * MIB)

@@ -8,167 +8,27 @@ There is one wake-up for each page and none for a message.
 from __future__ import annotations
 
 import asyncio
-import collections
 import logging
 import threading
 from typing import TYPE_CHECKING, Protocol
 
-from tap_websocket.delivery.spill import Spill, SpilledPage
-from tap_websocket.errors import DeliveryError
+from tap_websocket.delivery.buffer import Buffer
+from tap_websocket.logs import LogThrottle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tap_websocket.delivery.pages import Page
+    from tap_websocket.errors import DeliveryError
     from tap_websocket.settings import DeliverySettings
 
-__all__ = ["Bridge", "Buffer", "Runner"]
+__all__ = ["Bridge", "Runner"]
 
-_LOGGER = logging.getLogger("tap-websocket.bridge")
+_LOGGER = logging.getLogger("tap-websocket")
 _POLL_SECONDS = 0.5
-_SPILLED_BYTES = 512
-_MOST_LISTED_BYTES = 32 * 1024 * 1024
-"""Memory that a page on disk still takes, and that all of them may."""
+"""How often a wait for a page looks after the target and the progress line."""
 
-
-class Buffer:
-    """Pages on their way from the loop's thread to the main thread, in order."""
-
-    def __init__(
-        self,
-        settings: DeliverySettings,
-        *,
-        on_full: Callable[[], None],
-        on_room: Callable[[], None],
-        on_failure: Callable[[DeliveryError], None],
-    ) -> None:
-        """Make an empty buffer.
-
-        Args:
-            settings: `buffer_bytes`, `spill_bytes` and `batch_size`.
-            on_full: Called in the loop's thread when there is no room any more.
-            on_room: Called in the main thread when there is room again.
-            on_failure: Called in the loop's thread when the disk fails; what it had
-                to take is kept in memory.
-        """
-        self._most = settings.buffer_bytes
-        self._hold = settings.batch_size == 0
-        self._held = self._hold
-        self._on_full = on_full
-        self._on_room = on_room
-        self._on_failure = on_failure
-        self._disk_failed = False
-        self._changed = threading.Condition()
-        self._pages: collections.deque[Page | SpilledPage] = collections.deque()
-        self._spill = Spill(settings.spill_bytes)
-        self._used = 0
-        self._full = False
-        self._closed = False
-        self._error: BaseException | None = None
-        self.accepted = 0
-        self.delivered = 0
-
-    @property
-    def undelivered(self) -> int:
-        """Number of records that were received and not yet written."""
-        return self.accepted - self.delivered
-
-    @property
-    def is_full(self) -> bool:
-        """Whether reading has to wait for the target."""
-        with self._changed:
-            return self._full
-
-    def put(self, page: Page) -> None:
-        """Take a page; never blocks."""
-        error: OSError | None = None
-        with self._changed:
-            self.accepted += page.count
-            entry: Page | SpilledPage = page
-            fits = not self._pages or self._used + page.size <= self._most
-            if not fits and not self._disk_failed and self._may_spill(page):
-                try:
-                    entry = self._spill.write(page)
-                except OSError as failure:
-                    error = failure
-                    self._disk_failed = True
-            self._pages.append(entry)
-            self._used += page.size if entry is page else _SPILLED_BYTES
-            room = self._used < self._most or self._may_spill(page)
-            became_full = not room and not self._full
-            if became_full:
-                self._full = True
-                self._held = False
-            self._changed.notify()
-        if became_full:
-            self._on_full()
-        if error is not None:
-            msg = (
-                f"the disk for spill_bytes failed ({error.strerror}); free space "
-                "in the temporary directory, or set spill_bytes lower"
-            )
-            self._on_failure(DeliveryError(msg))
-
-    def _may_spill(self, page: Page) -> bool:
-        """Tell whether the disk has room, and memory for what is known of its pages."""
-        listed = self._used - self._most
-        return listed < _MOST_LISTED_BYTES and self._spill.has_room(page)
-
-    @property
-    def failure(self) -> BaseException | None:
-        """The error that ended the run, whatever is still to be handed out."""
-        return self._error
-
-    def close(self, error: BaseException | None = None) -> None:
-        """End the pages; the error is raised behind the last one.
-
-        The first call decides.
-        """
-        with self._changed:
-            if not self._closed:
-                self._closed = True
-                self._error = error
-            self._held = False
-            self._changed.notify()
-
-    def discard(self) -> None:
-        """Drop the pages that nobody will take, and their space on disk."""
-        with self._changed:
-            self._pages.clear()
-            self._spill.close()
-
-    def get(self, timeout: float) -> Page | None:
-        """Wait for the next page and take it.
-
-        Returns:
-            The page, or None when there is none within `timeout` seconds.
-
-        Raises:
-            EOFError: After the last page of a run that ended well.
-            BaseException: The error of `close`, after the last page.
-        """
-        with self._changed:
-            if not self._pages or self._held:
-                if self._closed and not self._pages:
-                    raise self._error or EOFError
-                self._changed.wait(timeout)
-                if not self._pages or self._held:
-                    return None
-            entry = self._pages.popleft()
-            if isinstance(entry, SpilledPage):
-                page = self._spill.read(entry)
-                self._used -= _SPILLED_BYTES
-            else:
-                page = entry
-                self._used -= page.size
-            if self._hold and not self._pages and not self._closed:
-                self._held = True
-            room = self._full and self._used <= self._most // 2
-            if room:
-                self._full = False
-        if room:
-            self._on_room()
-        return page
+_PAUSE_LOG_SECONDS = 60.0
 
 
 class Runner(Protocol):
@@ -194,14 +54,25 @@ class Runner(Protocol):
 
 
 class Bridge:
-    """Runs a `Runner` in a thread of its own and hands out its pages here."""
+    """Runs a `Runner` in a thread of its own and hands out its pages here.
+
+    Args:
+        settings: `buffer_bytes`, `spill_bytes` and `batch_size`.
+
+    Attributes:
+        buffer: The pages that were received and not yet handed out.
+    """
 
     def __init__(self, settings: DeliverySettings) -> None:
-        """Make a bridge that is not running yet."""
+        # Both are None before the loop runs and after it has ended.
         self._loop: asyncio.AbstractEventLoop | None = None
         self._runner: Runner | None = None
         self._thread: threading.Thread | None = None
+        # The reason of a `stop`, for a runner that is only made after it.
         self._stopping: str | None = None
+        # A target that is a little too slow makes reading pause many times a second.
+        self._pause_log = LogThrottle(_PAUSE_LOG_SECONDS, level=logging.INFO)
+        self._pause_logged = False
         self.buffer = Buffer(
             settings,
             on_full=self._pause,
@@ -243,7 +114,8 @@ class Bridge:
 
     def _pause(self) -> None:
         if self._runner is not None:
-            _LOGGER.info(
+            self._pause_logged = self._pause_log(
+                _LOGGER,
                 "The target is slower than the feed and the buffer is full; reading "
                 "pauses until it has caught up",
             )
@@ -257,21 +129,23 @@ class Bridge:
         self._call(self._resume_if_room)
 
     def _resume_if_room(self, runner: Runner) -> None:
-        """Read again, unless the buffer is full by now: it was filled meanwhile."""
+        """Read again, unless the buffer has been filled again meanwhile."""
         if not self.buffer.is_full:
-            _LOGGER.info("The target has caught up; reading resumes")
+            if self._pause_logged:
+                _LOGGER.info("The target has caught up; reading resumes")
             runner.resume()
 
     def _call(self, act: Callable[[Runner], None]) -> None:
-        """Let the loop's thread do something; a signal's handler may wait for no lock.
+        """Call the runner in the loop's thread; do nothing where none is running.
 
-        Before the runner is known, and after its end, there is nothing to be done.
+        A signal's handler comes here, so no lock may be waited for.
         """
         loop, runner = self._loop, self._runner
         if loop is not None and runner is not None:
             try:
                 loop.call_soon_threadsafe(act, runner)
             except RuntimeError:
+                # The loop was closed since it was looked up.
                 _LOGGER.debug("The run had ended already")
 
     def stop(self, reason: str) -> None:

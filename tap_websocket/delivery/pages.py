@@ -13,26 +13,25 @@ import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from typing import Protocol
 
-    class Timer(Protocol):
-        """What a scheduler hands out."""
-
-        def cancel(self) -> None:
-            """Forget the call."""
-
-    Schedule = Callable[[float, Callable[[], None]], Timer]
+    from tap_websocket.timers import Schedule, Timer
 
 __all__ = ["Page", "Pager"]
 
 _LOGGER = logging.getLogger("tap-websocket")
 _LONG_LINE_BYTES = 5 * 1024 * 1024
+"""Half of Meltano's default `elt.buffer_size`, where it stops a pipeline."""
+
 _ROUNDED_UP_SECONDS = 0.001
 """The event loop waits for whole milliseconds, rounded up."""
 
 _CHUNK_BYTES = 256 * 1024
+_MAX_PARTS = 64
+"""Records are joined to a chunk when they are as large or as many: single records
+cost an object each, and one large chunk a copy of all of it with each one added."""
+
 _PAGE_OVERHEAD = 512
-_RECORD_OVERHEAD = 64
+"""Memory of a page's own objects, in bytes, rounded up."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -62,7 +61,16 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class Pager:
-    """Collects records into pages, by count, by size and by age."""
+    """Collects records into pages, by count, by size and by age.
+
+    Args:
+        put: Is given each finished page.
+        schedule: Calls back after a number of seconds.
+        now_ns: The wall clock, in nanoseconds since the epoch.
+        batch_size: Records of a page; 0: as many as `page_bytes` allow.
+        page_bytes: A page is handed on when its records take this many bytes.
+        flush_interval: Seconds after which a partial page is handed on, or None.
+    """
 
     def __init__(  # noqa: PLR0913 - its collaborators, by keyword
         self,
@@ -74,41 +82,35 @@ class Pager:
         page_bytes: int,
         flush_interval: float | None,
     ) -> None:
-        """Make an empty pager.
-
-        Args:
-            put: Takes each finished page.
-            schedule: Calls back after a number of seconds.
-            now_ns: The wall clock, in nanoseconds since the epoch.
-            batch_size: Records of a page; 0: as many as `page_bytes` allow.
-            page_bytes: A page is handed on when its records take so many bytes.
-            flush_interval: Seconds after which a partial page is handed on, or None.
-        """
         self._put = put
         self._schedule = schedule
         self._now_ns = now_ns
-        self._most = batch_size or page_bytes
+        # A record takes a byte at least, so this is no limit with `batch_size: 0`.
+        self._max_count = batch_size or page_bytes
         self._page_bytes = page_bytes
         self._flush_interval = flush_interval
         self._schema: Mapping[str, Any] = {}
+        # Joined records that are not in a chunk yet, and the chunks of the page.
         self._records: list[bytes] = []
         self._chunks: list[bytes] = []
+        # Records and bytes of the page so far.
         self._count = 0
         self._bytes = 0
+        # Runs from the first record of a page to its flush.
         self._timer: Timer | None = None
         self._warned_of_length = False
 
     def use_schema(self, schema: Mapping[str, Any]) -> None:
-        """Put the records that follow under another schema, in a page of their own."""
+        """Use another schema for the records that follow, on a page of their own."""
         if schema is not self._schema:
             self.flush()
             self._schema = schema
 
     def extend(self, records: list[bytes]) -> None:
-        """Take records, each a JSON object on one line, and hand on full pages."""
+        """Add records, each a JSON object on one line, and hand on full pages."""
         start = 0
         while start < len(records):
-            room = self._most - self._count
+            room = self._max_count - self._count
             part = (
                 records[start : start + room]
                 if start or room < len(records)
@@ -116,7 +118,7 @@ class Pager:
             )
             start += len(part)
             self._add(part)
-            if self._count >= self._most or self._bytes >= self._page_bytes:
+            if self._count >= self._max_count or self._bytes >= self._page_bytes:
                 self.flush()
 
     def _add(self, records: list[bytes]) -> None:
@@ -131,7 +133,7 @@ class Pager:
         self._count += len(records)
         self._bytes += len(chunk)
         self._records.append(chunk)
-        if len(chunk) >= _CHUNK_BYTES or len(self._records) >= _RECORD_OVERHEAD:
+        if len(chunk) >= _CHUNK_BYTES or len(self._records) >= _MAX_PARTS:
             self._close_chunk()
 
     def _warn_of_length(self, longest: int) -> None:
@@ -149,7 +151,7 @@ class Pager:
             self._records = []
 
     def flush(self) -> None:
-        """Hand on what is there, a partial page too."""
+        """Hand on the page as it is, unless it is empty."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Spill", "SpilledPage"]
 
-_SMALLEST_SEGMENT_BYTES = 16 * 1024 * 1024
-_MOST_SEGMENTS = 64
-"""Each is an open file, and a process may have some hundred."""
+_MIN_SEGMENT_BYTES = 16 * 1024 * 1024
+"""A segment's space is given back as a whole, so small ones follow a reader closer."""
+
+_MAX_SEGMENTS = 64
+"""Each is an open file, of which a process may have some hundred."""
 
 
 class _Segment:
@@ -26,7 +28,9 @@ class _Segment:
             prefix="tap-websocket-",
             buffering=0,
         )
+        # Bytes that were written since the segment was last empty.
         self.written = 0
+        # Pages in it that were not read yet.
         self.unread = 0
 
 
@@ -49,25 +53,31 @@ class Spill:
     """Unlinked temporary files, in the system's temporary directory.
 
     Not safe for threads: the buffer's lock guards it.
+
+    Args:
+        max_bytes: `spill_bytes`: records on disk at the same time.
+
+    Attributes:
+        used: Bytes of the pages that are on disk.
     """
 
-    def __init__(self, most: int) -> None:
-        """Make an empty one that holds up to `most` bytes of records."""
-        self._most = most
-        self._segment_bytes = max(_SMALLEST_SEGMENT_BYTES, most // _MOST_SEGMENTS)
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._segment_bytes = max(_MIN_SEGMENT_BYTES, max_bytes // _MAX_SEGMENTS)
+        # The one that is written to; the others are full, and are only read.
         self._segment: _Segment | None = None
         self._segments: set[_Segment] = set()
         self.used = 0
 
     def has_room(self, page: Page) -> bool:
-        """Tell whether the page fits."""
-        return self.used + page.size <= self._most
+        """Return whether the page fits."""
+        return self.used + page.size <= self._max_bytes
 
     def write(self, page: Page) -> SpilledPage:
-        """Put a page on disk.
+        """Write a page to disk.
 
         Raises:
-            OSError: When the disk is full, say; nothing of the page is kept then.
+            OSError: When the disk fails or is full; nothing of the page is kept then.
         """
         segment = self._segment
         if segment is None or segment.written >= self._segment_bytes:
@@ -95,7 +105,7 @@ class Spill:
         )
 
     def read(self, spilled: SpilledPage) -> Page:
-        """Take a page from disk again, and give its space back."""
+        """Return a page that is on disk, and free its space."""
         segment = spilled.segment
         offset = spilled.offset
         chunks = []
@@ -109,7 +119,7 @@ class Spill:
         return msgspec.structs.replace(spilled.page, chunks=tuple(chunks))
 
     def close(self) -> None:
-        """Give all space back; what was not read is gone."""
+        """Free all space; what was not read is gone."""
         for segment in self._segments:
             segment.file.close()
         self._segments.clear()
@@ -117,6 +127,7 @@ class Spill:
 
     def _release(self, segment: _Segment) -> None:
         if segment is self._segment:
+            # More will be written to it: it is emptied and kept.
             segment.file.truncate(0)
             segment.written = 0
         else:

@@ -9,8 +9,8 @@ from tap_websocket.timers import Deadline
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_websocket.delivery.pages import Schedule, Timer
     from tap_websocket.settings import SubscriptionSettings
+    from tap_websocket.timers import Schedule, Timer
 
 __all__ = ["Keepalive"]
 

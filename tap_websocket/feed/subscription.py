@@ -9,10 +9,10 @@ from tap_websocket.timers import Deadline
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tap_websocket.delivery.pages import Schedule
     from tap_websocket.expressions.matchers import Matcher
     from tap_websocket.expressions.templates import Template
     from tap_websocket.settings import Item
+    from tap_websocket.timers import Schedule
 
 __all__ = ["Subscription"]
 
