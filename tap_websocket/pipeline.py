@@ -121,6 +121,7 @@ class LoopRunner:
             ending.reason,
             self._counts.summary(),
         )
+        self._recorder.close()
         self._buffer.close(ending.error)
         await self._feed.close()
 

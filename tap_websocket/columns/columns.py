@@ -7,18 +7,23 @@ to `_rescued_data`, a string that holds a JSON object of such fields.
 from __future__ import annotations
 
 import logging
-from decimal import Decimal
+import types
 from typing import TYPE_CHECKING, Any, Literal
 
 from tap_websocket import jsontext
 from tap_websocket.columns import json_types, target_limits
-from tap_websocket.columns.inference import infer_column, is_text
+from tap_websocket.columns.conversion import Mismatch, converter, mismatch_reason
+from tap_websocket.columns.field_log import FieldLog, quoted
+from tap_websocket.columns.inference import infer_column
 from tap_websocket.columns.names import RESCUED
+from tap_websocket.columns.naming import ColumnNames, ColumnNaming
 from tap_websocket.columns.payload_check import compile_decoder
 from tap_websocket.errors import SchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from tap_websocket.columns.conversion import Convert
 
 __all__ = ["Columns", "Evolution"]
 
@@ -32,14 +37,27 @@ _RESCUED_SCHEMA = {"type": ["string", "null"]}
 _MAX_COLUMNS = 1000
 """PostgreSQL has 1,600 in a table, and targets add their own."""
 
+_MAX_PAIRS = 10
+
 Record = dict[str, Any]
 Schema = dict[str, Any]
 
-_NONE: Mapping[str, Any] = {}
+_NONE: Mapping[str, Any] = types.MappingProxyType({})
 
 
 class Columns:
     """The columns of the stream, which may grow while records come.
+
+    Args:
+        schema: JSON schema of a record.
+        keys: The key properties.
+        evolution: What becomes of a field that the schema lacks.
+        added: Columns that the tap adds; they win over a record's own fields.
+        rescue: Declare `_rescued_data`.
+        deselected: Properties that stay out for good.
+        nested: Type nested objects and arrays of new fields, too.
+        fields: The names of `message_fields`, which the schema need not have.
+        naming: What becomes of names that some target takes for one.
 
     Attributes:
         schema: The JSON schema in force; a new object whenever it grows.
@@ -57,19 +75,8 @@ class Columns:
         deselected: Collection[str] = (),
         nested: bool = False,
         fields: Collection[str] = (),
+        naming: ColumnNaming = "exact",
     ) -> None:
-        """Make the columns.
-
-        Args:
-            schema: JSON schema of a record.
-            keys: The key properties.
-            evolution: What becomes of a field that the schema lacks.
-            added: Columns that the tap adds; they win over a record's own fields.
-            rescue: Declare `_rescued_data`.
-            deselected: Properties that stay out for good.
-            nested: Type nested objects and arrays of new fields, too.
-            fields: The names of `message_fields`, which the schema need not have.
-        """
         self._keys = tuple(keys)
         self._evolution = evolution
         self._deselected = frozenset(deselected)
@@ -84,24 +91,19 @@ class Columns:
             name: value for name, value in schema.items() if name != "properties"
         }
         self._closed = schema.get("additionalProperties", True) is not True
+        # Column to its JSON schema, apart from those that the tap adds.
         self._properties: dict[str, Schema] = {}
-        self._convert: dict[str, Callable[[Any], Any]] = {}
-        self._owners = {
-            target_limits.fold(name): name for name in (*keys, *added, RESCUED)
-        }
+        # Field, by the name that it is sent by, to its column and how to get there.
+        self._columns: dict[str, tuple[str, Convert]] = {}
+        self._naming = naming
+        self._names = ColumnNames(naming, reserved=(*added, RESCUED))
+        # Fields that were only ever null, which tells no type: they are no columns yet.
         self._null_fields: set[str] = set()
-        self._warned: set[str] = set()
-        for name, declared in schema.get("properties", {}).items():
-            if name in added or name == RESCUED or name in self._deselected:
-                continue
-            if self._may_be_column(name):
-                self._declare(name, declared)
-            else:
-                self._warn(
-                    name,
-                    "is in the schema, but cannot be a column of every target (see "
-                    "docs/columns.md); its values go to _rescued_data",
-                )
+        self._rescue_log = FieldLog("went to _rescued_data")
+        self._drop_log = FieldLog("is dropped")
+        # Columns that some targets take for an earlier one, until they are warned of.
+        self._alike: list[tuple[str, str]] = []
+        self._declare_all(schema.get("properties", {}), {*added, RESCUED})
         self.version = 0
         self.schema: Schema = self._make_schema()
 
@@ -125,19 +127,19 @@ class Columns:
                 may not be.
         """
         fitted: Record = {}
-        rescued: Record = dict(aside)
-        if fields:
-            rescued |= {name: record[name] for name in record.keys() & fields.keys()}
-            record = {**record, **fields}
+        rescued: Record = {}
+        if aside or fields:
+            record = self._merged(record, fields, aside, rescued)
         for name, value in record.items():
-            convert = self._convert.get(name)
-            if convert is None:
+            column = self._columns.get(name)
+            if column is None:
                 self._take_unknown(name, value, fitted, rescued)
-            else:
-                try:
-                    fitted[name] = convert(value)
-                except _Mismatch:
-                    rescued[_free_name(name, rescued)] = value
+                continue
+            target, convert = column
+            try:
+                fitted[target] = convert(value)
+            except Mismatch:
+                self._rescue_mismatch(name, target, value, rescued)
         for key in self._keys:
             if fitted.get(key) is None and added.get(key) is None:
                 raise _key_error(key, record)
@@ -145,7 +147,7 @@ class Columns:
             if name in self._added:
                 fitted[name] = value
         if rescued:
-            self._put_aside(rescued, fitted)
+            self._write_aside(rescued, fitted)
         return fitted
 
     def decoder(self) -> Callable[[bytes], Any] | None:
@@ -158,23 +160,104 @@ class Columns:
             The test, or None when msgspec has no types for the columns.
         """
         keys = [key for key in self._keys if key not in self._added]
-        return compile_decoder(self._properties, keys, self._null_fields)
+        kept = {
+            name: self._properties[column]
+            for name, (column, _) in self._columns.items()
+            if name == column
+        }
+        return compile_decoder(kept, keys, self._null_fields)
 
-    def _may_be_column(self, name: str) -> bool:
-        """Return whether a column of that name can be added to the others."""
-        return (
-            name not in self._deselected
-            and target_limits.is_storable_name(name)
-            and self._owners.get(target_limits.fold(name), name) == name
-            and len(self._properties) < _MAX_COLUMNS
-        )
+    @property
+    def sent_as(self) -> dict[str, str]:
+        """The name that each column's field is sent by, where it is another one."""
+        return {
+            column: name
+            for name, (column, _) in self._columns.items()
+            if name != column
+        }
 
-    def _declare(self, name: str, declared: Schema) -> None:
-        column = declared if name in self._keys else json_types.nullable(declared)
-        self._properties[name] = column
-        self._owners[target_limits.fold(name)] = name
-        self._convert[name] = _converter(column, key=name in self._keys)
+    def close(self) -> None:
+        """Warn of how many fields were not warned of one by one."""
+        self._rescue_log.close()
+        self._drop_log.close()
+
+    def _declare_all(
+        self,
+        properties: Mapping[str, Schema],
+        own: Collection[str],
+    ) -> None:
+        """Declare the columns that a schema begins with, the tap's own apart."""
+        # A key's name is its column's; no earlier field may take it.
+        for key in self._keys:
+            self._names.claim(key)
+        for name, declared in properties.items():
+            if name in own or name in self._deselected:
+                continue
+            column = name if name in self._keys else self._names.free(name)
+            if column is not None and len(self._properties) < _MAX_COLUMNS:
+                self._declare(name, column, declared)
+            else:
+                _LOGGER.warning(
+                    "The field %s is in the schema, but cannot be a column of every "
+                    "target (see docs/columns.md); its values go to _rescued_data",
+                    quoted(name),
+                )
+        self._warn_of_alike()
+
+    def _declare(self, name: str, column: str, declared: Schema) -> None:
+        """Add a column for the field of a name."""
+        is_key = column in self._keys
+        schema = declared if is_key else json_types.nullable(declared)
+        self._properties[column] = schema
+        self._columns[name] = column, converter(schema, key=is_key)
         self._null_fields.discard(name)
+        earlier = self._names.claim(column)
+        if earlier is not None:
+            self._alike.append((column, earlier))
+
+    def _warn_of_alike(self) -> None:
+        """Warn of columns that some targets take for one."""
+        if self._alike:
+            pairs = ", ".join(
+                f"{quoted(column)} ({quoted(earlier)})"
+                for column, earlier in self._alike[:_MAX_PAIRS]
+            )
+            more = len(self._alike) - _MAX_PAIRS
+            _LOGGER.warning(
+                "Columns have names that differ from an earlier one's only by case or "
+                "separators: %s%s; DuckDB, BigQuery and Snowflake take such for one "
+                "(docs/columns.md)",
+                pairs,
+                f" and {more} more" if more > 0 else "",
+            )
+            self._alike = []
+
+    def _merged(
+        self,
+        record: Record,
+        fields: Mapping[str, Any],
+        aside: Mapping[str, Any],
+        rescued: Record,
+    ) -> Record:
+        """Return a record with its message fields; what they hide is rescued."""
+        for name, value in aside.items():
+            self._put_aside(rescued, name, value, lambda: "array_columns has no name")
+        for name in record.keys() & fields.keys():
+            self._put_aside(rescued, name, record[name], _hidden)
+        return {**record, **fields}
+
+    def _rescue_mismatch(
+        self,
+        name: str,
+        column: str,
+        value: Any,  # noqa: ANN401 - any JSON
+        rescued: Record,
+    ) -> None:
+        """Rescue a value that its column cannot hold."""
+        schema = self._properties[column]
+        # A message field stands beside a record's own field of the same name.
+        place = f"message_fields.{name}" if name in rescued else name
+        self._put_aside(rescued, place, value, lambda: mismatch_reason(schema, value))
 
     def _take_unknown(
         self,
@@ -192,50 +275,89 @@ class Columns:
             return
         evolution = "add_columns" if name in self._fields else self._evolution
         if name in self._added or name == RESCUED:
-            rescued[name] = value
+            self._put_aside(rescued, name, value, _hidden)
         elif evolution == "ignore":
-            self._warn(name, "is not in the schema, and is dropped (schema_evolution)")
+            self._drop_log.note(name, lambda: _UNDECLARED + " (schema_evolution)")
         elif evolution == "fail":
             msg = (
-                f"the field {name!r} is not in the schema (schema_evolution: fail); "
-                "add it there, or let schema_evolution be add_columns or rescue"
+                f"the field {quoted(name)} is not in the schema (schema_evolution: "
+                "fail); add it there, or let schema_evolution be add_columns or rescue"
             )
             raise SchemaError(msg)
-        elif evolution == "rescue" or not self._may_be_column(name):
-            rescued[name] = value
+        elif evolution == "rescue":
+            self._put_aside(
+                rescued, name, value, lambda: _UNDECLARED + " (schema_evolution)"
+            )
+        elif (column := self._free_column(name)) is None:
+            self._put_aside(rescued, name, value, lambda: self._why_no_column(name))
         elif value is None:
-            self._take_null(name, fitted, rescued)
+            self._take_null(name, column, fitted, rescued)
         elif target_limits.is_storable(value) or target_limits.is_big_integer(value):
-            self._declare(name, infer_column(value, nested=self._nested))
+            self._declare(name, column, infer_column(value, nested=self._nested))
+            self._warn_of_alike()
             self.schema = self._make_schema()
             self.version += 1
-            fitted[name] = self._convert[name](value)
+            fitted[column] = self._columns[name][1](value)
         else:
-            rescued[name] = value
+            self._put_aside(
+                rescued, name, value, lambda: target_limits.storage_problem(value)
+            )
 
-    def _take_null(self, name: str, fitted: Record, rescued: Record) -> None:
+    def _free_column(self, name: str) -> str | None:
+        """Return the name of the column that a new field could have."""
+        if len(self._properties) >= _MAX_COLUMNS:
+            return None
+        return self._names.free(name)
+
+    def _why_no_column(self, name: str) -> str:
+        if len(self._properties) >= _MAX_COLUMNS:
+            return f"the stream has {_MAX_COLUMNS} columns, and no more"
+        if self._names.is_reserved(name):
+            return "a column that the tap adds has this name, or one like it"
+        return "not every target can have a column of this name (docs/columns.md)"
+
+    def _take_null(
+        self,
+        name: str,
+        column: str,
+        fitted: Record,
+        rescued: Record,
+    ) -> None:
         """Take a null that tells no type: it needs no column, if it may have none."""
+        if self._closed:
+            self._put_aside(rescued, name, None, lambda: _UNDECLARED)
+            return
+        if self._naming == "portable" or name != column:
+            # A target that folds names could take it for another column's value.
+            return
         if name not in self._null_fields:
-            if self._closed or len(self._null_fields) >= _MAX_COLUMNS:
-                rescued[name] = None
+            if len(self._null_fields) >= _MAX_COLUMNS:
+                self._put_aside(rescued, name, None, lambda: _UNDECLARED)
                 return
             self._null_fields.add(name)
-            self._owners[target_limits.fold(name)] = name
             self.version += 1
         fitted[name] = None
 
-    def _put_aside(self, rescued: Record, fitted: Record) -> None:
+    def _put_aside(
+        self,
+        rescued: Record,
+        name: str,
+        value: Any,  # noqa: ANN401 - any JSON
+        why: Callable[[], str],
+    ) -> None:
+        """Add a field to those that are rescued, and warn the first time."""
+        rescued[name] = value
+        if self._rescue:
+            self._rescue_log.note(name, why)
+
+    def _write_aside(self, rescued: Record, fitted: Record) -> None:
         """Write what has no place in its column."""
         if self._rescue:
             fitted[RESCUED] = jsontext.dumps(rescued).decode()
         elif not self._has_rescue:
+            # The column `data` takes any JSON, and so the text of what it cannot hold.
             for name, value in rescued.items():
                 fitted[name] = jsontext.dumps(value).decode()
-
-    def _warn(self, name: str, what: str) -> None:
-        if name not in self._warned and len(self._warned) < _MAX_COLUMNS:
-            self._warned.add(name)
-            _LOGGER.warning("The field %a %s", name, what)
 
     def _make_schema(self) -> Schema:
         properties = dict(self._properties)
@@ -247,13 +369,11 @@ class Columns:
         return {**schema, "required": required} if required else schema
 
 
-def _free_name(name: str, rescued: Record) -> str:
-    """Return where a message field goes, beside a record's own of the same name."""
-    return f"message_fields.{name}" if name in rescued else name
+_UNDECLARED = "it is not in the schema"
 
 
-class _Mismatch(Exception):
-    """A value does not fit its column."""
+def _hidden() -> str:
+    return "a column that the tap adds has this name"
 
 
 def _key_error(key: str, record: Record) -> SchemaError:
@@ -265,50 +385,3 @@ def _key_error(key: str, record: Record) -> SchemaError:
         state = "holds a value that its column cannot hold"
     msg = f"the key {key!r} {state} in a record; choose primary_keys that each has"
     return SchemaError(msg)
-
-
-def _converter(declared: Schema, *, key: bool) -> Callable[[Any], Any]:
-    """Return what turns a value into the column's; it raises `_Mismatch`."""
-    if is_text(declared):
-        return _as_key_text if key else _as_json_text
-    test = json_types.check(declared)
-
-    def convert(value: Any) -> Any:  # noqa: ANN401 - any JSON
-        if test(value) and target_limits.is_storable(value):
-            return value
-        raise _Mismatch
-
-    return convert
-
-
-def _as_key_text(value: Any) -> str | None:  # noqa: ANN401 - any JSON
-    """Return a text as it is, and a number as text."""
-    if isinstance(value, bool):
-        raise _Mismatch
-    if isinstance(value, int | Decimal):
-        return jsontext.dumps(value).decode()
-    if value is None or (isinstance(value, str) and target_limits.is_storable(value)):
-        return value
-    raise _Mismatch
-
-
-def _as_json_text(value: Any) -> str | None:  # noqa: ANN401 - any JSON
-    """Return a value as text from which it can be told again.
-
-    A text is written as it is, unless it reads like JSON: then it is quoted.
-    """
-    if value is None:
-        return None
-    if not (target_limits.is_storable(value) or target_limits.is_big_integer(value)):
-        raise _Mismatch
-    if isinstance(value, str) and not _reads_like_json(value):
-        return value
-    return jsontext.dumps(value).decode()
-
-
-def _reads_like_json(text: str) -> bool:
-    try:
-        jsontext.parse(text)
-    except jsontext.InvalidJson:
-        return False
-    return True

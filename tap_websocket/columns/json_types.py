@@ -16,6 +16,7 @@ __all__ = [
     "nullable",
     "options_of",
     "others_of",
+    "type_name",
     "types_of",
 ]
 
@@ -85,6 +86,11 @@ def others_of(schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def _with_integer(types: frozenset[str]) -> frozenset[str]:
     return types | {"integer"} if "number" in types else types
+
+
+def type_name(value: Any) -> str:  # noqa: ANN401 - any JSON
+    """Return the narrowest JSON type of a value."""
+    return _names(value)[0]
 
 
 def _names(value: Any) -> list[str]:  # noqa: ANN401 - any JSON

@@ -22,6 +22,7 @@ __all__ = [
     "is_big_integer",
     "is_storable",
     "is_storable_name",
+    "storage_problem",
 ]
 
 INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
@@ -87,6 +88,27 @@ def is_storable(value: Any, levels: int = DEEPEST) -> bool:  # noqa: ANN401 - an
     if isinstance(value, list):
         return levels > 0 and all(is_storable(item, levels - 1) for item in value)
     return True
+
+
+def storage_problem(value: Any) -> str:  # noqa: ANN401 - any JSON
+    """Return, for people, why not every target can hold a value; it is not shown."""
+    problem = _problem(value, DEEPEST)
+    where = " inside of it" if isinstance(value, dict | list) else ""
+    return f"{problem}{where}, which not every target can hold"
+
+
+def _problem(value: Any, levels: int) -> str:  # noqa: ANN401 - any JSON
+    if isinstance(value, dict | list):
+        if levels == 0:
+            return f"more than {DEEPEST} levels of nesting"
+        items = value if isinstance(value, list) else [*value, *value.values()]
+        bad = next((item for item in items if not is_storable(item, levels - 1)), None)
+        return _problem(bad, levels - 1)
+    if isinstance(value, str):
+        return "a NUL character" if "\0" in value else "half of a surrogate pair"
+    if is_big_integer(value):
+        return "an integer outside 64 bits"
+    return "a number beyond a double's range, or of too many decimals"
 
 
 def _is_storable_decimal(value: Decimal) -> bool:

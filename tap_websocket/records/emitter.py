@@ -142,6 +142,11 @@ class RecordEmitter:
         for row, added in sample.records:
             self._emit(row, added)
 
+    def close(self) -> None:
+        """Log what is to be said of the columns at the end of a run."""
+        if self._columns is not None:
+            self._columns.close()
+
     def _use(self, columns: Columns) -> None:
         self._columns = columns
         self._settled(columns)

@@ -1,0 +1,63 @@
+"""One warning for each field that lost its place, as long as they are few."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["FieldLog", "quoted"]
+
+_LOGGER = logging.getLogger("tap-websocket")
+
+_MAX_WARNINGS = 20
+_MAX_REMEMBERED = 100_000
+_MAX_QUOTED = 80
+
+
+def quoted(name: str) -> str:
+    """Return a field's name for a log line: escaped, and cut where it is long."""
+    if len(name) <= _MAX_QUOTED:
+        return ascii(name)
+    return f"{name[:_MAX_QUOTED]!a}… ({len(name)} characters)"
+
+
+class FieldLog:
+    """Warns once of each field that something happens to.
+
+    Args:
+        what: What happens to it, as an end of "The field 'x' …".
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        # Hashes, since a server may send names of a megabyte.
+        self._seen: set[int] = set()
+
+    def note(self, name: str, why: Callable[[], str]) -> None:
+        """Warn of a field, unless that was done, or was done of many others.
+
+        Args:
+            name: The field's name, as it was sent.
+            why: Returns the reason, without any value.
+        """
+        key = hash(name)
+        if key in self._seen or len(self._seen) >= _MAX_REMEMBERED:
+            return
+        self._seen.add(key)
+        if len(self._seen) <= _MAX_WARNINGS:
+            _LOGGER.warning("The field %s %s: %s", quoted(name), self._what, why())
+        if len(self._seen) == _MAX_WARNINGS:
+            _LOGGER.warning(
+                "%d fields were named; more are counted only, at the end of the run",
+                _MAX_WARNINGS,
+            )
+
+    def close(self) -> None:
+        """Warn of the number of fields that were not named, at the end of a run."""
+        more = len(self._seen) - _MAX_WARNINGS
+        if more > 0:
+            at_least = "at least " if len(self._seen) >= _MAX_REMEMBERED else ""
+            _LOGGER.warning("%s%d more fields %s", at_least, more, self._what)

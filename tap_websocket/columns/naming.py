@@ -1,0 +1,69 @@
+"""The name of the column that a field goes to (`column_names`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from tap_websocket.columns.target_limits import fold, is_storable_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["ColumnNames", "ColumnNaming"]
+
+ColumnNaming = Literal["exact", "portable"]
+"""Whether names that are one column to some target both stay, or one is renamed."""
+
+
+class ColumnNames:
+    """Gives each field a column of its own, in the order in which they ask.
+
+    Args:
+        naming: With `exact` a column has the name that its field is sent by. With
+            `portable` one that a target may confuse with an earlier one has a suffix.
+        reserved: The columns of the tap's own; no field has a name like these.
+    """
+
+    def __init__(self, naming: ColumnNaming, *, reserved: Iterable[str]) -> None:
+        self._naming = naming
+        self._reserved = frozenset(map(fold, reserved))
+        self._names: set[str] = set()
+        # Folded name to the first column that has it.
+        self._first: dict[str, str] = {}
+        # Folded name to the last suffix that was given to one like it.
+        self._suffixes: dict[str, int] = {}
+
+    def claim(self, name: str) -> str | None:
+        """Take a column's name; no other field will be given it.
+
+        Returns:
+            An earlier column that some targets take for the same one, or None.
+        """
+        self._names.add(name)
+        first = self._first.setdefault(fold(name), name)
+        return None if first == name else first
+
+    def free(self, sent_as: str) -> str | None:
+        """Return the name for the column of a field that has none yet.
+
+        Args:
+            sent_as: The name of the field.
+
+        Returns:
+            The column's name, or None where no target, or not every one, can have it.
+        """
+        if not is_storable_name(sent_as) or self.is_reserved(sent_as):
+            return None
+        if self._naming == "exact":
+            return sent_as if sent_as not in self._names else None
+        name, folded = sent_as, fold(sent_as)
+        suffix = self._suffixes.get(folded, 1)
+        while fold(name) in self._first:
+            suffix += 1
+            name = f"{sent_as}_{suffix}"
+        self._suffixes[folded] = max(1, suffix - 1)
+        return name if is_storable_name(name) else None
+
+    def is_reserved(self, name: str) -> bool:
+        """Return whether a name is like that of a column of the tap's own."""
+        return fold(name) in self._reserved
