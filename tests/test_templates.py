@@ -220,7 +220,7 @@ def test_a_url_takes_values_encoded(
 @pytest.mark.parametrize(
     "value",
     [
-        "https://secret/",
+        "ftp://secret/",
         "secret",
         "",
         "wss://",

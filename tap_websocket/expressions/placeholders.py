@@ -8,6 +8,8 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -16,6 +18,7 @@ __all__ = [
     "ConnectionBuiltins",
     "MessageBuiltins",
     "PlaceholderValues",
+    "TopicList",
     "iso_time",
 ]
 
@@ -100,11 +103,28 @@ def iso_time(seconds: float) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-class PlaceholderValues(collections.ChainMap[str, Any]):
-    """Name to value; of several the last wins, in the contract's order.
+class TopicList(msgspec.Struct, frozen=True):
+    """The value of `{topics}`: an array in a JSON message, a joined text elsewhere.
 
-    These are `placeholders`, the link's context, what `auth` offers, and what rules
-    captured on the link's connections, which outlives a reconnect.
+    Attributes:
+        topics: Those of one message, or of a connection.
+        separator: What stands between them in a text (`topic_separator`).
+    """
+
+    topics: tuple[str, ...]
+    separator: str
+
+    def text(self, transform: Callable[[str], str]) -> str:
+        """Return the topics as a text, each transformed, the separator as it is."""
+        return self.separator.join(map(transform, self.topics))
+
+
+class PlaceholderValues(collections.ChainMap[str, Any]):
+    """Name to value, for a connection and those that replace it after a drop.
+
+    Of several values for a name, the later of these sources wins: `placeholders`, the
+    connection's context, what `auth` offers, and what rules captured, which outlives a
+    reconnect.
     """
 
     def __init__(

@@ -1,7 +1,8 @@
-"""Placeholders: what is sent, and where to, filled in.
+"""Fill placeholders in: in messages, URLs and headers.
 
 `{name}` stands for a declared value, `{$now_s}` and the like for values that are
 always there, and in a reply `{$.path}` and `{$group}` for parts of what is answered.
+`{name|filter}` inserts a value in another form (`filters`).
 """
 
 from __future__ import annotations
@@ -10,15 +11,20 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
 from tap_websocket import jsontext
 from tap_websocket.errors import ConnectionFailed
 from tap_websocket.expressions.documents import Answered, Document
+from tap_websocket.expressions.filters import FILTERS, Filters, parse_filters
 from tap_websocket.expressions.jsonpath import MISSING, Path, compile_path
-from tap_websocket.expressions.placeholders import BUILTINS, MessageBuiltins
+from tap_websocket.expressions.placeholders import (
+    BUILTINS,
+    MessageBuiltins,
+    TopicList,
+)
 from tap_websocket.jsontext import text_of
 
 if TYPE_CHECKING:
@@ -28,20 +34,29 @@ __all__ = [
     "NAME",
     "Template",
     "exemplified",
+    "has_fixed_origin",
     "names_in",
     "render_headers",
     "render_url",
     "texts_in",
     "undeclared",
+    "unknown_filters",
 ]
 
 NAME = re.compile(r"[A-Za-z0-9_]+")
 """What a placeholder may be called."""
 
-_PLACEHOLDER = re.compile(r"\{(\$?[A-Za-z0-9_]+)\}")
-_REPLY_PLACEHOLDER = re.compile(r"\{(\$?[A-Za-z0-9_]+|\$[.\[][^{}]*)\}")
+_FILTERS = r"((?:\|[A-Za-z0-9_]+)*)"
+_PLACEHOLDER = re.compile(r"\{(\$?[A-Za-z0-9_]+)" + _FILTERS + r"\}")
+_REPLY_PLACEHOLDER = re.compile(
+    r"\{(\$?[A-Za-z0-9_]+|\$[.\[][^{}]*?)" + _FILTERS + r"\}",
+)
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_AUTHORITY = re.compile(r"://(?:[^/?#]*@)?([^/?#]*)")
+"""The host and port of a URL: group 1, behind any user-info."""
 
+_SCHEMES = ("ws", "wss")
+_HTTP = re.compile(r"^http(?=s?://)", re.IGNORECASE)
 
 _NOTHING = Document()
 
@@ -63,7 +78,7 @@ def names_in(message: Any) -> frozenset[str]:  # noqa: ANN401 - any JSON
     return frozenset(
         name
         for text in texts_in(message)
-        for name in _PLACEHOLDER.findall(text)
+        for name, _ in _PLACEHOLDER.findall(text)
         if not name.startswith("$")
     )
 
@@ -75,9 +90,25 @@ def undeclared(text: str, declared: Collection[str]) -> list[str]:
     """
     return [
         name
-        for name in _PLACEHOLDER.findall(text)
+        for name, _ in _PLACEHOLDER.findall(text)
         if name not in declared and name not in BUILTINS
     ]
+
+
+def unknown_filters(text: str) -> list[str]:
+    """Return the filters of placeholders that do not exist, in order.
+
+    They are errors where undeclared names are.
+    """
+    found = (parse_filters(given).unknown for _, given in _PLACEHOLDER.findall(text))
+    return [name for name in found if name is not None]
+
+
+def has_fixed_origin(url: str) -> bool:
+    """Return whether scheme, host and port of a URL hold no placeholder."""
+    authority = _AUTHORITY.search(url)
+    origin = url[: authority.end()] if authority else url
+    return _PLACEHOLDER.search(origin) is None
 
 
 def exemplified(url: str) -> str:
@@ -99,7 +130,21 @@ def texts_in(message: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
 
 
 class Template:
-    """A message with placeholders, compiled once."""
+    """A message with placeholders, compiled once.
+
+    Args:
+        message: A string, which is sent as it is; or another JSON value.
+        declared: The names that are placeholders: those of `placeholders`, `contexts`,
+            `topics`, `auth` and all captures.
+        groups: For the `reply` of a rule: the groups of `message_pattern`.
+
+    Attributes:
+        names: The declared names that stand in the message.
+
+    Raises:
+        ValueError: When a reply has a `{$.path}` that is not a JSONPath, or has an
+            unknown filter behind it.
+    """
 
     def __init__(
         self,
@@ -108,17 +153,7 @@ class Template:
         *,
         groups: Collection[str] | None = None,
     ) -> None:
-        """Compile a message.
-
-        Args:
-            message: A string, which is sent as it is; or another JSON value.
-            declared: The names that are placeholders: those of `placeholders`,
-                `contexts`, `auth` and all captures.
-            groups: For the `reply` of a rule: the groups of `message_pattern`.
-
-        Raises:
-            ValueError: When a reply has a `{$.path}` that is not a JSONPath.
-        """
+        self.names = names_in(message) & frozenset(declared)
         self._declared = declared
         self._groups = groups
         self._is_text = isinstance(message, str)
@@ -160,38 +195,75 @@ class Template:
         return lambda _: exact
 
     def _string(self, text: str) -> _Slot:
-        """Return what fills a string of a JSON value: one placeholder has a type."""
+        """Return what fills a string of a JSON value.
+
+        A string that is nothing but a placeholder becomes the value with its type.
+        """
         found = _REPLY_PLACEHOLDER.fullmatch(text)
-        slot = self._slot(found[1]) if found else None
-        return slot or self._text(text)
+        compiled = self._slot(found) if found else None
+        if compiled is None:
+            return self._text(text)
+        slot, filters = compiled
+        return lambda sources: _typed(slot(sources), filters)
 
     def _text(self, text: str) -> _Slot:
-        parts: list[str | _Slot] = []
+        parts: list[str | tuple[_Slot, Filters]] = []
         end = 0
         for found in _REPLY_PLACEHOLDER.finditer(text):
-            slot = self._slot(found[1])
-            if slot is not None:
-                parts += [text[end : found.start()], slot]
+            compiled = self._slot(found)
+            if compiled is not None:
+                parts += [text[end : found.start()], compiled]
                 end = found.end()
         parts.append(text[end:])
         return lambda sources: "".join(
-            part if isinstance(part, str) else text_of(part(sources)) for part in parts
+            part if isinstance(part, str) else _filtered(part[0](sources), part[1])
+            for part in parts
         )
 
-    def _slot(self, name: str) -> _Slot | None:
+    def _slot(self, found: re.Match[str]) -> tuple[_Slot, Filters] | None:
         """Return where a placeholder takes its value; None for plain text."""
+        name, filters = found[1], parse_filters(found[2])
+        if name[:2] in {"$.", "$["}:
+            if self._groups is None:
+                return None
+            if filters.unknown is not None:
+                msg = (
+                    f"{filters.unknown} is not a filter of placeholders; the filters "
+                    f"are {', '.join(FILTERS)}"
+                )
+                raise ValueError(msg)
+            return _answer(compile_path(name)), filters
+        slot = self._lookup(name)
+        return None if slot is None or filters.unknown is not None else (slot, filters)
+
+    def _lookup(self, name: str) -> _Slot | None:
         if name in BUILTINS:
             return lambda sources: sources.moment.value(name)
         if not name.startswith("$"):
             known = name in self._declared
             return (lambda sources: sources.values.get(name)) if known else None
-        if self._groups is None:
-            return None
-        if name[1] in ".[":
-            return _answer(compile_path(name))
         group = name[1:]
-        known = group in self._groups
+        known = self._groups is not None and group in self._groups
         return (lambda sources: sources.answered.groups.get(group)) if known else None
+
+
+def _typed(value: Any, filters: Filters) -> Any:  # noqa: ANN401 - any JSON
+    """Return what stands for a value in JSON: a filter makes a string of it."""
+    if isinstance(value, TopicList):
+        return [filters.apply(topic) for topic in value.topics]
+    return _filtered(value, filters) if filters.change_values else value
+
+
+def _filtered(
+    value: Any,  # noqa: ANN401 - any JSON
+    filters: Filters,
+    *,
+    in_url: bool = False,
+) -> str:
+    """Return what stands for a value in a text."""
+    if isinstance(value, TopicList):
+        return value.text(lambda topic: filters.apply(topic, in_url=in_url))
+    return filters.apply(text_of(value), in_url=in_url)
 
 
 def _answer(path: Path) -> _Slot:
@@ -208,12 +280,14 @@ def render_url(
     moment: MessageBuiltins,
     *,
     where: str = "url",
-    schemes: tuple[str, str] = ("ws", "wss"),
+    schemes: tuple[str, str] = _SCHEMES,
 ) -> str:
     """Return a URL with its placeholders filled in.
 
-    A value is inserted raw at the very start and percent-encoded elsewhere; one that
-    was never captured is empty.
+    A value is inserted as it is at the very start and in the place of host and port.
+    Elsewhere it is percent-encoded, unless a filter says otherwise. A value that was
+    never captured is empty. `http://` and `https://` from a placeholder at the start
+    are read as `ws://` and `wss://`.
 
     Args:
         template: The URL as it was given.
@@ -226,6 +300,9 @@ def render_url(
         ConnectionFailed: When the result is not a URL of these schemes.
     """
     url = _filled_url(template, values, moment)
+    if template.startswith("{") and schemes == _SCHEMES:
+        # An HTTP API that hands the feed's address out may name it as its own.
+        url = _HTTP.sub("ws", url)
     problem = _problem(url, schemes)
     if problem:
         msg = (
@@ -237,11 +314,16 @@ def render_url(
 
 
 def _filled_url(
-    template: str, values: Mapping[str, Any], moment: MessageBuiltins
+    template: str,
+    values: Mapping[str, Any],
+    moment: MessageBuiltins,
 ) -> str:
+    authority = _AUTHORITY.search(template)
+    start, end = authority.span(1) if authority else (0, 0)
+
     def value(found: re.Match[str]) -> str:
-        text = _look_up(found[1], values, moment)
-        return text if found.start() == 0 else quote(text, safe="")
+        as_it_is = found.start() == 0 or start <= found.start() < end
+        return _look_up(found, values, moment, in_url=not as_it_is)
 
     return _PLACEHOLDER.sub(value, template)
 
@@ -266,7 +348,7 @@ def _problem(url: str, schemes: tuple[str, str]) -> str:
 
 
 def _named(template: str) -> str:
-    names = dict.fromkeys(_PLACEHOLDER.findall(template))
+    names = dict.fromkeys(name for name, _ in _PLACEHOLDER.findall(template))
     return ", ".join(f"{{{name}}}" for name in names) or "it"
 
 
@@ -286,7 +368,7 @@ def render_headers(
     rendered = []
     for name, template in headers:
         value = _PLACEHOLDER.sub(
-            lambda found: _look_up(found[1], values, moment), template
+            lambda found: _look_up(found, values, moment), template
         )
         if _CONTROL.search(value):
             msg = (
@@ -298,7 +380,16 @@ def render_headers(
     return tuple(rendered)
 
 
-def _look_up(name: str, values: Mapping[str, Any], moment: MessageBuiltins) -> str:
+def _look_up(
+    found: re.Match[str],
+    values: Mapping[str, Any],
+    moment: MessageBuiltins,
+    *,
+    in_url: bool = False,
+) -> str:
     """Return a placeholder's text; what was never captured is empty."""
+    name, filters = found[1], parse_filters(found[2])
     value = moment.value(name) if name in BUILTINS else values.get(name)
-    return "" if value is None else _sendable(text_of(value))
+    if value is None:
+        return ""
+    return _sendable(_filtered(value, filters, in_url=in_url))

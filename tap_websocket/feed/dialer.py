@@ -16,7 +16,11 @@ import msgspec
 from tap_websocket.auth.authenticator import Authenticator
 from tap_websocket.auth.credentials import OAuth2, TokenEndpoint
 from tap_websocket.auth.token_client import TokenClient
-from tap_websocket.expressions.templates import render_headers, render_url
+from tap_websocket.expressions.templates import (
+    has_fixed_origin,
+    render_headers,
+    render_url,
+)
 from tap_websocket.feed import redirects
 from tap_websocket.feed.throttle import ConnectThrottle
 from tap_websocket.network.errors import BadHandshake, HandshakeRefused, Unreachable
@@ -99,7 +103,7 @@ class Dialer:
             ),
         )
         self.label = "the feed"
-        if not connection.url.startswith("{"):
+        if has_fixed_origin(connection.url):
             self.label = log_label(connection.url)
 
     async def dial(

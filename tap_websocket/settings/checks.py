@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import TYPE_CHECKING
 
 from tap_websocket.expressions import templates
+from tap_websocket.expressions.filters import FILTERS
 from tap_websocket.expressions.jsonpath import Path, compile_path
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 __all__ = [
     "TOKEN",
@@ -17,6 +19,7 @@ __all__ = [
     "check_names",
     "check_placeholders",
     "compile_checked",
+    "nearest",
 ]
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -66,6 +69,11 @@ def check_placeholders(
             f"{path}: {{{name}}} is declared nowhere (declared: {known}); "
             f"add it to placeholders or contexts, or remove it",
         )
+    problems += [
+        f"{path}: {name} is not a filter of placeholders; the filters are "
+        f"{', '.join(FILTERS)}{nearest(name, FILTERS)}"
+        for name in templates.unknown_filters(text)
+    ]
 
 
 def check_names(path: str, names: Collection[str], problems: list[str]) -> None:
@@ -84,3 +92,9 @@ def compile_checked(path: str, text: str, problems: list[str]) -> Path | None:
     except ValueError as error:
         problems.append(f"{path}: {error}")
         return None
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a hint that names the nearest known name, or an empty string."""
+    match = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean '{match[0]}'?" if match else ""

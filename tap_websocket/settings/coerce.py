@@ -7,7 +7,6 @@ where each value is a text. All three are treated alike (contract, "Values").
 from __future__ import annotations
 
 import copy
-import difflib
 import json
 import re
 from decimal import Decimal
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from jsonschema import Draft202012Validator
+
+from tap_websocket.settings.checks import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -123,12 +124,6 @@ def _emptied(path: str, value: Any, given: Any) -> Iterator[str]:  # noqa: ANN40
         yield path
     for name in value.keys() & given.keys():
         yield from _emptied(f"{path}.{name}", value[name], given[name])
-
-
-def nearest(name: str, known: Mapping[str, Any] | frozenset[str]) -> str:
-    """Return a hint that names the nearest known name, or an empty string."""
-    match = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean '{match[0]}'?" if match else ""
 
 
 def _unknown(name: str, properties: Mapping[str, Schema]) -> str:

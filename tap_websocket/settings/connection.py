@@ -122,7 +122,9 @@ DECLARATIONS = group(
             "additionalProperties": {"type": ["string", "number", "boolean"]},
         },
         "Name to fixed value, or to the first value of what rules capture: `{name}` "
-        "stands for it in `url`, `headers`, `auth`, and in what is sent.",
+        "stands for it in `url`, `headers`, `auth`, and in what is sent. "
+        "`{name|filter}` changes its form: `lower`, `upper`, `json`, `base64`, "
+        "`base64url`, `url` (percent-encoded), `raw` (not, in a URL).",
         default={},
         secret=True,
     ),
