@@ -1,0 +1,1 @@
+"""Binary payloads (MessagePack, CBOR, Protobuf) as JSON documents."""

@@ -1,0 +1,177 @@
+"""CBOR payloads as JSON documents (RFC 8949)."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import math
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import cbor2
+
+from tap_websocket.errors import ParseError
+from tap_websocket.records.codecs.json_values import (
+    MAX_INTEGER_BITS,
+    Members,
+    dumps,
+    rfc3339,
+    unreadable,
+)
+
+__all__ = ["cbor_to_json"]
+
+_MAX_DEPTH = 200
+_MAX_EXPONENT = 10_000
+_MAX_SECONDS = 10**12
+
+
+def cbor_to_json(payload: bytes) -> bytes:
+    """Return a message that is one CBOR value as a JSON document.
+
+    Bignums are integers, decimal fractions and bigfloats numbers, times RFC 3339,
+    `undefined` is null. Other tags are left out: their content stays.
+
+    Raises:
+        ParseError: When it is not one value, or not all of it.
+    """
+    stream = io.BytesIO(payload)
+    decoder = cbor2.CBORDecoder(
+        stream,
+        semantic_decoders=_SEMANTIC,
+        max_depth=_MAX_DEPTH,
+    )
+    try:
+        value = decoder.decode()
+        document = dumps(value, _other)
+    except ParseError as error:
+        raise unreadable(payload, "CBOR", str(error)) from error
+    except RecursionError as error:
+        raise unreadable(payload, "CBOR", "it is nested too deeply") from error
+    except cbor2.CBORDecodeEOF as error:
+        raise unreadable(payload, "CBOR", "it ends too early") from error
+    except (cbor2.CBORDecodeError, ValueError) as error:
+        # What a semantic decoder raises is the cause of the library's own error, whose
+        # words may hold bytes of the message.
+        cause = error.__cause__
+        known = isinstance(cause, ParseError)
+        reason = str(cause) if known else "a byte means nothing where it stands"
+        raise unreadable(payload, "CBOR", reason) from error
+    if stream.read(1):
+        raise unreadable(payload, "CBOR", "bytes follow its end")
+    return document
+
+
+def _as_it_is(value: Any, immutable: bool) -> Any:  # noqa: ANN401, ARG001, FBT001 - signature of cbor2
+    return value
+
+
+def _integer(value: Any) -> int:  # noqa: ANN401 - what was sent
+    if not isinstance(value, bytes):
+        msg = "a bignum is not made of bytes"
+        raise ParseError(msg)
+    if 8 * len(value) > MAX_INTEGER_BITS:
+        msg = f"an integer has more than {MAX_INTEGER_BITS} bits"
+        raise ParseError(msg)
+    return int.from_bytes(value)
+
+
+def _bignum(value: bytes, immutable: bool) -> int:  # noqa: ARG001, FBT001 - signature of cbor2
+    return _integer(value)
+
+
+def _negative_bignum(value: bytes, immutable: bool) -> int:  # noqa: ARG001, FBT001 - signature of cbor2
+    return -1 - _integer(value)
+
+
+def _parts(value: Any) -> tuple[int, int]:  # noqa: ANN401 - what was sent
+    match value:
+        case [int() as exponent, int() as mantissa]:
+            return exponent, mantissa
+    msg = "a fraction is not an exponent and a mantissa"
+    raise ParseError(msg)
+
+
+def _decimal_fraction(value: Any, immutable: bool) -> Decimal:  # noqa: ANN401, ARG001, FBT001 - signature of cbor2
+    exponent, mantissa = _parts(value)
+    return _scaled(mantissa, exponent)
+
+
+def _bigfloat(value: Any, immutable: bool) -> Decimal | int:  # noqa: ANN401, ARG001, FBT001 - signature of cbor2
+    exponent, mantissa = _parts(value)
+    if abs(exponent) > _MAX_EXPONENT:
+        # Each power of two is a digit of the decimal text.
+        msg = f"a bigfloat has an exponent over {_MAX_EXPONENT}"
+        raise ParseError(msg)
+    if exponent >= 0:
+        return mantissa << exponent
+    # m / 2^n is m * 5^n / 10^n: exact, where a division of decimals is rounded.
+    return _scaled(mantissa * 5**-exponent, exponent)
+
+
+def _scaled(mantissa: int, exponent: int) -> Decimal:
+    """Return mantissa times ten to the power of the exponent, with every digit."""
+    sign, digits, _ = Decimal(mantissa).as_tuple()
+    try:
+        return Decimal((sign, digits, exponent))
+    except InvalidOperation as error:
+        msg = "a number has an exponent that is out of range"
+        raise ParseError(msg) from error
+
+
+def _epoch(value: Any, immutable: bool) -> str:  # noqa: ANN401, ARG001, FBT001 - signature of cbor2
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        msg = "a time since the epoch is not a number"
+        raise ParseError(msg)
+    exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    # NaN compares with nothing.
+    if exact.is_nan() or abs(exact) > _MAX_SECONDS:
+        msg = "a timestamp is not between the years 1 and 9999"
+        raise ParseError(msg)
+    seconds = math.floor(exact)
+    return rfc3339(seconds, int((exact - seconds) * 1_000_000_000))
+
+
+def _day(value: Any, immutable: bool) -> str:  # noqa: ANN401, ARG001, FBT001 - signature of cbor2
+    try:
+        return (dt.date(1970, 1, 1) + dt.timedelta(days=value)).isoformat()
+    except (TypeError, OverflowError) as error:
+        msg = "a date is not between the years 1 and 9999"
+        raise ParseError(msg) from error
+
+
+def _shared(value: Any, immutable: bool) -> Any:  # noqa: ANN401, ARG001, FBT001 - signature of cbor2
+    # A few bytes of references can stand for terabytes of JSON, or for a circle.
+    msg = "it refers to values that it holds elsewhere (tags 25 and 29)"
+    raise ParseError(msg)
+
+
+_SEMANTIC = {
+    0: _as_it_is,  # a text that is RFC 3339 already
+    1: _epoch,
+    2: _bignum,
+    3: _negative_bignum,
+    4: _decimal_fraction,
+    5: _bigfloat,
+    25: _shared,
+    29: _shared,
+    30: _as_it_is,  # a rational number: its two integers
+    35: _as_it_is,  # a regular expression, not to be compiled
+    36: _as_it_is,  # a MIME message, not to be parsed
+    100: _day,
+    258: _as_it_is,  # a set, in the order sent
+    1004: _as_it_is,  # a date that is RFC 3339 already
+    43000: _as_it_is,  # a complex number: its two parts
+}
+"""Tags that cbor2 6.3 would read with a loss, or at the sender's cost."""
+
+
+def _other(value: Any) -> Any:  # noqa: ANN401 - what stands for it
+    match value:
+        case cbor2.CBORTag():
+            return value.value
+        case cbor2.CBORSimpleValue():
+            return value.value
+        case cbor2.frozendict():
+            return Members(value.items())
+    return None if value is cbor2.undefined else str(value)

@@ -1,0 +1,136 @@
+"""What JSON has no word for, written as JSON: the rules that all codecs share."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tap_websocket import jsontext
+from tap_websocket.errors import ParseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+__all__ = [
+    "MAX_INTEGER_BITS",
+    "Members",
+    "dumps",
+    "number",
+    "rfc3339",
+    "unreadable",
+]
+
+MAX_INTEGER_BITS = 13_000
+"""Larger integers are not read: Python refuses to print over 4,300 digits, since the
+time that it takes grows with their square (`sys.set_int_max_str_digits`)."""
+
+Number = TypeVar("Number", float, Decimal)
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_NANOS = 1_000_000_000
+
+
+def dumps(value: Any, other: Callable[[Any], Any]) -> bytes:  # noqa: ANN401 - what a codec reads
+    """Return a decoded value as a JSON document, in one line of UTF-8.
+
+    Numbers keep their digits, bytes are base64, and NaN and the infinities the strings
+    `NaN`, `Infinity` and `-Infinity`. A key that is no string becomes its text.
+
+    Args:
+        value: None, booleans, numbers, text, bytes, and lists, tuples, dictionaries and
+            `Members` of them.
+        other: Returns such a value for a value of any other type.
+
+    Raises:
+        RecursionError: When it is nested too deeply.
+    """
+    return jsontext.dumps(_plain(value, other))
+
+
+def _plain(  # noqa: PLR0911 - one for each kind of value
+    value: Any,  # noqa: ANN401 - what a codec reads
+    other: Callable[[Any], Any],
+) -> Any:  # noqa: ANN401 - any JSON
+    match value:
+        case str() | int() | None:
+            return value
+        case float() | Decimal():
+            return number(value)
+        case bytes():
+            return base64.b64encode(value).decode("ascii")
+        case list() | tuple():
+            return [_plain(item, other) for item in value]
+        case dict():
+            return {
+                _name(key, other): _plain(item, other) for key, item in value.items()
+            }
+        case Members():
+            return {_name(key, other): _plain(item, other) for key, item in value.pairs}
+    return _plain(other(value), other)
+
+
+def _name(key: Any, other: Callable[[Any], Any]) -> str:  # noqa: ANN401 - what a codec reads
+    """Return the text of a key: a string as it is, others as the JSON they would be."""
+    plain = _plain(key, other)
+    return plain if isinstance(plain, str) else jsontext.dumps(plain).decode()
+
+
+class Members:
+    """A map whose keys are not hashable, or not told apart by a dictionary (1, true).
+
+    Attributes:
+        pairs: Its keys and values, in order. The last of two equal names wins.
+    """
+
+    __slots__ = ("pairs",)
+
+    def __init__(self, pairs: Iterable[tuple[Any, Any]]) -> None:
+        """Keep the members."""
+        self.pairs = pairs
+
+
+def number(value: Number) -> Number | str:
+    """Return a number, or the string for what JSON has no number for."""
+    # As a float, a large Decimal is infinite.
+    exact = value if isinstance(value, Decimal) else Decimal(value)
+    if exact.is_finite():
+        return value
+    if exact.is_nan():
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
+
+
+def rfc3339(seconds: int, nanoseconds: int = 0) -> str:
+    """Return a time since the epoch as RFC 3339 in UTC.
+
+    Fractions of a second have as many digits as they need, up to nanoseconds.
+
+    Raises:
+        ParseError: When it is not between the years 1 and 9999.
+    """
+    carried, nanoseconds = divmod(nanoseconds, _NANOS)
+    try:
+        time = _EPOCH + dt.timedelta(seconds=seconds + carried)
+    except OverflowError as error:
+        msg = "a timestamp is not between the years 1 and 9999"
+        raise ParseError(msg) from error
+    fraction = f".{nanoseconds:09d}".rstrip("0") if nanoseconds else ""
+    # `strftime` writes the years before 1000 with fewer digits (glibc).
+    return f"{time.replace(tzinfo=None).isoformat()}{fraction}Z"
+
+
+def unreadable(payload: bytes, form: str, reason: str) -> ParseError:
+    """Return the error for a message that is not what `message_format` says.
+
+    Args:
+        payload: The message; its length alone is shown.
+        form: Name of the format, for people.
+        reason: What is wrong with it, without any of its content.
+    """
+    msg = (
+        f"a message of {len(payload)} bytes is not valid {form} ({reason}); set "
+        "message_format to what the feed sends, or on_parse_error: skip"
+    )
+    return ParseError(msg)
