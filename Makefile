@@ -22,7 +22,7 @@ help: ## Say what there is
 	fi; \
 	test -x $(PYTHON) || "$$python" -m venv .venv
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check 'uv>=0.9'
-	@$(UV) --editable '.[fast,socks]'
+	@$(UV) --editable '.[aws,cbor,fast,jwt,protobuf,socks,zstd]'
 	@touch $@
 
 .venv/dev: .venv/base
