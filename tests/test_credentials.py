@@ -271,7 +271,7 @@ def test_an_endpoint_that_is_down_is_tried_again() -> None:
 
 def test_a_finished_url_must_be_a_websocket_url() -> None:
     with serve_http() as http:
-        http.reply = {"url": "https://not.a.feed/secret"}
+        http.reply = {"url": "mqtt://not.a.feed/secret"}
         run = receive(
             url="{url}",
             auth={

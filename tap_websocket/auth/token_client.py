@@ -6,7 +6,7 @@ import functools
 import re
 import ssl
 import time
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
 import requests
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from tap_websocket.network.urls import Headers
 
-__all__ = ["Answer", "TokenClient", "TokenUnavailable", "log_label"]
+__all__ = ["Answer", "Purpose", "TokenClient", "TokenUnavailable", "log_label"]
 
 MOST_BYTES = 1024 * 1024
 """The longest reply that is read."""
@@ -42,6 +42,23 @@ _PIECE = 16 * 1024
 _OK = range(200, 300)
 _REDIRECTS = range(300, 400)
 _NO_PROXY = "none"
+
+
+class Purpose(NamedTuple):
+    """What requests are for, in the words of errors.
+
+    Attributes:
+        subject: What is asked for.
+        setting: The setting that says so.
+        max_bytes: The longest reply that is read.
+    """
+
+    subject: str = "token"
+    setting: str = "auth"
+    max_bytes: int = MOST_BYTES
+
+
+TOKENS = Purpose()
 
 
 class TokenUnavailable(Unreachable):
@@ -53,11 +70,13 @@ class Answer(Redacted, frozen=True):
 
     Attributes:
         where: Scheme, host and port of the server.
+        purpose: What the request was for.
     """
 
     where: str
     status: int
     body: bytes
+    purpose: Purpose = TOKENS
 
     @property
     def ok(self) -> bool:
@@ -73,7 +92,11 @@ class Answer(Redacted, frozen=True):
         try:
             return jsontext.parse(self.body)
         except jsontext.InvalidJson as error:
-            msg = f"the token reply of {self.where} is not JSON; check the URL in auth"
+            subject, setting, _ = self.purpose
+            msg = (
+                f"the {subject} reply of {self.where} is not JSON; check the URL in "
+                f"{setting}"
+            )
             raise CredentialError(msg) from error
 
     def refuse(self, why: str = "") -> NoReturn:
@@ -82,12 +105,13 @@ class Answer(Redacted, frozen=True):
         Raises:
             CredentialError: Always.
         """
-        reason = why or "check auth"
+        subject, setting, _ = self.purpose
+        reason = why or f"check {setting}"
         if self.status in _REDIRECTS:
-            reason = "redirects are not followed; put the final address into auth"
+            reason = f"redirects are not followed; put the final address into {setting}"
         elif self.status == _PROXY_CREDENTIALS:
             reason = "the proxy wants credentials; check proxy"
-        msg = f"the token request to {self.where} got HTTP {self.status}: {reason}"
+        msg = f"the {subject} request to {self.where} got HTTP {self.status}: {reason}"
         raise CredentialError(msg)
 
 
@@ -99,6 +123,7 @@ class TokenClient:
         timeout: float,
         proxy: str | None = None,
         make_tls: Callable[[], ssl.SSLContext] = ssl.create_default_context,
+        purpose: Purpose = TOKENS,
     ) -> None:
         """Make a client.
 
@@ -107,10 +132,12 @@ class TokenClient:
             proxy: The setting `proxy`: a URL, `none`, or None for the environment's.
             make_tls: Makes the context of the trust settings, one that nothing else
                 uses, for urllib3 changes it.
+            purpose: What the requests are for.
         """
         self._timeout = timeout
         self._proxy = proxy
         self._make_tls = make_tls
+        self._purpose = purpose
 
     @functools.cached_property
     def _session(self) -> requests.Session:
@@ -161,13 +188,15 @@ class TokenClient:
                 proxies=self._proxies(url),
                 stream=True,
             ) as response:
-                _raise_for_retry(where, response)
-                return Answer(where, response.status_code, _read(response, deadline))
+                self._raise_for_retry(where, response)
+                reply = _read(response, deadline, self._purpose.max_bytes)
+                return Answer(where, response.status_code, reply, self._purpose)
         except _TooSlow as error:
             reason = f"no answer within {self._timeout:g} s (connect_timeout)"
-            raise _unavailable(where, reason) from error
+            raise self._unavailable(where, reason) from error
         except _TooLong as error:
-            msg = f"the token reply of {where} is longer than {MOST_BYTES} bytes"
+            subject, _, most = self._purpose
+            msg = f"the {subject} reply of {where} is longer than {most} bytes"
             raise CredentialError(msg) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             self._fail(where, error)
@@ -193,20 +222,43 @@ class TokenClient:
             error, requests.exceptions.InvalidSchema
         ):
             msg = (
-                f"the token request to {where} cannot use the proxy: SOCKS needs an "
+                f"the {self._purpose.subject} request to {where} cannot use the proxy: "
+                "SOCKS needs an "
                 "extra; run pip install 'tap-websocket[socks]'"
             )
             raise CredentialError(msg) from error
         refusal = _proxy_refusal(causes)
         if isinstance(refusal, Unreachable):
-            raise _unavailable(where, str(refusal)) from error
+            raise self._unavailable(where, str(refusal)) from error
         if refusal is not None:
-            msg = f"the token request to {where} failed: {refusal}"
+            msg = f"the {self._purpose.subject} request to {where} failed: {refusal}"
             raise CredentialError(msg) from error
         if not _may_pass(error):
-            msg = f"the token request to {where} cannot be made; check the URL in auth"
+            subject, setting, _ = self._purpose
+            msg = (
+                f"the {subject} request to {where} cannot be made; check the URL in "
+                f"{setting}"
+            )
             raise CredentialError(msg) from error
-        raise _unavailable(where, self._reason(causes)) from error
+        raise self._unavailable(where, self._reason(causes)) from error
+
+    def _raise_for_retry(self, where: str, response: requests.Response) -> None:
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        refused = HandshakeRefused(response.status_code, headers)
+        if is_retryable(refused):
+            after = retry_after(refused, time.time())
+            raise self._unavailable(where, str(refused), after)
+
+    def _unavailable(
+        self,
+        where: str,
+        reason: str,
+        after: float = 0.0,
+    ) -> TokenUnavailable:
+        subject = self._purpose.subject
+        return TokenUnavailable(
+            f"the {subject} request to {where} failed: {reason}", after
+        )
 
     def _reason(self, causes: list[BaseException]) -> str:
         from_socks = any(type(cause).__module__ == "socks" for cause in causes)
@@ -284,28 +336,16 @@ def log_label(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def _unavailable(where: str, reason: str, after: float = 0.0) -> TokenUnavailable:
-    return TokenUnavailable(f"the token request to {where} failed: {reason}", after)
-
-
-def _raise_for_retry(where: str, response: requests.Response) -> None:
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    refused = HandshakeRefused(response.status_code, headers)
-    if is_retryable(refused):
-        after = retry_after(refused, time.time())
-        raise _unavailable(where, str(refused), after)
-
-
-def _read(response: requests.Response, deadline: float) -> bytes:
+def _read(response: requests.Response, deadline: float, limit: int) -> bytes:
     """Read a body piece by piece, for a server may send slowly, or for ever."""
-    body = b""
+    body = bytearray()
     while piece := response.raw.read1(_PIECE, decode_content=True):
         body += piece
-        if len(body) > MOST_BYTES:
+        if len(body) > limit:
             raise _TooLong
         if time.monotonic() > deadline:
             raise _TooSlow
-    return body
+    return bytes(body)
 
 
 def _may_pass(error: Exception) -> bool:
