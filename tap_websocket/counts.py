@@ -1,13 +1,29 @@
-"""What a run counts, and how it says so."""
+"""What a run counts: each count once, with its names in the log and in METRIC lines."""
 
 from __future__ import annotations
 
-import msgspec
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["Counts"]
 
 
-class Counts(msgspec.Struct):
+def _count(default: float, log: str, metric: str | None) -> Any:  # noqa: ANN401 - as `dataclasses.field`
+    """Declare a count.
+
+    Args:
+        default: Where it begins.
+        log: Its name in the line that ends a run.
+        metric: Its name in a METRIC line; None where the SDK writes one.
+    """
+    return dataclasses.field(default=default, metadata={"log": log, "metric": metric})
+
+
+@dataclasses.dataclass
+class Counts:
     """The counts of a run, so far.
 
     Attributes:
@@ -19,26 +35,35 @@ class Counts(msgspec.Struct):
         rescued: Records with a value in `_rescued_data`.
         reconnects: Handshakes that succeeded after an outage.
         disconnected_seconds: Time without a connection, over all connections.
-        last_inbound: When the idle clock was last reset, in seconds of the event
-            loop's clock (`time.monotonic`).
     """
 
-    messages: int = 0
-    records: int = 0
-    received_bytes: int = 0
-    ignored: int = 0
-    skipped: int = 0
-    rescued: int = 0
-    reconnects: int = 0
-    disconnected_seconds: float = 0.0
-    last_inbound: float = 0.0
+    messages: int = _count(0, "messages", "message_count")
+    records: int = _count(0, "records", None)
+    received_bytes: int = _count(0, "bytes", "byte_count")
+    ignored: int = _count(0, "ignored", "ignored_count")
+    skipped: int = _count(0, "skipped", "skipped_count")
+    rescued: int = _count(0, "rescued", "rescued_count")
+    reconnects: int = _count(0, "reconnects", "reconnect_count")
+    disconnected_seconds: float = _count(
+        0.0, "disconnected_seconds", "disconnected_seconds"
+    )
 
     def summary(self) -> str:
         """Return the counts in one line."""
-        return (
-            f"messages={self.messages} records={self.records} "
-            f"bytes={self.received_bytes} ignored={self.ignored} "
-            f"skipped={self.skipped} rescued={self.rescued} "
-            f"reconnects={self.reconnects} "
-            f"disconnected_seconds={self.disconnected_seconds:.1f}"
+        return " ".join(
+            f"{field.metadata['log']}={_text(value)}" for field, value in self._items()
         )
+
+    def metrics(self) -> Iterator[tuple[str, float]]:
+        """Yield the name and value of each METRIC line."""
+        for field, value in self._items():
+            if field.metadata["metric"] is not None:
+                yield field.metadata["metric"], round(value, 3)
+
+    def _items(self) -> Iterator[tuple[dataclasses.Field[Any], float]]:
+        for field in dataclasses.fields(self):
+            yield field, getattr(self, field.name)
+
+
+def _text(value: float) -> str:
+    return f"{value:.1f}" if isinstance(value, float) else str(value)

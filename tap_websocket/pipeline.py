@@ -1,44 +1,206 @@
-"""What runs in the loop's thread: the feed, its intake and the pages, wired up."""
+"""A run, wired up: feed to records to pages, and its handle in the main thread."""
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import dataclasses
 import logging
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from tap_websocket.delivery.bridge import Bridge
 from tap_websocket.delivery.pages import Pager
 from tap_websocket.errors import TapError
 from tap_websocket.feed.dialer import Dialer
-from tap_websocket.feed.feed import Ending, Feed
+from tap_websocket.feed.feed import Feed
 from tap_websocket.records.emitter import RecordEmitter
 from tap_websocket.records.message_handler import MessageHandler
 from tap_websocket.records.router import MessageRouter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tap_websocket.columns.columns import Columns
     from tap_websocket.counts import Counts
     from tap_websocket.delivery.buffer import Buffer
+    from tap_websocket.delivery.pages import Page
     from tap_websocket.logs import SecretFilter
     from tap_websocket.records.extractor import Documents
     from tap_websocket.records.plan import RecordPlan
     from tap_websocket.settings import Settings
 
-__all__ = ["LoopRunner", "Sampled"]
+__all__ = ["LoopRunner", "Pipeline", "RecordStages"]
 
 _LOGGER = logging.getLogger("tap-websocket")
-_PAGES_IN_BUFFER = 16
+_POLL_SECONDS = 0.1
 
-Sampled = concurrent.futures.Future[Mapping[str, Any]]
+_PAGES_IN_BUFFER = 16
+"""Pages that fit into `buffer_bytes`: few enough that one is worth a wake-up, and
+enough that the target is fed while the next one fills."""
+
+_Sampled = concurrent.futures.Future[Mapping[str, Any]]
 """The schema that a run begins with: known at once, or when the sample is complete."""
 
 
+class Pipeline:
+    """A run as the main thread sees it: a schema, then pages, then the end.
+
+    Attributes:
+        bridge: What a signal stops.
+    """
+
+    def __init__(  # noqa: PLR0913 - its collaborators, by keyword
+        self,
+        settings: Settings,
+        *,
+        plan: RecordPlan,
+        counts: Counts,
+        secrets: SecretFilter,
+        max_messages: int | None = None,
+        documents: Documents | None = None,
+    ) -> None:
+        """Make a run that has not started.
+
+        Args:
+            settings: All settings.
+            plan: Makes the columns.
+            counts: The run's counts.
+            secrets: Masks secrets in logs, and learns new ones.
+            max_messages: Overrides the setting of that name, for a trial.
+            documents: Takes messages apart, where the settings do not.
+        """
+        self.bridge = Bridge(settings.delivery)
+        self._sampled: _Sampled = concurrent.futures.Future()
+        # Set in the loop's thread, once the feed is there.
+        self._feed: Feed | None = None
+
+        def make_runner(buffer: Buffer) -> LoopRunner:
+            runner = LoopRunner(
+                settings,
+                buffer,
+                plan=plan,
+                sampled=self._sampled,
+                max_messages=max_messages,
+                counts=counts,
+                secrets=secrets,
+                documents=documents,
+            )
+            self._feed = runner.feed
+            return runner
+
+        self._make_runner = make_runner
+
+    def start(self) -> None:
+        """Start the feed, in a thread of its own."""
+        self.bridge.start(self._make_runner)
+
+    def schema(self, alive: Callable[[], None]) -> Mapping[str, Any]:
+        """Wait for the schema that the run begins with: it may have to be sampled.
+
+        Args:
+            alive: Called now and then; it may raise, to end the wait.
+
+        Raises:
+            TapError: When the feed cannot be sampled.
+        """
+        while True:
+            try:
+                return self._sampled.result(_POLL_SECONDS)
+            except concurrent.futures.TimeoutError:
+                failure = self.bridge.failure
+                if failure is not None and not self._sampled.done():
+                    raise failure from None
+                alive()
+
+    def pages(self, alive: Callable[[], None] = lambda: None) -> Iterator[Page]:
+        """Yield the pages as they come, until the run ends (see `Bridge.pages`)."""
+        return self.bridge.pages(alive)
+
+    @property
+    def idle_seconds(self) -> float:
+        """Seconds since the idle clock was last reset; 0 before the start."""
+        feed = self._feed
+        # An event loop's clock is `time.monotonic`, which all threads share.
+        return 0.0 if feed is None else time.monotonic() - feed.last_inbound
+
+    def skip_close_handshake(self) -> None:
+        """Wait for no server at the end: nobody takes pages."""
+        self.bridge.skip_close_handshake()
+
+    def close(self) -> None:
+        """End the run and its thread; pages that were not taken are lost."""
+        self.bridge.close()
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordStages:
+    """What a batch of messages passes on its way into pages.
+
+    Attributes:
+        handler: Takes the messages.
+        router: Decides what is no data.
+        emitter: Makes records of what is.
+    """
+
+    handler: MessageHandler
+    router: MessageRouter
+    emitter: RecordEmitter
+
+    @classmethod
+    def of(  # noqa: PLR0913 - their collaborators, by keyword
+        cls,
+        settings: Settings,
+        *,
+        plan: RecordPlan,
+        pager: Pager,
+        counts: Counts,
+        secrets: SecretFilter,
+        settled: Callable[[Columns], None],
+        now_ns: Callable[[], int] = time.time_ns,
+        documents: Documents | None = None,
+    ) -> RecordStages:
+        """Wire the stages up.
+
+        Args:
+            settings: All settings.
+            plan: Makes the columns.
+            pager: Takes the records.
+            counts: The run's counts.
+            secrets: Masks secrets in logs, and learns new ones.
+            settled: Called with the columns, before the first record.
+            now_ns: The wall clock, in nanoseconds since the epoch.
+            documents: Takes messages apart, where the settings do not.
+        """
+        router = MessageRouter(
+            settings.subscription, mask=secrets.text, learn=secrets.capture
+        )
+        emitter = RecordEmitter(
+            settings,
+            plan=plan,
+            pager=pager,
+            counts=counts,
+            settled=settled,
+        )
+        handler = MessageHandler(
+            settings,
+            plan=plan,
+            judge=router,
+            recorder=emitter,
+            counts=counts,
+            now_ns=now_ns,
+            documents=documents,
+        )
+        return cls(handler, router, emitter)
+
+
 class LoopRunner:
-    """Receives until the run ends, putting pages into a buffer."""
+    """What runs in the loop's thread: it receives, and puts pages into a buffer.
+
+    Attributes:
+        feed: What receives; the bridge tells it to stop or to wait.
+    """
 
     def __init__(  # noqa: PLR0913 - its collaborators, by keyword
         self,
@@ -46,24 +208,13 @@ class LoopRunner:
         buffer: Buffer,
         *,
         plan: RecordPlan,
-        sampled: Sampled,
-        most: int | None,
+        sampled: _Sampled,
+        max_messages: int | None,
         counts: Counts,
-        mask: SecretFilter,
-        documents: Documents | None = None,
+        secrets: SecretFilter,
+        documents: Documents | None,
     ) -> None:
-        """Wire the rooms up, within the running loop.
-
-        Args:
-            settings: All settings.
-            buffer: Takes the pages.
-            plan: Makes the columns.
-            sampled: Is given the schema that the run begins with.
-            most: Messages after which a trial ends, or None.
-            counts: The run's counts.
-            mask: Blots secrets out of logs, and learns new ones.
-            documents: Takes messages apart, where the settings do not.
-        """
+        """Wire the stages up, within the running loop (see `Pipeline`)."""
         self._settings = settings
         self._sampled = sampled
         self._counts = counts
@@ -78,72 +229,48 @@ class LoopRunner:
             page_bytes=max(1, delivery.buffer_bytes // _PAGES_IN_BUFFER),
             flush_interval=delivery.flush_interval if delivery.batch_size else None,
         )
-        self._recorder = RecordEmitter(
+        stages = RecordStages.of(
             settings,
             plan=plan,
             pager=self._pager,
             counts=counts,
+            secrets=secrets,
             settled=self._settled,
-        )
-        intake = MessageHandler(
-            settings,
-            plan=plan,
-            judge=MessageRouter(
-                settings.subscription, mask=mask.text, learn=mask.capture
-            ),
-            recorder=self._recorder,
-            counts=counts,
-            now_ns=time.time_ns,
             documents=documents,
         )
-        self._feed = Feed(
+        self._emitter = stages.emitter
+        self.feed = Feed(
             settings,
-            dialer=Dialer(settings, learn=mask.learn),
-            consume=intake.consume,
+            dialer=Dialer(settings, learn=secrets.learn),
+            handle=stages.handler.consume,
             counts=counts,
             subscribed=self._subscribed,
-            max_messages=most,
+            max_messages=max_messages,
         )
 
     async def run(self) -> None:
         """Receive until the run ends, then hand on everything that is left."""
         started = self._loop.time()
-        ending = await self._feed.run()
+        ending = await self.feed.run()
+        error = ending.error
         try:
-            if ending.error is None or self._counts.records:
-                self._recorder.settle()
+            # Without a record there is nothing to infer columns from, and a failure
+            # is all that there is to report.
+            if error is None or self._counts.records:
+                self._emitter.settle()
             self._pager.flush()
-        except TapError as error:
-            ending = Ending(ending.reason, ending.error or error)
+        except TapError as failure:
+            error = error or failure
         _LOGGER.info(
             "The run ended after %.1f s: %s; %s",
             self._loop.time() - started,
             ending.reason,
             self._counts.summary(),
         )
-        self._recorder.close()
-        self._buffer.close(ending.error)
-        await self._feed.close()
-
-    def stop(self, reason: str) -> None:
-        """End the run as it should."""
-        self._feed.stop(reason)
-
-    def skip_close_handshake(self) -> None:
-        """Do not wait for servers any more."""
-        self._feed.skip_close_handshake()
-
-    def fail(self, error: Exception) -> None:
-        """End the run with an error, after everything received was delivered."""
-        self._feed.end("records could not be kept", error)
-
-    def pause(self) -> None:
-        """Stop reading from the network."""
-        self._feed.pause()
-
-    def resume(self) -> None:
-        """Read from the network again."""
-        self._feed.resume()
+        self._emitter.close()
+        # The target gets the last page before servers answer our Close frames.
+        self._buffer.close(error)
+        await self.feed.close()
 
     def _settled(self, columns: Columns) -> None:
         if not self._sampled.done():
@@ -151,7 +278,7 @@ class LoopRunner:
 
     def _subscribed(self) -> None:
         timeout = self._settings.stream.infer_timeout
-        self._schedule(timeout, self._recorder.settle)
+        self._schedule(timeout, self._emitter.settle)
 
     def _schedule(self, delay: float, act: Callable[[], None]) -> asyncio.TimerHandle:
         """Call back later; a failure there ends the run like any other."""
@@ -161,4 +288,4 @@ class LoopRunner:
         try:
             act()
         except Exception as error:  # noqa: BLE001 - raised in the main thread
-            self._feed.end("records could not be handed on", error)
+            self.feed.fail("records could not be handed on", error)

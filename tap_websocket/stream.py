@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
+import functools
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +11,12 @@ import msgspec
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib.catalog import REPLICATION_LOG_BASED
 from singer_sdk.streams import Stream
+from singer_sdk.tap_base import Tap
 
 from tap_websocket import jsontext
 from tap_websocket.counts import Counts
-from tap_websocket.delivery.bridge import Bridge
 from tap_websocket.errors import DeliveryError, StreamMapError
-from tap_websocket.pipeline import LoopRunner, Sampled
+from tap_websocket.pipeline import Pipeline
 from tap_websocket.records.payloads import split
 from tap_websocket.records.plan import RecordPlan
 from tap_websocket.settings import resubscribed, subscription_of
@@ -33,15 +33,31 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog
 
-    from tap_websocket.delivery.buffer import Buffer
     from tap_websocket.delivery.pages import Page
-    from tap_websocket.tap import TapWebSocket
+    from tap_websocket.logs import SecretFilter
+    from tap_websocket.settings import Settings
+    from tap_websocket.singer.shutdown import Shutdown
 
-__all__ = ["WebSocketStream"]
+__all__ = ["FeedTap", "WebSocketStream"]
 
-_POLL_SECONDS = 0.1
 _COLUMN_DEPTH = 2
+"""Parts of the catalog's breadcrumb of a column: `properties` and its name."""
+
 _JSON_LINES = "jsonl"
+
+
+class FeedTap(Tap):
+    """A tap that has what `WebSocketStream` takes from it.
+
+    Attributes:
+        settings: The settings of the run.
+        shutdown: What a signal does.
+        mask: Masks secrets in logs.
+    """
+
+    settings: Settings
+    shutdown: Shutdown
+    mask: SecretFilter
 
 
 class WebSocketStream(Stream):
@@ -53,19 +69,21 @@ class WebSocketStream(Stream):
 
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
-    def __init__(self, tap: TapWebSocket) -> None:
+    def __init__(self, tap: FeedTap) -> None:
         """Make the stream; no connection is opened yet."""
         self._settings = tap.settings
         self._shutdown = tap.shutdown
-        self._masking = tap.mask
+        self._secrets = tap.mask
         super().__init__(tap, name=tap.settings.stream.stream_name)
         self.forced_replication_method = REPLICATION_LOG_BASED
         self.primary_keys = tap.settings.stream.primary_keys
         self._counts = Counts()
-        self._layout = RecordPlan(tap.settings, keys=tap.settings.stream.primary_keys)
-        self._bridge: Bridge | None = None
-        self._sampled: Sampled = concurrent.futures.Future()
+        self._plan = RecordPlan(tap.settings, keys=tap.settings.stream.primary_keys)
+        # None until the schema or the first page is asked for.
+        self._pipeline: Pipeline | None = None
+        # The schema that was announced last, or will be first.
         self._in_force: Mapping[str, Any] | None = None
+        # Whether records go to batch files, which outlast the last page.
         self._writes_files = False
 
     @property
@@ -76,16 +94,16 @@ class WebSocketStream(Stream):
             TapError: When the feed cannot be sampled.
         """
         if self._in_force is None:
-            if self._layout.infers:
-                self._in_force = self._sample()
+            if self._plan.infers:
+                self._in_force = self._start().schema(self._check_target)
             else:
-                self._in_force = self._layout.columns().schema
+                self._in_force = self._plan.columns().schema
         return dict(self._in_force)
 
     @property
     def samples(self) -> bool:
         """Whether the feed has to be sampled for the schema."""
-        return self._layout.infers
+        return self._plan.infers
 
     def apply_catalog(self, catalog: Catalog) -> None:
         """Start from the catalog's schema; what it deselects stays out for good."""
@@ -97,8 +115,8 @@ class WebSocketStream(Stream):
         self.replication_key = None
         schema = entry.schema.to_dict()
         mask = entry.metadata.resolve_selection()
-        self._layout = msgspec.structs.replace(
-            self._layout,
+        self._plan = msgspec.structs.replace(
+            self._plan,
             keys=tuple(self.primary_keys),
             catalog_schema=schema,
             deselected=frozenset(
@@ -196,8 +214,8 @@ class WebSocketStream(Stream):
 
     def close(self) -> None:
         """End the run and give its thread back; what was not taken is lost."""
-        if self._bridge is not None:
-            self._bridge.close()
+        if self._pipeline is not None:
+            self._pipeline.close()
             self._shutdown.done()
 
     def log(
@@ -211,6 +229,12 @@ class WebSocketStream(Stream):
         if level < logging.ERROR:
             super().log(message, *args, level=level, **kwargs)
 
+    @functools.cached_property
+    def _page_writer(self) -> PageWriter | None:
+        """The tap's own writer; None where a subclass has the SDK write messages."""
+        writer = self._tap.message_writer
+        return writer if isinstance(writer, PageWriter) else None
+
     @property
     def takes_page_path(self) -> bool:
         """Whether pages can be written as they are.
@@ -220,7 +244,7 @@ class WebSocketStream(Stream):
         `post_process`, or another writer than the tap's.
         """
         return (
-            isinstance(self._tap.message_writer, PageWriter)
+            self._page_writer is not None
             and all(map(sdk.keeps_records, self.stream_maps))
             and not self._deselects_inside
             and type(self).post_process is Stream.post_process
@@ -242,12 +266,12 @@ class WebSocketStream(Stream):
         write_messages: bool = True,
     ) -> Generator[dict[str, Any], Any, Any]:
         """Write the run's records: in pages where possible, else one by one."""
-        writer = self._tap.message_writer
-        if not (
-            write_messages
-            and self.takes_page_path
-            and isinstance(writer, PageWriter)
-            and self.selected
+        writer = self._page_writer
+        if (
+            writer is None
+            or not write_messages
+            or not self.takes_page_path
+            or not self.selected
         ):
             yield from self._sync_each(context, write_messages=write_messages)
             return
@@ -301,8 +325,11 @@ class WebSocketStream(Stream):
     def _pages(self) -> Generator[Page]:
         """Yield the pages of the run, announcing each new schema before its first."""
         announced: Mapping[str, Any] = self.schema
-        bridge = self._start()
-        progress = Progress(self._counts)
+        pipeline = self._start()
+        progress = Progress(
+            self._counts,
+            idle_seconds=lambda: pipeline.idle_seconds,
+        )
 
         def alive() -> None:
             progress.update()
@@ -310,7 +337,7 @@ class WebSocketStream(Stream):
 
         try:
             with progress:
-                for page in bridge.pages(alive):
+                for page in pipeline.pages(alive):
                     if page.schema is not announced and page.schema != announced:
                         self._in_force = page.schema
                         sdk.replace_schema(self, self._tap, dict(page.schema))
@@ -321,58 +348,42 @@ class WebSocketStream(Stream):
                 # Files still have to be closed and announced.
                 self._shutdown.done()
         except (DeliveryError, GeneratorExit):
-            bridge.skip_close_handshake()
+            pipeline.skip_close_handshake()
             raise
         finally:
-            bridge.close()
+            pipeline.close()
             log_counts(self.metrics_logger, self.name, self._counts)
 
-    def _start(self) -> Bridge:
-        """Start the feed, once."""
-        if self._bridge is None:
+    def _start(self) -> Pipeline:
+        """Return the run; start it the first time."""
+        if self._pipeline is None:
             items = self.subscribe_messages()
             if items != subscription_of(self._tap.config):
                 self._settings = resubscribed(self._tap.config, items)
-                self._masking.add(self._settings.secrets)
-            delivery = self._settings.delivery
-            self._bridge = Bridge(delivery)
-            self._shutdown.watch(self._bridge, delivery.drain_timeout)
-            self._bridge.start(self._receiver)
-        return self._bridge
-
-    def _receiver(self, buffer: Buffer) -> LoopRunner:
-        return LoopRunner(
-            self._settings,
-            buffer,
-            plan=self._layout,
-            sampled=self._sampled,
-            most=self.ABORT_AT_RECORD_COUNT,
-            counts=self._counts,
-            mask=self._masking,
-            documents=self.decode if self._decodes else None,
-        )
+                self._secrets.add(self._settings.secrets)
+            pipeline = self._pipeline = Pipeline(
+                self._settings,
+                plan=self._plan,
+                counts=self._counts,
+                secrets=self._secrets,
+                max_messages=self.ABORT_AT_RECORD_COUNT,
+                documents=self.decode if self._decodes else None,
+            )
+            # Watched first: a signal that comes meanwhile must find what to stop.
+            timeout = self._settings.delivery.drain_timeout
+            self._shutdown.watch(pipeline.bridge, timeout)
+            pipeline.start()
+        return self._pipeline
 
     @property
     def _decodes(self) -> bool:
         """Whether a subclass takes messages apart."""
         return type(self).decode is not WebSocketStream.decode
 
-    def _sample(self) -> Mapping[str, Any]:
-        bridge = self._start()
-        while True:
-            try:
-                return self._sampled.result(_POLL_SECONDS)
-            except concurrent.futures.TimeoutError:
-                if bridge.failure is not None and not self._sampled.done():
-                    raise bridge.failure from None
-                self._check_target()
-
     def _check_target(self) -> None:
-        writer = self._tap.message_writer
-        if isinstance(writer, PageWriter):
-            writer.check_target()
+        if self._page_writer is not None:
+            self._page_writer.check_target()
 
     def _flush(self) -> None:
-        writer = self._tap.message_writer
-        if isinstance(writer, PageWriter):
-            writer.flush()
+        if self._page_writer is not None:
+            self._page_writer.flush()

@@ -10,7 +10,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from singer_sdk import Tap
 from singer_sdk.helpers.capabilities import (
     CapabilitiesEnum,
     PluginCapabilities,
@@ -20,7 +19,6 @@ from singer_sdk.helpers.capabilities import (
 from tap_websocket.errors import ConfigError
 from tap_websocket.logs import SecretFilter
 from tap_websocket.settings import (
-    Settings,
     coerce,
     missing_end,
     read_settings,
@@ -31,7 +29,7 @@ from tap_websocket.singer.cli import TapCommand
 from tap_websocket.singer.sdk import classproperty
 from tap_websocket.singer.shutdown import Shutdown
 from tap_websocket.singer.writer import PageWriter
-from tap_websocket.stream import WebSocketStream
+from tap_websocket.stream import FeedTap, WebSocketStream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["TapWebSocket"]
 
 
-class TapWebSocket(Tap):
+class TapWebSocket(FeedTap):
     """Singer tap that turns a live WebSocket feed into records."""
 
     name = "tap-websocket"
@@ -60,8 +58,6 @@ class TapWebSocket(Tap):
         PluginCapabilities.BATCH,
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
-
-    settings: Settings
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's
         """Make the tap; no connection is opened yet."""

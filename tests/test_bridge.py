@@ -53,10 +53,15 @@ class Reader:
         for _ in range(10):
             self.buffer.put(page())
 
-    def stop(self, reason: str) -> None:
-        del reason
+    @property
+    def feed(self) -> Reader:
+        return self
 
-    def fail(self, error: Exception) -> None:
+    def stop(self, reason: str, close_code: int) -> None:
+        del reason, close_code
+
+    def fail(self, reason: str, error: Exception) -> None:
+        del reason
         raise error
 
     def skip_close_handshake(self) -> None:

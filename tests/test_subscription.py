@@ -234,11 +234,11 @@ class Hand:
             items,
             interval=interval,
             send=self.sent.append,
-            complete=self.completed,
-            late=self.late.append,
+            on_complete=self.completed,
+            on_timeout=self.late.append,
             schedule=self.schedule,
             clock=lambda: self.now,
-            behind=lambda: self.behind,
+            has_unread=lambda: self.behind,
         )
         self.subscription.start()
 

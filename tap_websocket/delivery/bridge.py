@@ -22,28 +22,27 @@ if TYPE_CHECKING:
     from tap_websocket.errors import DeliveryError
     from tap_websocket.settings import DeliverySettings
 
-__all__ = ["Bridge", "Runner"]
+__all__ = ["Bridge", "Receiver", "Runner"]
 
 _LOGGER = logging.getLogger("tap-websocket")
 _POLL_SECONDS = 0.5
 """How often a wait for a page looks after the target and the progress line."""
 
 _PAUSE_LOG_SECONDS = 60.0
+_NORMAL = 1000
+_GOING_AWAY = 1001
 
 
-class Runner(Protocol):
-    """What runs in the loop's thread."""
+class Receiver(Protocol):
+    """What receives messages, and is told by the bridge to stop or to wait."""
 
-    async def run(self) -> None:
-        """Receive until the run ends, putting pages into the buffer."""
-
-    def stop(self, reason: str) -> None:
+    def stop(self, reason: str, close_code: int) -> None:
         """End the run; everything received is still delivered."""
 
     def skip_close_handshake(self) -> None:
         """Do not wait for servers any more."""
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, reason: str, error: Exception) -> None:
         """End the run with an error, after everything received was delivered."""
 
     def pause(self) -> None:
@@ -51,6 +50,17 @@ class Runner(Protocol):
 
     def resume(self) -> None:
         """Read from the network again."""
+
+
+class Runner(Protocol):
+    """What runs in the loop's thread."""
+
+    @property
+    def feed(self) -> Receiver:
+        """What receives."""
+
+    async def run(self) -> None:
+        """Receive until the run ends, putting pages into the buffer."""
 
 
 class Bridge:
@@ -68,8 +78,8 @@ class Bridge:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._runner: Runner | None = None
         self._thread: threading.Thread | None = None
-        # The reason of a `stop`, for a runner that is only made after it.
-        self._stopping: str | None = None
+        # Reason and close code of a `stop`, for a runner that is only made after it.
+        self._stopping: tuple[str, int] | None = None
         # A target that is a little too slow makes reading pause many times a second.
         self._pause_log = LogThrottle(_PAUSE_LOG_SECONDS, level=logging.INFO)
         self._pause_logged = False
@@ -109,7 +119,7 @@ class Bridge:
         self._loop = asyncio.get_running_loop()
         self._runner = runner
         if self._stopping is not None:
-            runner.stop(self._stopping)
+            runner.feed.stop(*self._stopping)
         await runner.run()
 
     def _pause(self) -> None:
@@ -119,11 +129,11 @@ class Bridge:
                 "The target is slower than the feed and the buffer is full; reading "
                 "pauses until it has caught up",
             )
-            self._runner.pause()
+            self._runner.feed.pause()
 
     def _fail(self, error: DeliveryError) -> None:
         if self._runner is not None:
-            self._runner.fail(error)
+            self._runner.feed.fail("records could not be kept", error)
 
     def _resume(self) -> None:
         self._call(self._resume_if_room)
@@ -133,7 +143,7 @@ class Bridge:
         if not self.buffer.is_full:
             if self._pause_logged:
                 _LOGGER.info("The target has caught up; reading resumes")
-            runner.resume()
+            runner.feed.resume()
 
     def _call(self, act: Callable[[Runner], None]) -> None:
         """Call the runner in the loop's thread; do nothing where none is running.
@@ -148,11 +158,16 @@ class Bridge:
                 # The loop was closed since it was looked up.
                 _LOGGER.debug("The run had ended already")
 
-    def stop(self, reason: str) -> None:
-        """End the run from any thread, or from a signal's handler in the main one."""
+    def stop(self, reason: str, *, close_code: int = _GOING_AWAY) -> None:
+        """End the run from any thread, or from a signal's handler in the main one.
+
+        Args:
+            reason: In a few words, for the log.
+            close_code: What open connections are closed with (RFC 6455, 7.4.1).
+        """
         # Kept first: a runner that is not known yet looks for it when it is.
-        self._stopping = reason
-        self._call(lambda runner: runner.stop(reason))
+        self._stopping = reason, close_code
+        self._call(lambda runner: runner.feed.stop(reason, close_code))
 
     @property
     def failure(self) -> BaseException | None:
@@ -184,11 +199,11 @@ class Bridge:
 
     def skip_close_handshake(self) -> None:
         """Wait for no server when the bridge is closed: nobody takes pages."""
-        self._call(lambda runner: runner.skip_close_handshake())
+        self._call(lambda runner: runner.feed.skip_close_handshake())
 
     def close(self) -> None:
         """Stop the run and wait for the loop's thread; pages not taken are lost."""
-        self.stop("closed")
+        self.stop("closed", close_code=_NORMAL)
         if self._thread is not None:
             self._thread.join()
         self.buffer.discard()

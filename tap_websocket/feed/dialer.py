@@ -50,7 +50,7 @@ _UNAUTHORIZED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
 class Address(msgspec.Struct, frozen=True):
-    """What may be said of the URL that a connection attempt goes to.
+    """The parts of a connection attempt's URL that hold no secret.
 
     Attributes:
         label: Scheme, host and port, for logs.
@@ -92,7 +92,7 @@ class Dialer:
         self._settings = settings
         self._learn = learn
         self._transport = select_transport(connection, len(settings.connections))
-        self._gate = ConnectThrottle()
+        self._throttle = ConnectThrottle()
         self._fetches = isinstance(settings.auth, OAuth2 | TokenEndpoint)
         self._authenticator = Authenticator(
             settings.auth,
@@ -115,20 +115,20 @@ class Dialer:
     ) -> None:
         """Open a connection: credentials resolved, redirects followed.
 
-        Credentials that are refused are refreshed once, where there is anything to
-        refresh (contract, "auth").
+        Credentials that are refused (401, 403) are refreshed once, where there is
+        anything to refresh.
 
         Args:
             values: The values of placeholders; what `auth` offers is put into them.
             live: Makes the values that are always there.
             listener: Is called back from now on.
-            dialing: Is told where to, before the handshake.
+            dialing: Takes the address, before the handshake.
 
         Raises:
             HandshakeError: One of its subclasses, for whatever went wrong.
             TapError: When there are no credentials to be had, or no URL.
         """
-        async with self._gate:
+        async with self._throttle:
             try:
                 await self._attempt(values, live.moment(), listener, dialing)
             except _Unauthorized as refused:

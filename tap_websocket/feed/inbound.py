@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["BatchHandler", "BatchResult", "CloseAction", "Origin"]
 
 
-def _nowhere(message: str) -> None:
+def _discard(message: str) -> None:
     del message
 
 
@@ -42,7 +42,7 @@ class Origin(msgspec.Struct):
     values: PlaceholderValues = msgspec.field(default_factory=PlaceholderValues)
     live: ConnectionBuiltins = msgspec.field(default_factory=ConnectionBuiltins)
     subscription: Subscription | None = None
-    send: Callable[[str], None] = _nowhere
+    send: Callable[[str], None] = _discard
 
 
 class CloseAction(enum.Enum):
@@ -73,5 +73,5 @@ class BatchResult(msgspec.Struct):
 
 
 BatchHandler = Callable[[Origin, list[bytes], bool, int | None], BatchResult]
-"""Takes a batch of payloads of one kind (binary or not), and at most so many
-messages that yield records; answers what became of them."""
+"""Takes a batch of payloads of one kind (binary or not), up to a number of messages
+that yield records, or all of them (None); returns what became of them."""

@@ -26,8 +26,8 @@ class Keepalive:
         clock: Callable[[], float],
         ping: Callable[[bytes], None],
         heartbeat: Callable[[], None],
-        dead: Callable[[str], None],
-        behind: Callable[[], bool],
+        on_dead: Callable[[str], None],
+        has_unread: Callable[[], bool],
     ) -> None:
         """Make one that is not running yet.
 
@@ -37,15 +37,17 @@ class Keepalive:
             clock: The time in seconds, from any start.
             ping: Sends a Ping frame with a payload.
             heartbeat: Sends the heartbeat message.
-            dead: Takes the reason when the connection is dead.
-            behind: Tells whether something that has arrived is not read yet.
+            on_dead: Takes the reason when the connection is dead.
+            has_unread: Whether something that has arrived is not read yet.
         """
         self._settings = settings
         self._schedule = schedule
         self._ping = ping
         self._heartbeat = heartbeat
+        # Pings sent; the payload of each is its number.
         self._sent = 0
         self._paused = False
+        # What repeats, and the timer of its next time.
         self._timers: dict[Callable[[], None], Timer] = {}
         self._pong = self._stale = None
         if settings.ping_interval is not None:
@@ -53,15 +55,15 @@ class Keepalive:
             reason = f"no Pong within {timeout:g} s (ping_timeout)"
             self._pong = Deadline(
                 timeout,
-                lambda: dead(reason),
+                lambda: on_dead(reason),
                 schedule=schedule,
                 clock=clock,
-                behind=behind,
+                behind=has_unread,
             )
         if (stale := settings.stale_timeout) is not None:
             silence = f"no data message for {stale:g} s (stale_timeout)"
             self._stale = Deadline(
-                stale, lambda: dead(silence), schedule=schedule, clock=clock
+                stale, lambda: on_dead(silence), schedule=schedule, clock=clock
             )
 
     @property
@@ -88,17 +90,17 @@ class Keepalive:
             deadline.stop()
 
     def pong(self) -> None:
-        """Take notice of a Pong: the connection lives."""
+        """Stop waiting for a Pong: the connection lives."""
         if self._pong is not None:
             self._pong.stop()
 
     def data(self) -> None:
-        """Take notice of a data message: the feed is not stale."""
+        """Put `stale_timeout` off: a data message came."""
         if self._stale is not None and self._stale.running:
             self._stale.restart()
 
     def pause(self) -> None:
-        """Let the clocks stand still, and send no Ping: its Pong would not be read."""
+        """Stop the clocks, and send no Ping: its Pong would not be read."""
         self._paused = True
         for deadline in self._deadlines:
             deadline.pause()
@@ -110,7 +112,7 @@ class Keepalive:
             deadline.resume()
 
     def _repeat(self, act: Callable[[], None], interval: float | None) -> None:
-        """Do something every so many seconds, the first time after one interval."""
+        """Act once every interval, in seconds, the first time after one of them."""
         if interval is None:
             return
 

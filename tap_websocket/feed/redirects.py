@@ -1,4 +1,4 @@
-"""Decisions after something went wrong: try again, follow, wait; all pure."""
+"""Where a server that refuses the handshake sends us instead."""
 
 from __future__ import annotations
 

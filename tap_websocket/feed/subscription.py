@@ -21,7 +21,7 @@ class Subscription:
     """Sends the items on one connection, each when the replies to the last are there.
 
     A document that matches the reply of an item that was sent is protocol for the
-    rest of the connection, and no record (contract, "Subscription and keepalive").
+    rest of the connection, and no record.
     """
 
     def __init__(  # noqa: PLR0913 - its collaborators, by keyword
@@ -30,39 +30,44 @@ class Subscription:
         *,
         interval: float,
         send: Callable[[Template | bytes], None],
-        complete: Callable[[], None],
-        late: Callable[[str], None],
+        on_complete: Callable[[], None],
+        on_timeout: Callable[[str], None],
         schedule: Schedule,
         clock: Callable[[], float],
-        behind: Callable[[], bool] = lambda: False,
+        has_unread: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Make one of which nothing was sent yet.
+        """Make a subscription of which nothing was sent yet.
 
         Args:
             items: What is sent, in order.
             interval: Seconds between two messages.
             send: Sends a message.
-            complete: Called when everything was sent and answered.
-            late: Takes the reason when a reply did not come in time.
+            on_complete: Called when everything was sent and answered.
+            on_timeout: Takes the reason when a reply did not come in time.
             schedule: Calls back after a number of seconds.
             clock: The time in seconds, from any start.
-            behind: Tells whether something that has arrived is not read yet.
+            has_unread: Whether something that has arrived is not read yet.
         """
         self._items = items
         self._interval = interval
         self._send = send
-        self._complete = complete
-        self._late = late
+        self._on_complete = on_complete
+        self._on_timeout = on_timeout
         self._schedule = schedule
         self._clock = clock
-        self._behind = behind
+        self._has_unread = has_unread
+        # Index of the next item.
         self._next = 0
+        # Whether `subscribe_interval` is due before the next message.
         self._rests = False
+        # The item whose replies are awaited, how many are missing, and until when.
         self._awaited: Item | None = None
         self._left = 0
         self._deadline: Deadline | None = None
+        # The replies of items that were sent: protocol for the rest of the connection.
         self._texts: list[Matcher] = []
         self._documents: list[Matcher] = []
+        # Set when everything was sent and answered, or the connection is over.
         self._over = False
         self._paused = False
 
@@ -86,13 +91,13 @@ class Subscription:
         self._go_on()
 
     def stop(self) -> None:
-        """Forget everything: the connection is over."""
+        """Send nothing more, and wait for nothing: the connection is over."""
         self._over = True
         if self._deadline is not None:
             self._deadline.stop()
 
     def pause(self) -> None:
-        """Let the clock of the reply stand still."""
+        """Stop the clock of the reply."""
         self._paused = True
         if self._deadline is not None:
             self._deadline.pause()
@@ -104,11 +109,11 @@ class Subscription:
             self._deadline.resume()
 
     def answers_text(self, text: str) -> bool:
-        """Take a document's text; tell whether it is a reply, and so no data."""
+        """Return whether a document's text is a reply, which may send the next item."""
         return self._answers(self._texts, text)
 
     def answers_document(self, value: Any) -> bool:  # noqa: ANN401 - any JSON
-        """Take a parsed document; tell whether it is a reply, and so no data."""
+        """Return whether a parsed document is a reply, which may send the next item."""
         return self._answers(self._documents, value)
 
     def _answers(self, matchers: list[Matcher], value: Any) -> bool:  # noqa: ANN401 - any JSON
@@ -132,7 +137,7 @@ class Subscription:
         while not self._over and self._awaited is None:
             if self._next == len(self._items):
                 self._over = True
-                self._complete()
+                self._on_complete()
                 return
             item = self._items[self._next]
             if self._rests and item.message is not None:
@@ -157,10 +162,10 @@ class Subscription:
         )
         self._deadline = Deadline(
             item.reply_timeout,
-            lambda: self._late(reason),
+            lambda: self._on_timeout(reason),
             schedule=self._schedule,
             clock=self._clock,
-            behind=self._behind,
+            behind=self._has_unread,
         )
         if self._paused:
             self._deadline.pause()

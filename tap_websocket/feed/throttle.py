@@ -15,7 +15,7 @@ _APART_SECONDS = 0.003
 
 
 class ConnectThrottle:
-    """Lets so many through at once, and no two in the same moment.
+    """Bounds the connection attempts under way, and spaces their starts.
 
     A run with one connection never waits here. A thousand are open after some
     seconds, and come back as slowly after an outage that took all of them.
@@ -26,19 +26,20 @@ class ConnectThrottle:
         at_once: int = _AT_ONCE,
         apart: float = _APART_SECONDS,
     ) -> None:
-        """Make a gate, within the running loop.
+        """Make a throttle, within the running loop.
 
         Args:
-            at_once: How many may be inside.
-            apart: Seconds between two that enter.
+            at_once: Attempts that may be under way.
+            apart: Seconds between the starts of two.
         """
         self._room = asyncio.Semaphore(at_once)
         self._apart = apart
         self._loop = asyncio.get_running_loop()
+        # When the next attempt may start, by the loop's clock.
         self._next = self._loop.time()
 
     async def __aenter__(self) -> Self:
-        """Wait for room, and for the own moment."""
+        """Wait until this attempt may start."""
         await self._room.acquire()
         now = self._loop.time()
         entry = max(now, self._next)
@@ -56,5 +57,5 @@ class ConnectThrottle:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Make room."""
+        """Make room for the next attempt."""
         self._room.release()

@@ -7,24 +7,18 @@ from typing import TYPE_CHECKING
 
 from singer_sdk import metrics
 
+from tap_websocket.counts import Counts
+
 if TYPE_CHECKING:
     import logging
 
-    from tap_websocket.counts import Counts
+__all__ = ["log_counts"]
 
-__all__ = ["FeedMetric", "log_counts"]
-
-
-class FeedMetric(enum.StrEnum):
-    """The metrics of a feed, beside the SDK's own."""
-
-    MESSAGES = "message_count"
-    BYTES = "byte_count"
-    IGNORED = "ignored_count"
-    SKIPPED = "skipped_count"
-    RESCUED = "rescued_count"
-    RECONNECTS = "reconnect_count"
-    DISCONNECTED = "disconnected_seconds"
+# SDK 0.54 asks a metric for its `value`, as its own enum has one. The members are
+# those of `Counts`, which mypy cannot know.
+_FeedMetric = enum.StrEnum(  # type: ignore[misc]
+    "_FeedMetric", {name.upper(): name for name, _ in Counts().metrics()}
+)
 
 
 def log_counts(logger: logging.Logger, stream: str, counts: Counts) -> None:
@@ -35,15 +29,7 @@ def log_counts(logger: logging.Logger, stream: str, counts: Counts) -> None:
         stream: The stream's name.
         counts: What the run counted.
     """
-    values: dict[FeedMetric, float] = {
-        FeedMetric.MESSAGES: counts.messages,
-        FeedMetric.BYTES: counts.received_bytes,
-        FeedMetric.IGNORED: counts.ignored,
-        FeedMetric.SKIPPED: counts.skipped,
-        FeedMetric.RESCUED: counts.rescued,
-        FeedMetric.RECONNECTS: counts.reconnects,
-        FeedMetric.DISCONNECTED: round(counts.disconnected_seconds, 3),
-    }
-    for metric, value in values.items():
+    for name, value in counts.metrics():
         tags = {metrics.Tag.STREAM: stream}
-        metrics.log(logger, metrics.Point("counter", metric, value, tags))  # type: ignore[arg-type]
+        point = metrics.Point("counter", _FeedMetric(name), value, tags)  # type: ignore[arg-type]
+        metrics.log(logger, point)

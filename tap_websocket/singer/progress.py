@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,18 +24,18 @@ class Progress:
         self,
         counts: Counts,
         *,
+        idle_seconds: Callable[[], float],
         file: TextIO | None = None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Make a line; it shows nothing unless the file is a terminal.
 
         Args:
             counts: What the run counts.
+            idle_seconds: Seconds since the idle clock was last reset.
             file: Where the line goes; stderr when not given.
-            clock: The clock of `Counts.last_inbound`, in seconds.
         """
         self._counts = counts
-        self._clock = clock
+        self._idle_seconds = idle_seconds
         stream = file or sys.stderr
         self._bar = _bar(stream) if stream.isatty() else None
 
@@ -62,7 +61,7 @@ class Progress:
         """
         if self._bar is None:
             return
-        idle = max(0.0, self._clock() - self._counts.last_inbound)
+        idle = max(0.0, self._idle_seconds())
         self._bar.set_postfix_str(
             f"{self._counts.reconnects} reconnects, idle {idle:.0f} s",
             refresh=False,

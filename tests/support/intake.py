@@ -8,14 +8,16 @@ from unittest import mock
 
 from tap_websocket.counts import Counts
 from tap_websocket.delivery.pages import Page, Pager
-from tap_websocket.records.emitter import RecordEmitter
-from tap_websocket.records.message_handler import MessageHandler
+from tap_websocket.logs import SecretFilter
+from tap_websocket.pipeline import RecordStages
 from tap_websocket.records.plan import RecordPlan
-from tap_websocket.records.router import MessageRouter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tap_websocket.records.emitter import RecordEmitter
+    from tap_websocket.records.message_handler import MessageHandler
+    from tap_websocket.records.router import MessageRouter
     from tap_websocket.settings import Settings
 
 __all__ = ["NOW", "ByHand", "by_hand"]
@@ -60,20 +62,13 @@ def by_hand(settings: Settings, deselected: frozenset[str] = frozenset()) -> ByH
     plan = RecordPlan(
         settings, keys=settings.stream.primary_keys, deselected=deselected
     )
-    judge = MessageRouter(settings.subscription, mask=str, learn=lambda _values: None)
-    recorder = RecordEmitter(
+    stages = RecordStages.of(
         settings,
         plan=plan,
         pager=pager,
         counts=counts,
+        secrets=SecretFilter(),
         settled=lambda _columns: None,
-    )
-    intake = MessageHandler(
-        settings,
-        plan=plan,
-        judge=judge,
-        recorder=recorder,
-        counts=counts,
         now_ns=lambda: NOW,
     )
-    return ByHand(intake, recorder, judge, pager, counts, pages)
+    return ByHand(stages.handler, stages.emitter, stages.router, pager, counts, pages)

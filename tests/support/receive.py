@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket.counts import Counts
-from tap_websocket.delivery.bridge import Bridge
 from tap_websocket.errors import TapError
 from tap_websocket.logs import SecretFilter
-from tap_websocket.pipeline import LoopRunner
+from tap_websocket.pipeline import Pipeline
 from tap_websocket.records.plan import RecordPlan
 from tap_websocket.settings import Settings, coerce, read_settings
 from tap_websocket.tap import TapWebSocket
@@ -20,6 +18,7 @@ from tests.support.tap import parse
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tap_websocket.delivery.bridge import Bridge
     from tap_websocket.delivery.pages import Page
 
 transport = "auto"
@@ -75,27 +74,23 @@ def receive(
     """
     settings = make_settings(**{"close_timeout": 1, "transport": transport, **given})
     counts = Counts()
-    bridge = Bridge(settings.delivery)
-    begin = time.monotonic()
-    bridge.start(
-        lambda buffer: LoopRunner(
-            settings,
-            buffer,
-            plan=RecordPlan(settings, keys=settings.stream.primary_keys),
-            sampled=concurrent.futures.Future(),
-            most=None,
-            counts=counts,
-            mask=SecretFilter(),
-        ),
+    pipeline = Pipeline(
+        settings,
+        plan=RecordPlan(settings, keys=settings.stream.primary_keys),
+        counts=counts,
+        secrets=SecretFilter(),
     )
+    bridge = pipeline.bridge
+    begin = time.monotonic()
+    pipeline.start()
     started(bridge)
     pages: list[Page] = []
     error: TapError | None = None
     try:
-        for page in bridge.pages():
+        for page in pipeline.pages():
             each(page, bridge)
             pages.append(page)
     except TapError as failure:
         error = failure
-    bridge.close()
+    pipeline.close()
     return Received(pages, counts, error, time.monotonic() - begin)

@@ -1,0 +1,209 @@
+"""What the connections of a run share: its counts, its idle clock, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from tap_websocket.errors import ConnectionFailed
+from tap_websocket.feed.inbound import BatchResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_websocket.counts import Counts
+    from tap_websocket.feed.inbound import BatchHandler, Origin
+    from tap_websocket.settings import EndSettings
+    from tap_websocket.transports.base import Closing
+
+__all__ = ["Ending", "OpenSession", "RunState"]
+
+
+_NORMAL = 1000
+"""The purpose of the connection was fulfilled (RFC 6455, section 7.4.1)."""
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """Why a run ended.
+
+    Attributes:
+        reason: In a few words, for the log.
+        error: The failure, or None when the run ended as it should.
+        close_code: The close code that open connections are closed with.
+    """
+
+    reason: str
+    error: Exception | None = None
+    close_code: int = _NORMAL
+
+
+class OpenSession(Protocol):
+    """What a run asks of each of its open connections.
+
+    Attributes:
+        ended: Is given how the connection ended.
+    """
+
+    ended: asyncio.Future[Closing]
+
+    def pause(self) -> None:
+        """Stop reading; the clocks stand still."""
+
+    def resume(self) -> None:
+        """Read again; the clocks start afresh."""
+
+    def end(self, close_code: int) -> None:
+        """Start the closing handshake, at the end of the run."""
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+
+
+class RunState:
+    """The state of a run that its connections share. Lives on one event loop.
+
+    The first call of `end` decides why the run ended; nothing is taken after it.
+
+    Attributes:
+        counts: What the run counts.
+        paused: Whether reading is paused, since the target is slower than the feed.
+        sessions: The open connections.
+        last_inbound: When the idle clock was last reset, by the loop's clock.
+        ended: Is given why the run ended.
+    """
+
+    def __init__(
+        self,
+        settings: EndSettings,
+        *,
+        handle: BatchHandler,
+        counts: Counts,
+        subscribed: Callable[[], None] = lambda: None,
+        max_messages: int | None = None,
+    ) -> None:
+        """Start the idle clock, within the running loop.
+
+        Args:
+            settings: `max_messages` and `idle_reset`.
+            handle: Takes each batch of messages and returns what became of it.
+            counts: Counts that the run keeps.
+            subscribed: Called when the first connection's subscription is complete.
+            max_messages: Overrides the setting of that name, for a trial.
+        """
+        self.counts = counts
+        self.paused = False
+        self.sessions: set[OpenSession] = set()
+        self._loop = asyncio.get_running_loop()
+        self.last_inbound = self._loop.time()
+        self.ended: asyncio.Future[Ending] = self._loop.create_future()
+        self._handle = handle
+        # None once a subscription is complete.
+        self._subscribed: Callable[[], None] | None = subscribed
+        self._max_messages = max_messages or settings.max_messages
+        self._any_frame_resets = settings.idle_reset == "frame"
+        # Connections that were ever open; their numbers.
+        self._connections = 0
+        self._last_failure = "no connection was tried"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has ended, and nothing more is taken."""
+        return self.ended.done()
+
+    def end(
+        self,
+        reason: str,
+        error: Exception | None = None,
+        *,
+        close_code: int = _NORMAL,
+    ) -> None:
+        """End the run; the first call decides why.
+
+        Args:
+            reason: In a few words, for the log.
+            error: The failure, or None when the run ends as it should.
+            close_code: What open connections are closed with (RFC 6455, 7.4.1).
+        """
+        if not self.ended.done():
+            self.ended.set_result(Ending(reason, error, close_code))
+
+    def time_out(self, reason: str) -> None:
+        """End the run at one of its time limits: an error if it never connected."""
+        error: ConnectionFailed | None = None
+        if self._connections == 0:
+            error = ConnectionFailed(
+                f"never connected ({reason}); the last try: {self._last_failure}",
+            )
+        self.end(reason, error)
+
+    def pause(self) -> None:
+        """Stop reading from every connection; the clocks stand still."""
+        self.paused = True
+        for session in self.sessions:
+            session.pause()
+
+    def resume(self) -> None:
+        """Read again; the clocks start afresh."""
+        self.paused = False
+        self.restart_idle_clock()
+        for session in self.sessions:
+            session.resume()
+
+    def restart_idle_clock(self) -> None:
+        """Count the seconds of `idle_timeout` from now."""
+        self.last_inbound = self._loop.time()
+
+    def opened(self, session: OpenSession) -> int:
+        """Add a connection; return its number within the run, from 1."""
+        self._connections += 1
+        self.sessions.add(session)
+        self.inbound()
+        return self._connections
+
+    def closed(self, session: OpenSession) -> None:
+        """Remove a connection."""
+        self.sessions.discard(session)
+
+    def failed(self, reason: str) -> None:
+        """Keep the last failure, for the error of a run that never connected."""
+        self._last_failure = reason
+
+    def subscribed(self) -> None:
+        """Report that a connection's subscription is complete; the first one counts."""
+        if self._subscribed is not None:
+            subscribed, self._subscribed = self._subscribed, None
+            subscribed()
+
+    def inbound(self) -> None:
+        """Reset the idle clock for a frame without data, as `idle_reset` says."""
+        if self._any_frame_resets:
+            self.restart_idle_clock()
+
+    def received(
+        self,
+        origin: Origin,
+        payloads: list[bytes],
+        *,
+        binary: bool,
+    ) -> BatchResult:
+        """Take a batch of messages, up to the end of the run."""
+        counts = self.counts
+        limit = self._max_messages
+        room = None if limit is None else limit - counts.messages
+        try:
+            result = self._handle(origin, payloads, binary, room)
+        except Exception as error:  # noqa: BLE001 - raised in the main thread
+            self.end("a message could not be handled", error)
+            return BatchResult()
+        counts.received_bytes += result.taken
+        counts.messages += result.messages
+        counts.records += result.records
+        if result.messages or self._any_frame_resets:
+            self.restart_idle_clock()
+        if result.error is not None:
+            self.end("a message was fatal", result.error)
+        elif limit is not None and counts.messages >= limit:
+            self.end(f"max_messages: {limit} messages were received")
+        return result

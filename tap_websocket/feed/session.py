@@ -1,0 +1,280 @@
+"""One connection, from its handshake to its end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from tap_websocket.expressions.placeholders import ConnectionBuiltins
+from tap_websocket.feed.inbound import CloseAction, Origin
+from tap_websocket.feed.keepalive import Keepalive
+from tap_websocket.feed.subscription import Subscription
+from tap_websocket.transports.base import (
+    ABNORMAL,
+    LINGER_SECONDS,
+    NO_CODE,
+    Closing,
+    Connection,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tap_websocket.expressions.placeholders import PlaceholderValues
+    from tap_websocket.expressions.templates import Template
+    from tap_websocket.feed.dialer import Address
+    from tap_websocket.feed.run_state import RunState
+    from tap_websocket.settings import SubscriptionSettings
+
+__all__ = ["Session", "SessionOwner"]
+
+_NORMAL = 1000
+_MESSAGE_TOO_BIG = 1009
+_CLOSE = 0x8
+_PONG = 0xA
+
+
+class SessionOwner(Protocol):
+    """What keeps the connections of a line, and is told what becomes of each.
+
+    Attributes:
+        values: The values of placeholders, which outlive a connection.
+        context: Keys and values that are columns of the records.
+    """
+
+    values: PlaceholderValues
+    context: Mapping[str, str]
+
+    def dialing(self, session: Session, label: str) -> None:
+        """Take where a connection attempt goes to: scheme, host and port."""
+
+    def opened(self, session: Session) -> None:
+        """Handle the open connection, before anything is read from it."""
+
+    def produced(self, session: Session) -> None:
+        """Handle a batch with a data message."""
+
+
+class Session:
+    """One connection, which its transport calls back (see `Listener`).
+
+    Attributes:
+        origin: What its messages know of the connection.
+        builtins: Makes the placeholders that are always there.
+        directive: What a message asked of the connection, once one did.
+        verdict: Why this side gave the connection up, or empty.
+        ended: Is given how the connection ended.
+    """
+
+    def __init__(
+        self,
+        run: RunState,
+        settings: SubscriptionSettings,
+        owner: SessionOwner,
+    ) -> None:
+        """Make a session without a connection, within the running loop."""
+        self._run = run
+        self._settings = settings
+        self._owner = owner
+        self._loop = asyncio.get_running_loop()
+        # None before the handshake and after the end.
+        self._connection: Connection | None = None
+        self.ended: asyncio.Future[Closing] = self._loop.create_future()
+        self.directive: CloseAction | None = None
+        self.verdict = ""
+        self.builtins = ConnectionBuiltins()
+        self._keepalive = Keepalive(
+            settings,
+            schedule=self._loop.call_later,
+            clock=self._loop.time,
+            ping=self._ping,
+            heartbeat=self._heartbeat,
+            on_dead=self._give_up,
+            has_unread=self._has_unread,
+        )
+        self._subscription = Subscription(
+            settings.subscribe_messages,
+            interval=settings.subscribe_interval,
+            send=self._send_template,
+            on_complete=self._subscribed,
+            on_timeout=self._give_up,
+            schedule=self._loop.call_later,
+            clock=self._loop.time,
+            has_unread=self._has_unread,
+        )
+        self.origin = Origin(
+            0,
+            "",
+            owner.context,
+            values=owner.values,
+            live=self.builtins,
+            subscription=self._subscription if settings.subscribe_messages else None,
+            send=self._send,
+        )
+
+    @property
+    def awaits_reply(self) -> bool:
+        """Whether a reply to the subscription is missing."""
+        return self._subscription.awaiting
+
+    @property
+    def ended_cleanly(self) -> bool:
+        """Whether the server ended its feed as it should, replies and all."""
+        if not self.ended.done() or self.verdict or self.awaits_reply:
+            return False
+        return self.ended.result().code in {_NORMAL, NO_CODE}
+
+    def describe_end(self) -> str:
+        """Return in a few words how the connection ended."""
+        closing = self.ended.result()
+        if self.verdict:
+            return self.verdict
+        if closing.failure:
+            return closing.failure
+        code = "no code" if closing.code == NO_CODE else f"code {closing.code}"
+        reason = f" ({closing.reason!r})" if closing.reason else ""
+        return f"a Close frame with {code}{reason}"
+
+    def dialing(self, address: Address) -> None:
+        """Keep where the connection will go to."""
+        self.origin.url = address.public
+        self._owner.dialing(self, address.label)
+
+    def opened(self, connection: Connection) -> None:
+        """Take the open connection, and subscribe."""
+        self._connection = connection
+        # The owner logs the end of an outage before what the server sends at once.
+        self._owner.opened(self)
+        self.origin.number = self._run.opened(self)
+        if self._run.paused:
+            self.pause()
+        self._keepalive.start()
+        self._subscription.start()
+
+    def messages(self, payloads: list[bytes], *, binary: bool) -> None:
+        """Take messages; after the end of the run they are dropped.
+
+        What a server still sends after the message by which it announced its end is
+        taken; what it sends when its feed is complete is not.
+        """
+        if self._takes_nothing():
+            return
+        result = self._run.received(self.origin, payloads, binary=binary)
+        if result.messages:
+            self._owner.produced(self)
+            self._keepalive.data()
+        if result.directive is not None:
+            self._follow(result.directive)
+
+    def _takes_nothing(self) -> bool:
+        return (
+            self._run.is_over
+            or self.ended.done()
+            or self.directive in {CloseAction.STOP, CloseAction.TOO_BIG}
+        )
+
+    def control(self, opcode: int, payload: bytes) -> None:  # noqa: ARG002 - protocol
+        """Handle a Close, Ping or Pong, which the transport has answered."""
+        self._run.inbound()
+        if opcode == _CLOSE:
+            # How the connection ends is known: no clock has a say any more.
+            self._stop_clocks()
+        elif opcode == _PONG:
+            self._keepalive.pong()
+
+    def closed(self, closing: Closing) -> None:
+        """Take the end of the connection; the first call counts."""
+        self._stop_clocks()
+        self._connection = None
+        self._run.closed(self)
+        if not self.ended.done():
+            self.ended.set_result(closing)
+
+    def pause(self) -> None:
+        """Stop reading; the clocks stand still."""
+        if self._connection is not None:
+            self._connection.pause()
+        self._keepalive.pause()
+        self._subscription.pause()
+
+    def resume(self) -> None:
+        """Read again; the clocks start afresh."""
+        if self._connection is not None:
+            self._connection.resume()
+        self._keepalive.resume()
+        self._subscription.resume()
+
+    def end(self, close_code: int) -> None:
+        """Start the closing handshake, at the end of the run."""
+        connection = self._connection
+        if connection is None:
+            return
+        self._close(connection, close_code)
+        if self._run.paused:
+            # The answer is behind everything that is not read any more.
+            self._loop.call_later(LINGER_SECONDS, connection.abort)
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        if self._connection is not None:
+            self._connection.abort()
+
+    def _follow(self, directive: CloseAction) -> None:
+        """Close the connection, as a message asks; the first one counts."""
+        connection = self._connection
+        if connection is None or self.directive is not None:
+            return
+        self.directive = directive
+        if directive is CloseAction.TOO_BIG:
+            self.verdict = "a message is larger than max_message_bytes"
+            self._close(connection, _MESSAGE_TOO_BIG)
+            return
+        if directive is CloseAction.RECONNECT:
+            self.verdict = "a message rule asked for it"
+        self._close(connection, _NORMAL)
+
+    def _close(self, connection: Connection, code: int) -> None:
+        """Start the closing handshake; nothing more is sent."""
+        self._stop_clocks()
+        connection.close(code)
+
+    def _stop_clocks(self) -> None:
+        self._keepalive.stop()
+        self._subscription.stop()
+
+    def _subscribed(self) -> None:
+        self._keepalive.subscribed()
+        self._run.subscribed()
+
+    def _send_template(self, message: Template | bytes) -> None:
+        """Send a message of the config, its placeholders filled in."""
+        if not isinstance(message, bytes):
+            moment = self.builtins.moment()
+            self._send(message.render(self._owner.values, moment))
+        elif self._connection is not None:
+            self._connection.send(message)
+
+    def _send(self, text: str) -> None:
+        if self._connection is not None:
+            self._connection.send(text)
+
+    def _heartbeat(self) -> None:
+        message = self._settings.heartbeat_message
+        if message is not None:
+            self._send_template(message)
+
+    def _has_unread(self) -> bool:
+        """Return whether something that has arrived is not read yet."""
+        return self._connection is not None and self._connection.has_unread()
+
+    def _ping(self, payload: bytes) -> None:
+        if self._connection is not None:
+            self._connection.ping(payload)
+
+    def _give_up(self, reason: str) -> None:
+        """Drop a connection that is dead, even if its TCP connection lives."""
+        self.verdict = reason
+        if self._connection is not None:
+            self._connection.abort()
+        # Not left to the transport: its own report may take as long as TCP does.
+        self.closed(Closing(ABNORMAL, failure=reason))
