@@ -32,21 +32,23 @@ def _authenticator(setting: auth.Auth) -> Authenticator:
 
 
 def test_no_credentials(moment: MessageBuiltins) -> None:
-    authenticator = _authenticator(auth.NoAuth())
+    setting = auth.NoAuth()
+    authenticator = _authenticator(setting)
     credentials = authenticator.credentials({}, moment)
     assert (credentials.headers, credentials.values) == ((), {})
-    assert authenticator.names == frozenset()
-    assert authenticator.secrets() == set()
+    assert setting.names == frozenset()
+    assert (*setting.secrets, *credentials.secrets) == ()
     assert not authenticator.refresh(credentials)
 
 
 def test_a_bearer_token_is_a_header_and_a_value(moment: MessageBuiltins) -> None:
-    authenticator = _authenticator(auth.Bearer("t0ken"))
+    setting = auth.Bearer("t0ken")
+    authenticator = _authenticator(setting)
     credentials = authenticator.credentials({}, moment)
     assert credentials.headers == (("Authorization", "Bearer t0ken"),)
     assert credentials.values == {"token": "t0ken"}
-    assert authenticator.names == {"token"}
-    assert authenticator.secrets() == {"t0ken"}
+    assert setting.names == {"token"}
+    assert setting.secrets == ("t0ken",)
     assert not authenticator.refresh(credentials)
 
 
@@ -55,7 +57,7 @@ def test_custom_headers_take_placeholders(moment: MessageBuiltins) -> None:
     authenticator = _authenticator(setting)
     credentials = authenticator.credentials({"key": "abc"}, moment)
     assert credentials.headers == (("X-Key", "k-abc"), ("X-Time", "1718000000"))
-    assert "k-abc" in authenticator.secrets()
+    assert "k-abc" in credentials.secrets
     assert setting.texts == (
         ("auth.headers.X-Key", "k-{key}"),
         ("auth.headers.X-Time", "{$now_s}"),
@@ -65,11 +67,12 @@ def test_custom_headers_take_placeholders(moment: MessageBuiltins) -> None:
 
 
 def test_basic_credentials_are_utf8(moment: MessageBuiltins) -> None:
-    authenticator = _authenticator(auth.Basic("jürgen", "pass:wörd"))
+    setting = auth.Basic("jürgen", "pass:wörd")
+    authenticator = _authenticator(setting)
     encoded = base64.b64encode("jürgen:pass:wörd".encode()).decode()
     credentials = authenticator.credentials({}, moment)
     assert credentials.headers == (("Authorization", f"Basic {encoded}"),)
-    assert authenticator.secrets() == {"jürgen", "pass:wörd", encoded}
+    assert set(setting.secrets) == {"jürgen", "pass:wörd", encoded}
 
 
 @pytest.mark.parametrize("hashed", ["sha256", "sha384", "sha512"])
@@ -92,8 +95,8 @@ def test_signs(hashed: Any, encoding: Any, moment: MessageBuiltins) -> None:
     )
     assert credentials.values == {"timestamp": "1718000000", "signature": expected}
     assert credentials.headers == ()
-    assert authenticator.names == {"timestamp", "signature"}
-    assert {"s3cret", expected} <= authenticator.secrets()
+    assert setting.names == {"timestamp", "signature"}
+    assert {"s3cret", expected} <= {*setting.secrets, *credentials.secrets}
     assert not authenticator.refresh(credentials)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from decimal import Decimal
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlencode
 
@@ -23,16 +24,24 @@ __all__ = ["MARGIN_SECONDS", "AccessTokens"]
 MARGIN_SECONDS = 30.0
 """A token is not used in the last seconds before it expires."""
 
-_Way = Literal["header", "body", "raw header"]
-_WAYS: tuple[_Way, ...] = ("header", "body", "raw header")
+_Method = Literal[
+    "client_secret_basic", "client_secret_post", "client_secret_basic_raw"
+]
+_METHODS: tuple[_Method, ...] = (
+    "client_secret_basic",
+    "client_secret_post",
+    "client_secret_basic_raw",
+)
 """Where servers look for the client's secret, tried once in this order.
 
-All have to take it in a header (RFC 6749, section 2.3.1); but there are those that
-take it in the body only, and those that do not decode what that section encodes.
+The first two are registered (RFC 7591, section 2): every server has to take the secret
+in a header (RFC 6749, section 2.3.1), but some take it in the body only. Others do not
+decode the form encoding of that header, which is then sent raw.
 """
 
 _FORM = ("Content-Type", "application/x-www-form-urlencoded")
-_REFUSED = frozenset({400, 401})
+_CLIENT_REFUSED = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED})
+"""Statuses of a refused client: 401 by RFC 6749, section 5.2, 400 by many servers."""
 
 _REASONS = {
     "invalid_client": "the server does not know the client; check client_id and "
@@ -52,9 +61,14 @@ _NOT_THE_CLIENT = frozenset(
 
 
 class AccessTokens:
-    """Fetches a token when there is none, and keeps it while it is good.
+    """Fetches a token when there is none, and keeps it while it is valid.
 
-    It is used until 30 s before it expires, or until it was refused.
+    A token is used until 30 s before it expires, or until a server refuses it.
+
+    Args:
+        auth: The setting.
+        client: Sends the token requests.
+        clock: Returns the time in seconds, from any start.
     """
 
     def __init__(
@@ -63,26 +77,32 @@ class AccessTokens:
         client: TokenClient,
         clock: Callable[[], float],
     ) -> None:
-        """Make the cache; it is empty."""
         self._auth = auth
         self._client = client
         self._clock = clock
         self._url, _ = split_userinfo(auth.token_url)
+        # Held during a request, so that waiting connections share its token.
         self._request = threading.Lock()
+        # Guards the three below; never held during a request, as `refresh` is called
+        # from the loop's thread.
         self._state = threading.Lock()
         self._token: str | None = None
+        # The clock's time from which the token is not used; None where the server did
+        # not state its lifetime.
         self._good_until: float | None = None
+        # Replaced whenever the server sends a new one (RFC 6749, section 6).
         self._refresh_token = auth.refresh_token
         encoded = auth.client_headers(encoded=True)
         differ = encoded != auth.client_headers(encoded=False)
-        self._ways = _WAYS if differ else _WAYS[:2]
+        # Cut down to the one that worked after the first token.
+        self._methods = _METHODS if differ else _METHODS[:2]
 
     def credentials(
         self,
         values: Mapping[str, Any],  # noqa: ARG002 - protocol
         moment: MessageBuiltins,  # noqa: ARG002 - protocol
     ) -> Credentials:
-        """Return the token, as a header and a value.
+        """Return the token as a header and as the value `access_token`.
 
         Raises:
             TokenUnavailable: When a request failed in a way that may pass.
@@ -97,7 +117,11 @@ class AccessTokens:
         )
 
     def refresh(self, stale: Credentials) -> bool:
-        """Forget a token that was refused, unless there is a newer one already."""
+        """Forget a token that was refused, unless another connection has replaced it.
+
+        Returns:
+            True: a new token can be fetched.
+        """
         with self._state:
             if self._token == stale.values.get("access_token"):
                 self._token = None
@@ -124,17 +148,17 @@ class AccessTokens:
         return str(token)
 
     def _ask(self) -> Answer:
-        """Send the request, the client's secret where this server looks for it."""
-        for way in self._ways:
-            answer = self._send(way)
+        """Send the request, with the client's secret where this server looks for it."""
+        for method in self._methods:
+            answer = self._send(method)
             if answer.ok:
-                self._ways = (way,)
+                self._methods = (method,)
                 break
             if not _is_about_client(answer):
                 break
         return answer
 
-    def _send(self, way: _Way) -> Answer:
+    def _send(self, method: _Method) -> Answer:
         auth = self._auth
         form = {"grant_type": "client_credentials"}
         if self._refresh_token:
@@ -142,14 +166,19 @@ class AccessTokens:
         form |= {"scope": auth.scope} if auth.scope else {}
         form |= {"audience": auth.audience} if auth.audience else {}
         headers: Headers = (_FORM,)
-        if way == "body":
+        if method == "client_secret_post":
             form |= {"client_id": auth.client_id, "client_secret": auth.client_secret}
         else:
-            headers += auth.client_headers(encoded=way == "header")
+            encoded = method == "client_secret_basic"
+            headers += auth.client_headers(encoded=encoded)
         return self._client.send("POST", self._url, headers, urlencode(form).encode())
 
     def _reply(self, answer: Answer) -> dict[str, Any]:
-        """Return the reply of a request that gave a token."""
+        """Return the reply to a request, which holds a token.
+
+        Raises:
+            CredentialError: When it does not, or the request was refused.
+        """
         if not answer.ok:
             answer.refuse(_REASONS.get(_error_code(answer), "check auth"))
         reply = answer.json()
@@ -161,7 +190,9 @@ class AccessTokens:
 
 
 def _is_about_client(answer: Answer) -> bool:
-    return answer.status in _REFUSED and _error_code(answer) not in _NOT_THE_CLIENT
+    return (
+        answer.status in _CLIENT_REFUSED and _error_code(answer) not in _NOT_THE_CLIENT
+    )
 
 
 def _error_code(answer: Answer) -> str:
@@ -175,7 +206,7 @@ def _error_code(answer: Answer) -> str:
 
 
 def _seconds(value: object) -> float | None:
-    """Return the lifetime that a reply states, which some servers write as text."""
+    """Return the lifetime that a reply states in seconds; some write it as text."""
     if isinstance(value, str) and value.isascii() and value.isdigit():
         return float(value)
     if isinstance(value, int | Decimal) and not isinstance(value, bool):

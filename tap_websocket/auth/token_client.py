@@ -7,7 +7,6 @@ import re
 import ssl
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
-from urllib.parse import urlsplit
 
 import requests
 import requests.utils
@@ -26,19 +25,19 @@ from tap_websocket.network.errors import (
     retry_after,
 )
 from tap_websocket.network.tunnel import proxy_refusal
-from tap_websocket.network.urls import split_userinfo
+from tap_websocket.network.urls import log_label, split_userinfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tap_websocket.network.urls import Headers
 
-__all__ = ["Answer", "Purpose", "TokenClient", "TokenUnavailable", "log_label"]
+__all__ = ["Answer", "Purpose", "TokenClient", "TokenUnavailable"]
 
-MOST_BYTES = 1024 * 1024
-"""The longest reply that is read."""
+MAX_REPLY_BYTES = 1024 * 1024
+"""The longest reply that is read: tokens take kilobytes."""
 
-_PIECE = 16 * 1024
+_READ_BYTES = 16 * 1024
 _OK = range(200, 300)
 _REDIRECTS = range(300, 400)
 _NO_PROXY = "none"
@@ -55,7 +54,7 @@ class Purpose(NamedTuple):
 
     subject: str = "token"
     setting: str = "auth"
-    max_bytes: int = MOST_BYTES
+    max_bytes: int = MAX_REPLY_BYTES
 
 
 TOKENS = Purpose()
@@ -80,7 +79,7 @@ class Answer(Redacted, frozen=True):
 
     @property
     def ok(self) -> bool:
-        """Tell whether the request succeeded."""
+        """Whether the request succeeded."""
         return self.status in _OK
 
     def json(self) -> Any:  # noqa: ANN401 - any JSON
@@ -100,7 +99,10 @@ class Answer(Redacted, frozen=True):
             raise CredentialError(msg) from error
 
     def refuse(self, why: str = "") -> NoReturn:
-        """Say that the request was refused.
+        """Raise the error of a refused request.
+
+        Args:
+            why: What the user should check, if it is not the setting.
 
         Raises:
             CredentialError: Always.
@@ -116,7 +118,15 @@ class Answer(Redacted, frozen=True):
 
 
 class TokenClient:
-    """Sends token requests. Any thread may, one at a time."""
+    """Sends token requests. It is used from one thread at a time.
+
+    Args:
+        timeout: `connect_timeout`, in seconds, for a whole request.
+        proxy: The setting `proxy`: a URL, `none`, or None for the environment's.
+        make_tls: Makes the context of the trust settings, one that nothing else uses:
+            urllib3 changes it.
+        purpose: What the requests are for.
+    """
 
     def __init__(
         self,
@@ -125,15 +135,6 @@ class TokenClient:
         make_tls: Callable[[], ssl.SSLContext] = ssl.create_default_context,
         purpose: Purpose = TOKENS,
     ) -> None:
-        """Make a client.
-
-        Args:
-            timeout: `connect_timeout`, in seconds.
-            proxy: The setting `proxy`: a URL, `none`, or None for the environment's.
-            make_tls: Makes the context of the trust settings, one that nothing else
-                uses, for urllib3 changes it.
-            purpose: What the requests are for.
-        """
         self._timeout = timeout
         self._proxy = proxy
         self._make_tls = make_tls
@@ -143,7 +144,7 @@ class TokenClient:
     def _session(self) -> requests.Session:
         context = self._make_tls()
         session = requests.Session()
-        # With it, an entry in ~/.netrc would take the place of our credentials.
+        # Otherwise requests would replace our credentials by an entry of ~/.netrc.
         session.trust_env = False
         session.verify = context.verify_mode != ssl.CERT_NONE
         if not session.verify:
@@ -209,7 +210,12 @@ class TokenClient:
         return {"http": self._proxy, "https": self._proxy}
 
     def _fail(self, where: str, error: Exception) -> NoReturn:
-        """Say in own words what went wrong: a library's words show the URL."""
+        """Raise what a library's error means, in our words: its own show the URL.
+
+        Raises:
+            TokenUnavailable: When another try may succeed.
+            CredentialError: When it cannot.
+        """
         causes = list(_causes(error))
         untrusted = _first(causes, ssl.SSLCertVerificationError)
         if untrusted is not None:
@@ -223,8 +229,7 @@ class TokenClient:
         ):
             msg = (
                 f"the {self._purpose.subject} request to {where} cannot use the proxy: "
-                "SOCKS needs an "
-                "extra; run pip install 'tap-websocket[socks]'"
+                "SOCKS needs an extra; run pip install 'tap-websocket[socks]'"
             )
             raise CredentialError(msg) from error
         refusal = _proxy_refusal(causes)
@@ -281,7 +286,7 @@ _SOCKS_FINAL = re.compile(r"authentication|^0x0[278]:")
 def _proxy_refusal(causes: list[BaseException]) -> HandshakeError | None:
     """Return what a proxy's refusal means, as in handshakes; None where there is none.
 
-    The libraries say it in words only.
+    urllib3 2 and PySocks 1.7 tell it by the text of their errors alone.
     """
     for cause in causes:
         tunnel = _TUNNEL.match(str(cause))
@@ -305,7 +310,7 @@ class _TooLong(Exception):
 
 
 class _Adapter(HTTPAdapter):
-    """Takes trust from a context: `requests` alone would add its own certificates."""
+    """Trusts what a context trusts: requests 2.34 would add its own certificates."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
@@ -322,24 +327,23 @@ class _Adapter(HTTPAdapter):
         return super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:
-        """Send a proxy's credentials as handshakes do: `requests` knows no UTF-8."""
+        """Send a proxy's credentials as handshakes do: requests encodes Latin-1."""
         _, headers = split_userinfo(proxy)
         return {f"Proxy-{name}": value for name, value in headers}
 
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - requests' own
-        """Leave it to the context."""
-
-
-def log_label(url: str) -> str:
-    """Return what a log may say of a URL: scheme, host and port."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        """Do nothing: the context decides."""
 
 
 def _read(response: requests.Response, deadline: float, limit: int) -> bytes:
-    """Read a body piece by piece, for a server may send slowly, or for ever."""
+    """Return a body, read piece by piece: a server may send slowly, or for ever.
+
+    Raises:
+        _TooSlow: When it is not complete by the deadline, on the monotonic clock.
+        _TooLong: When it is longer than the limit.
+    """
     body = bytearray()
-    while piece := response.raw.read1(_PIECE, decode_content=True):
+    while piece := response.raw.read1(_READ_BYTES, decode_content=True):
         body += piece
         if len(body) > limit:
             raise _TooLong
@@ -349,7 +353,7 @@ def _read(response: requests.Response, deadline: float, limit: int) -> bytes:
 
 
 def _may_pass(error: Exception) -> bool:
-    """Tell whether an error of the libraries is one of the connection."""
+    """Return whether an error of the libraries is one of the connection."""
     return isinstance(
         error,
         requests.ConnectionError
@@ -361,7 +365,10 @@ def _may_pass(error: Exception) -> bool:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what it hides: in its arguments, as a cause or a context."""
+    """Yield an error and those inside it: arguments, reason, cause and context.
+
+    urllib3 wraps the error of a socket in several of its own, each in its own place.
+    """
     pending: list[object] = [error]
     seen: set[int] = set()
     while pending:
