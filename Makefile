@@ -42,6 +42,10 @@ test: .venv/dev ## Run the whole test suite
 	@$(PYTHON) -m scripts.tools meltano target-jsonl target-postgres target-duckdb matplotlib
 	$(PYTHON) -m pytest -n auto $(PYTEST)
 
+.PHONY: check
+check: lint ## Check in a minute: lint, and the tests that need no socket
+	$(PYTHON) -m pytest -n auto --hypothesis-profile dev tests/unit
+
 .PHONY: bench
 bench: .venv/base ## Measure the tap beside its peers, for the README (half an hour)
 	@$(PYTHON) -m scripts.tools matplotlib
@@ -60,6 +64,7 @@ lint: .venv/dev ## Check style and types, and that generated files are current
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --contract handed-on --contract sdk --contract libraries
 	$(PYTHON) -m scripts.generate --check
 
 .PHONY: generate

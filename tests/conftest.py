@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trustme
+from hypothesis import settings
 
 from tests.support import postgres as postgres_server
 from tests.support import receive
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.postgres import Postgres
+
+# A busy machine may take its time for one example.
+settings.register_profile("ci", deadline=None)
+settings.register_profile("dev", deadline=None, max_examples=20)
+settings.load_profile("ci")
 
 
 @pytest.fixture(params=KINDS)

@@ -1,6 +1,6 @@
 """The SDK's private interfaces that the tap needs, each in one place.
 
-`tests/test_sdk.py` fails when the SDK changes one of them.
+`tests/integration/test_sdk.py` fails when the SDK changes one of them.
 """
 
 from __future__ import annotations

@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     Http = Callable[[web.Request], Awaitable[web.StreamResponse]]
     Refuse = Callable[[web.Request], web.StreamResponse | None]
 
-__all__ = ["KINDS", "Kind", "Peer", "Server", "listen", "run_loop", "serve"]
+__all__ = [
+    "KINDS",
+    "Kind",
+    "Peer",
+    "Server",
+    "free_port",
+    "listen",
+    "run_loop",
+    "serve",
+]
 
 Kind = Literal["aiohttp", "uvicorn"]
 KINDS: tuple[Kind, ...] = ("aiohttp", "uvicorn")
@@ -338,3 +347,8 @@ async def _uvicorn(
     for task in asyncio.all_tasks() - {asyncio.current_task(), serving}:
         task.cancel()
     await serving
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.http import Http, serve_http
 from tests.support.proxies import serve_proxy
 from tests.support.raw import RawPeer, frame, serve_raw
+from tests.support.servers import free_port
 from tests.support.tap import run_tap
-from tests.test_credentials import Http, serve_http
-from tests.test_ends import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -281,7 +281,7 @@ def test_a_gigabyte_in_a_megabyte_costs_the_bound_and_no_more(cut: int) -> None:
             capture_output=True,
             text=True,
             timeout=60,
-            cwd=Path(__file__).parents[1],
+            cwd=Path(__file__).parents[2],
         )
         assert server.peers[0].close_code == 1009
     too_big, grown = map(int, done.stdout.split())

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.raw import close_frame, frame, serve_raw
-from tests.support.servers import serve
+from tests.support.servers import free_port, serve
 from tests.support.tap import (
     COMMAND,
     clean_environment,
@@ -29,7 +29,6 @@ from tests.support.tap import (
     start_tap,
     write_config,
 )
-from tests.test_ends import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from tap_websocket.errors import ConnectionFailed, FeedError
 from tests.support.raw import frame, serve_raw
 from tests.support.receive import receive
-from tests.support.servers import serve
+from tests.support.servers import free_port, serve
 
 if TYPE_CHECKING:
     from tests.support.raw import RawPeer
@@ -179,11 +178,6 @@ def test_fatal_close_codes_end_the_run_in_spite_of_reconnect(
     assert "4001" in str(run.error)
     assert "fatal_close_codes" in str(run.error)
     assert len(run.records) == 3
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def test_never_connected_is_an_error_with_the_last_reason() -> None:

@@ -11,9 +11,8 @@ from singer_sdk.exceptions import ConfigValidationError
 
 from tap_websocket.tap import TapWebSocket
 from tests.support.receive import make_settings
-from tests.support.servers import serve
+from tests.support.servers import free_port, serve
 from tests.support.tap import run_tap
-from tests.test_ends import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path

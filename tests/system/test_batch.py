@@ -23,6 +23,7 @@ from tap_websocket.demo import trades
 from tap_websocket.singer.batch_files import BatchFiles, split_lines, until_failure
 from tap_websocket.stream import WebSocketStream
 from tap_websocket.tap import TapWebSocket
+from tests.support.drift import as_sent, check, drift, sending
 from tests.support.servers import serve
 from tests.support.tap import (
     Run,
@@ -33,7 +34,6 @@ from tests.support.tap import (
     start_tap,
     write_config,
 )
-from tests.test_targets import as_sent, check, drift, sending
 
 if TYPE_CHECKING:
     from tests.support.postgres import Postgres
@@ -243,8 +243,7 @@ def test_a_signal_while_the_last_file_is_written_loses_nothing(tmp_path: Path) -
             cwd=tmp_path,
         )
         assert tap.stderr is not None
-        while b"closing" not in tap.stderr.readline():
-            pass
+        assert any(b"closing" in line for line in tap.stderr), "the tap ended early"
         tap.send_signal(signal.SIGTERM)
         stdout, stderr = tap.communicate(timeout=30)
     assert tap.returncode == 0

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import hmac
 import json
-import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from aiohttp import web
 
 from tap_websocket.errors import ConfigError, ConnectionFailed, CredentialError
+from tests.support.http import serve_http
 from tests.support.oauth2 import CLIENT_ID, CLIENT_SECRET, OAuth2Server, serve_oauth2
 from tests.support.raw import RawPeer, close_frame, frame, serve_raw
 from tests.support.receive import make_settings, receive
-from tests.support.servers import Peer, listen, run_loop, serve
-
-if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Iterator
+from tests.support.servers import Peer, serve
 
 pytestmark = pytest.mark.usefixtures("each_transport")
 
@@ -150,42 +144,6 @@ def test_bad_client_credentials_end_the_run() -> None:
     assert isinstance(run.error, CredentialError)
     assert "check client_id and client_secret" in str(run.error)
     assert server.peers == []
-
-
-class Http:
-    """An HTTP server that hands out tokens."""
-
-    def __init__(self) -> None:
-        self.requests: list[tuple[str, str, dict[str, str], str]] = []
-        self.reply: Any = {}
-        self.status = 200
-        self.url = ""
-
-    async def handle(self, request: web.Request) -> web.Response:
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        body = await request.text()
-        self.requests.append((request.method, request.path_qs, headers, body))
-        return web.json_response(self.reply, status=self.status)
-
-
-@contextlib.contextmanager
-def serve_http() -> Iterator[Http]:
-    http, listener, ready = Http(), listen(), threading.Event()
-    http.url = f"http://localhost:{listener.getsockname()[1]}"
-
-    async def main(stop: asyncio.Event) -> None:
-        app = web.Application()
-        app.router.add_route("*", "/{rest:.*}", http.handle)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.SockSite(runner, listener).start()
-        ready.set()
-        await stop.wait()
-        await runner.cleanup()
-
-    with run_loop(main):
-        assert ready.wait(20)
-        yield http
 
 
 def test_a_token_endpoint_gives_address_and_token() -> None:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.servers import serve
+from tests.support.servers import free_port, serve
 from tests.support.tap import lose_target, run_tap, start_tap, write_config
-from tests.test_ends import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tap_websocket.transports.scanner import Scanner
+from tests.support.examples import examples
 from tests.support.raw import close_frame, frame
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ FRAMES = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     frames=st.lists(FRAMES, max_size=12),
     cuts=st.lists(st.integers(0, 200_000), max_size=12),
@@ -80,7 +81,7 @@ def test_every_byte_goes_one_way_in_order(frames: list[bytes], cuts: list[int]) 
     assert taken.stream == b"".join(frames)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     frames=st.lists(FRAMES, max_size=12),
     cuts=st.lists(st.integers(0, 5000), max_size=6),

@@ -13,6 +13,7 @@ from tap_websocket import jsontext
 from tap_websocket.expressions.placeholders import PlaceholderValues
 from tap_websocket.feed.inbound import Origin
 from tap_websocket.records.extractor import Decoder
+from tests.support.examples import examples
 from tests.support.intake import by_hand
 from tests.support.receive import make_settings
 
@@ -59,7 +60,7 @@ def run(batches: list[list[bytes]], *, noting: bool) -> Any:
     return records, sent, dict(source.values), counts.ignored, counts.skipped
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(st.lists(PAYLOADS, max_size=8), max_size=6))
 def test_notes_are_what_each_message_in_turn_would_leave(
     batches: list[list[bytes]],

@@ -12,8 +12,7 @@ import pytest
 from tap_websocket.errors import ConnectionFailed
 from tests.support.raw import close_frame, frame, serve_raw
 from tests.support.receive import receive
-from tests.support.servers import serve
-from tests.test_ends import free_port
+from tests.support.servers import free_port, serve
 
 if TYPE_CHECKING:
     from tests.support.raw import RawPeer

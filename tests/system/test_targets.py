@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +11,7 @@ import pytest
 from scripts.project import environment, make_project
 from scripts.tools import tool
 from tap_websocket.demo import trades
+from tests.support.drift import Rows, as_sent, check, drift, gather, sending
 from tests.support.servers import serve
 from tests.support.tap import parse, pipe
 
@@ -20,22 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.postgres import Postgres
-    from tests.support.servers import Peer
-
-Rows = list[dict[str, Any]]
-
-PHASE = 120
-"""Messages of each shape: more than the sample."""
-
-
-def sending(messages: list[str]) -> Any:
-    async def script(peer: Peer) -> None:
-        for message in messages:
-            await peer.send(message)
-            await asyncio.sleep(0)
-        await peer.close(1000)
-
-    return script
 
 
 def into_jsonl(directory: Path, config: dict[str, Any]) -> tuple[list[int], Rows]:
@@ -97,69 +80,6 @@ def into_duckdb(directory: Path, config: dict[str, Any]) -> tuple[list[int], Row
         text=True,
     )
     return [run.code, code], [parse(line) for line in printed.stdout.splitlines()]
-
-
-def drift(*, cased: bool) -> list[dict[str, Any]]:
-    """Return messages whose shape changes while the feed runs.
-
-    Args:
-        cased: Names that differ by case or separators alone are among them.
-    """
-    shapes: list[dict[str, Any]] = [
-        {"a": 1, "b": "x", "null_first": None, "venue": {"name": "N"}},
-        {"a": 2, "b": "x", "appears": "new", "null_first": 7},
-        {"a": 3},
-        {"a": Decimal("4.25"), "b": "x"},
-        {"a": 5, "b": {"was": "text"}},
-        {"a": 6, "b": "x", "venue": {"name": 1, "deep": [{"er": True}]}},
-        {"a": 7, "b": [1, 2], "flag": True},
-        {"a": 2**70, "b": "nul \x00 inside"},
-        {"a": 9, "b": "lone \ud800 surrogate"},
-        {"a": 10, "dot.ted": 1, "sp aced": 2, "k" * 200: 3, "": 4, 'quo"te': 5},
-    ]
-    if cased:
-        shapes += [{"Case": "upper", "case": "lower"}, {"a.b": 1, "a_b": 2, "A_B": 3}]
-    return [
-        shape | {"i": number * PHASE + n}
-        for number, shape in enumerate(shapes)
-        for n in range(PHASE)
-    ]
-
-
-def as_sent(message: dict[str, Any]) -> str:
-    import simplejson  # noqa: PLC0415
-
-    return str(simplejson.dumps(message, use_decimal=True))
-
-
-Fields = list[tuple[str, Any]]
-
-
-def gather(row: dict[str, Any]) -> Fields:
-    """Put a row's columns and its rescued fields together again."""
-    rescued = row.get("_rescued_data")
-    columns = {
-        name: value
-        for name, value in row.items()
-        if not name.startswith("_sdc") and name != "_rescued_data"
-    }
-    return plain(columns) + plain(parse(rescued) if rescued else {})
-
-
-def plain(message: dict[str, Any]) -> Fields:
-    """Fields that are not null; some targets fold names to lower case."""
-    return [
-        (name.lower(), value) for name, value in message.items() if value is not None
-    ]
-
-
-def check(rows: Rows, messages: list[dict[str, Any]]) -> None:
-    found = {row["i"]: gather(row) for row in rows}
-    assert len(rows) == len(messages)
-    assert len(found) == len(messages)
-    for message in messages:
-        fields = found[message["i"]]
-        assert sorted(fields, key=repr) == sorted(plain(message), key=repr)
 
 
 @pytest.fixture

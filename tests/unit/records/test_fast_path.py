@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from tap_websocket import jsontext
 from tap_websocket.feed.inbound import Origin
 from tap_websocket.records.plan import RecordPlan
+from tests.support.examples import examples
 from tests.support.intake import by_hand
+from tests.support.json_objects import objects
 from tests.support.receive import make_settings
-from tests.test_columns_properties import objects
 
 
 class Trial:
@@ -104,7 +105,7 @@ def both(form: dict[str, Any], batches: list[list[bytes]]) -> tuple[Trial, Trial
 
 
 @pytest.mark.parametrize("form", [*FORMS, *CLASHES], ids=str)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     sample=st.lists(objects(), max_size=3),
     batches=st.lists(st.lists(objects(), max_size=4), max_size=4),

@@ -20,7 +20,7 @@ from benchmarks.targets import Target
 from benchmarks.throughput import Results, Sample, check, run_once
 from tests.support.tap import clean_environment
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 ONLY = ("tap, picows", "tap, websockets, SDK path", "a user's script", "plain SDK tap")
 SMALLEST = (
     *("--messages", "2000"),

@@ -1,0 +1,54 @@
+"""A scripted HTTP server, for token requests."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from tests.support.servers import listen, run_loop
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterator
+
+
+__all__ = ["Http", "serve_http"]
+
+
+class Http:
+    """An HTTP server that hands out tokens."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, str, dict[str, str], str]] = []
+        self.reply: Any = {}
+        self.status = 200
+        self.url = ""
+
+    async def handle(self, request: web.Request) -> web.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        body = await request.text()
+        self.requests.append((request.method, request.path_qs, headers, body))
+        return web.json_response(self.reply, status=self.status)
+
+
+@contextlib.contextmanager
+def serve_http() -> Iterator[Http]:
+    http, listener, ready = Http(), listen(), threading.Event()
+    http.url = f"http://localhost:{listener.getsockname()[1]}"
+
+    async def main(stop: asyncio.Event) -> None:
+        app = web.Application()
+        app.router.add_route("*", "/{rest:.*}", http.handle)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.SockSite(runner, listener).start()
+        ready.set()
+        await stop.wait()
+        await runner.cleanup()
+
+    with run_loop(main):
+        assert ready.wait(20)
+        yield http
