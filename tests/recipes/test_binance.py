@@ -57,7 +57,7 @@ def test_without_a_schema_names_that_differ_by_case_are_columns() -> None:
         False,
         True,
     ]
-    assert {record["_rescued_data"] for record in records} == {None}
+    assert {record.get("_rescued_data") for record in records} == {None}
 
 
 def test_a_refused_subscription_ends_the_run() -> None:
