@@ -94,16 +94,16 @@ class WebSocketStream(Stream):
             TapError: When the feed cannot be sampled.
         """
         if self._in_force is None:
-            if self._plan.infers:
+            if self._opened_plan().infers:
                 self._in_force = self._start().schema(self._check_target)
             else:
-                self._in_force = self._plan.columns().schema
+                self._in_force = self._opened_plan().columns().schema
         return dict(self._in_force)
 
     @property
     def samples(self) -> bool:
         """Whether the feed has to be sampled for the schema."""
-        return self._plan.infers
+        return self._opened_plan().infers
 
     def apply_catalog(self, catalog: Catalog) -> None:
         """Start from the catalog's schema; what it deselects stays out for good."""
@@ -119,6 +119,8 @@ class WebSocketStream(Stream):
             self._plan,
             keys=tuple(self.primary_keys),
             catalog_schema=schema,
+            store=None,
+            stored=None,
             deselected=frozenset(
                 name
                 for name in schema.get("properties", {})
@@ -354,6 +356,15 @@ class WebSocketStream(Stream):
             pipeline.close()
             log_counts(self.metrics_logger, self.name, self._counts)
 
+    def _opened_plan(self) -> RecordPlan:
+        """Return the plan of the records, with the columns of earlier runs.
+
+        Raises:
+            LocationError: When `schema_location` cannot be read or written.
+        """
+        self._plan = self._plan.opened()
+        return self._plan
+
     def _start(self) -> Pipeline:
         """Return the run; start it the first time."""
         if self._pipeline is None:
@@ -363,7 +374,7 @@ class WebSocketStream(Stream):
                 self._secrets.add(self._settings.secrets)
             pipeline = self._pipeline = Pipeline(
                 self._settings,
-                plan=self._plan,
+                plan=self._opened_plan(),
                 counts=self._counts,
                 secrets=self._secrets,
                 max_messages=self.ABORT_AT_RECORD_COUNT,

@@ -6,43 +6,38 @@ to `_rescued_data`, a string that holds a JSON object of such fields.
 
 from __future__ import annotations
 
-import logging
 import types
 from typing import TYPE_CHECKING, Any, Literal
 
 from tap_websocket import jsontext
-from tap_websocket.columns import json_types, target_limits
-from tap_websocket.columns.conversion import Mismatch, converter, mismatch_reason
+from tap_websocket.columns import target_limits
+from tap_websocket.columns.column_set import ColumnSet
+from tap_websocket.columns.conversion import Mismatch, mismatch_reason
 from tap_websocket.columns.field_log import FieldLog, quoted
 from tap_websocket.columns.inference import infer_column
 from tap_websocket.columns.names import RESCUED
-from tap_websocket.columns.naming import ColumnNames, ColumnNaming
-from tap_websocket.columns.payload_check import compile_decoder
+from tap_websocket.columns.stored_columns import Column
 from tap_websocket.errors import SchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from tap_websocket.columns.conversion import Convert
+    from tap_websocket.columns.naming import ColumnNaming
+    from tap_websocket.columns.stored_columns import StoredColumns
+
+    Save = Callable[[Sequence[Column]], StoredColumns | None]
+    """Saves new columns and returns all that are saved; None where it cannot now."""
 
 __all__ = ["Columns", "Evolution"]
 
-_LOGGER = logging.getLogger("tap-websocket")
-
 Evolution = Literal["add_columns", "rescue", "ignore", "fail"]
 """What becomes of a field that the schema lacks (`schema_evolution`)."""
-
-_RESCUED_SCHEMA = {"type": ["string", "null"]}
-
-_MAX_COLUMNS = 1000
-"""PostgreSQL has 1,600 in a table, and targets add their own."""
-
-_MAX_PAIRS = 10
 
 Record = dict[str, Any]
 Schema = dict[str, Any]
 
 _NONE: Mapping[str, Any] = types.MappingProxyType({})
+_UNDECLARED = "it is not in the schema"
 
 
 class Columns:
@@ -58,10 +53,9 @@ class Columns:
         nested: Type nested objects and arrays of new fields, too.
         fields: The names of `message_fields`, which the schema need not have.
         naming: What becomes of names that some target takes for one.
-
-    Attributes:
-        schema: The JSON schema in force; a new object whenever it grows.
-        version: Counts the changes after which `decoder` has to be asked for anew.
+        sent_as: Column of the schema to the name that its field is sent by, where that
+            is known.
+        save: Saves new columns before they are announced, where they are to last.
     """
 
     def __init__(  # noqa: PLR0913 - by keyword
@@ -76,36 +70,43 @@ class Columns:
         nested: bool = False,
         fields: Collection[str] = (),
         naming: ColumnNaming = "exact",
+        sent_as: Mapping[str, str] = _NONE,
+        save: Save | None = None,
     ) -> None:
         self._keys = tuple(keys)
         self._evolution = evolution
-        self._deselected = frozenset(deselected)
-        self._added = {
-            name: declared for name, declared in added.items() if name not in deselected
-        }
+        self._added = frozenset(added) - frozenset(deselected)
         self._rescue = rescue and RESCUED not in deselected
         self._has_rescue = rescue
         self._nested = nested
         self._fields = frozenset(fields)
-        self._rest = {
-            name: value for name, value in schema.items() if name != "properties"
-        }
-        self._closed = schema.get("additionalProperties", True) is not True
-        # Column to its JSON schema, apart from those that the tap adds.
-        self._properties: dict[str, Schema] = {}
-        # Field, by the name that it is sent by, to its column and how to get there.
-        self._columns: dict[str, tuple[str, Convert]] = {}
-        self._naming = naming
-        self._names = ColumnNames(naming, reserved=(*added, RESCUED))
-        # Fields that were only ever null, which tells no type: they are no columns yet.
-        self._null_fields: set[str] = set()
+        self._save = save
         self._rescue_log = FieldLog("went to _rescued_data")
         self._drop_log = FieldLog("is dropped")
-        # Columns that some targets take for an earlier one, until they are warned of.
-        self._alike: list[tuple[str, str]] = []
-        self._declare_all(schema.get("properties", {}), {*added, RESCUED})
-        self.version = 0
-        self.schema: Schema = self._make_schema()
+        self._set = ColumnSet(
+            schema,
+            keys=keys,
+            added=added,
+            rescue=self._rescue,
+            deselected=deselected,
+            naming=naming,
+            sent_as=sent_as,
+        )
+
+    @property
+    def schema(self) -> Schema:
+        """The JSON schema in force; a new object whenever it grows."""
+        return self._set.schema
+
+    @property
+    def version(self) -> int:
+        """Counts the changes after which `decoder` has to be asked for anew."""
+        return self._set.version
+
+    @property
+    def sent_as(self) -> dict[str, str]:
+        """The name that each column's field is sent by, where it is another one."""
+        return self._set.sent_as
 
     def conform(
         self,
@@ -128,10 +129,11 @@ class Columns:
         """
         fitted: Record = {}
         rescued: Record = {}
+        columns = self._set.by_field
         if aside or fields:
             record = self._merged(record, fields, aside, rescued)
         for name, value in record.items():
-            column = self._columns.get(name)
+            column = columns.get(name)
             if column is None:
                 self._take_unknown(name, value, fitted, rescued)
                 continue
@@ -159,78 +161,12 @@ class Columns:
         Returns:
             The test, or None when msgspec has no types for the columns.
         """
-        keys = [key for key in self._keys if key not in self._added]
-        kept = {
-            name: self._properties[column]
-            for name, (column, _) in self._columns.items()
-            if name == column
-        }
-        return compile_decoder(kept, keys, self._null_fields)
-
-    @property
-    def sent_as(self) -> dict[str, str]:
-        """The name that each column's field is sent by, where it is another one."""
-        return {
-            column: name
-            for name, (column, _) in self._columns.items()
-            if name != column
-        }
+        return self._set.decoder()
 
     def close(self) -> None:
         """Warn of how many fields were not warned of one by one."""
         self._rescue_log.close()
         self._drop_log.close()
-
-    def _declare_all(
-        self,
-        properties: Mapping[str, Schema],
-        own: Collection[str],
-    ) -> None:
-        """Declare the columns that a schema begins with, the tap's own apart."""
-        # A key's name is its column's; no earlier field may take it.
-        for key in self._keys:
-            self._names.claim(key)
-        for name, declared in properties.items():
-            if name in own or name in self._deselected:
-                continue
-            column = name if name in self._keys else self._names.free(name)
-            if column is not None and len(self._properties) < _MAX_COLUMNS:
-                self._declare(name, column, declared)
-            else:
-                _LOGGER.warning(
-                    "The field %s is in the schema, but cannot be a column of every "
-                    "target (see docs/columns.md); its values go to _rescued_data",
-                    quoted(name),
-                )
-        self._warn_of_alike()
-
-    def _declare(self, name: str, column: str, declared: Schema) -> None:
-        """Add a column for the field of a name."""
-        is_key = column in self._keys
-        schema = declared if is_key else json_types.nullable(declared)
-        self._properties[column] = schema
-        self._columns[name] = column, converter(schema, key=is_key)
-        self._null_fields.discard(name)
-        earlier = self._names.claim(column)
-        if earlier is not None:
-            self._alike.append((column, earlier))
-
-    def _warn_of_alike(self) -> None:
-        """Warn of columns that some targets take for one."""
-        if self._alike:
-            pairs = ", ".join(
-                f"{quoted(column)} ({quoted(earlier)})"
-                for column, earlier in self._alike[:_MAX_PAIRS]
-            )
-            more = len(self._alike) - _MAX_PAIRS
-            _LOGGER.warning(
-                "Columns have names that differ from an earlier one's only by case or "
-                "separators: %s%s; DuckDB, BigQuery and Snowflake take such for one "
-                "(docs/columns.md)",
-                pairs,
-                f" and {more} more" if more > 0 else "",
-            )
-            self._alike = []
 
     def _merged(
         self,
@@ -254,10 +190,19 @@ class Columns:
         rescued: Record,
     ) -> None:
         """Rescue a value that its column cannot hold."""
-        schema = self._properties[column]
+        schema = self._set.column_schema(column)
         # A message field stands beside a record's own field of the same name.
         place = f"message_fields.{name}" if name in rescued else name
-        self._put_aside(rescued, place, value, lambda: mismatch_reason(schema, value))
+        self._put_aside(rescued, place, value, lambda: self._misfit(schema, value))
+
+    def _misfit(self, schema: Schema, value: Any) -> str:  # noqa: ANN401 - any JSON
+        reason = mismatch_reason(schema, value)
+        if self._save is None:
+            return reason
+        return (
+            f"{reason} (to widen the column, change its type in the file of "
+            "schema_location and alter the table)"
+        )
 
     def _take_unknown(
         self,
@@ -271,13 +216,13 @@ class Columns:
         Raises:
             SchemaError: With `schema_evolution: fail`.
         """
-        if name in self._deselected:
+        if self._set.is_deselected(name):
             return
         evolution = "add_columns" if name in self._fields else self._evolution
-        if name in self._added or name == RESCUED:
+        if self._set.is_own(name):
             self._put_aside(rescued, name, value, _hidden)
         elif evolution == "ignore":
-            self._drop_log.note(name, lambda: _UNDECLARED + " (schema_evolution)")
+            self._drop_log.note(name, lambda: f"{_UNDECLARED} (schema_evolution)")
         elif evolution == "fail":
             msg = (
                 f"the field {quoted(name)} is not in the schema (schema_evolution: "
@@ -285,36 +230,46 @@ class Columns:
             )
             raise SchemaError(msg)
         elif evolution == "rescue":
-            self._put_aside(
-                rescued, name, value, lambda: _UNDECLARED + " (schema_evolution)"
-            )
-        elif (column := self._free_column(name)) is None:
-            self._put_aside(rescued, name, value, lambda: self._why_no_column(name))
+            why = f"{_UNDECLARED} (schema_evolution)"
+            self._put_aside(rescued, name, value, lambda: why)
+        elif (column := self._set.free_name(name)) is None:
+            self._put_aside(rescued, name, value, lambda: self._set.why_no_column(name))
         elif value is None:
             self._take_null(name, column, fitted, rescued)
         elif target_limits.is_storable(value) or target_limits.is_big_integer(value):
-            self._declare(name, column, infer_column(value, nested=self._nested))
-            self._warn_of_alike()
-            self.schema = self._make_schema()
-            self.version += 1
-            fitted[column] = self._columns[name][1](value)
+            self._take_new(name, column, value, fitted, rescued)
         else:
-            self._put_aside(
-                rescued, name, value, lambda: target_limits.storage_problem(value)
-            )
+            why = target_limits.storage_problem(value)
+            self._put_aside(rescued, name, value, lambda: why)
 
-    def _free_column(self, name: str) -> str | None:
-        """Return the name of the column that a new field could have."""
-        if len(self._properties) >= _MAX_COLUMNS:
-            return None
-        return self._names.free(name)
-
-    def _why_no_column(self, name: str) -> str:
-        if len(self._properties) >= _MAX_COLUMNS:
-            return f"the stream has {_MAX_COLUMNS} columns, and no more"
-        if self._names.is_reserved(name):
-            return "a column that the tap adds has this name, or one like it"
-        return "not every target can have a column of this name (docs/columns.md)"
+    def _take_new(
+        self,
+        name: str,
+        column: str,
+        value: Any,  # noqa: ANN401 - any JSON
+        fitted: Record,
+        rescued: Record,
+    ) -> None:
+        """Take a field that becomes a column."""
+        declared = infer_column(value, nested=self._nested)
+        if self._save is None:
+            self._set.add(name, column, declared)
+        else:
+            # Saved before it is announced: no table is ever ahead of the file.
+            stored = self._save([Column(column, name, declared)])
+            if stored is not None:
+                self._set.adopt(stored)
+        found = self._set.by_field.get(name)
+        if found is None:
+            if not self._set.is_deselected(name):
+                rescued[name] = value
+            return
+        target, convert = found
+        try:
+            fitted[target] = convert(value)
+        except Mismatch:
+            # Another run added the column, for values of another type.
+            self._rescue_mismatch(name, target, value, rescued)
 
     def _take_null(
         self,
@@ -324,19 +279,11 @@ class Columns:
         rescued: Record,
     ) -> None:
         """Take a null that tells no type: it needs no column, if it may have none."""
-        if self._closed:
+        taken = self._set.takes_null(name, column)
+        if taken is None:
             self._put_aside(rescued, name, None, lambda: _UNDECLARED)
-            return
-        if self._naming == "portable" or name != column:
-            # A target that folds names could take it for another column's value.
-            return
-        if name not in self._null_fields:
-            if len(self._null_fields) >= _MAX_COLUMNS:
-                self._put_aside(rescued, name, None, lambda: _UNDECLARED)
-                return
-            self._null_fields.add(name)
-            self.version += 1
-        fitted[name] = None
+        elif taken:
+            fitted[name] = None
 
     def _put_aside(
         self,
@@ -358,18 +305,6 @@ class Columns:
             # The column `data` takes any JSON, and so the text of what it cannot hold.
             for name, value in rescued.items():
                 fitted[name] = jsontext.dumps(value).decode()
-
-    def _make_schema(self) -> Schema:
-        properties = dict(self._properties)
-        if self._rescue:
-            properties[RESCUED] = _RESCUED_SCHEMA
-        properties |= self._added
-        schema = {**self._rest, "type": "object", "properties": properties}
-        required = [name for name in schema.pop("required", ()) if name in self._keys]
-        return {**schema, "required": required} if required else schema
-
-
-_UNDECLARED = "it is not in the schema"
 
 
 def _hidden() -> str:

@@ -13,6 +13,8 @@ __all__ = [
     "ALL_TYPES",
     "Check",
     "check",
+    "names_types",
+    "not_null",
     "nullable",
     "options_of",
     "others_of",
@@ -25,6 +27,8 @@ Check = Callable[[Any], bool]
 ALL_TYPES = frozenset(
     {"object", "array", "string", "number", "integer", "boolean", "null"},
 )
+
+_TYPE_KEYWORDS = ("type", "anyOf", "oneOf", "allOf", "enum", "const")
 
 _CHECKS: dict[str, Check] = {
     "null": lambda value: value is None,
@@ -60,6 +64,11 @@ def types_of(schema: Mapping[str, Any]) -> frozenset[str]:
         values = schema["enum"] if "enum" in schema else [schema["const"]]
         types &= frozenset(name for value in values for name in _names(value))
     return types
+
+
+def names_types(schema: Mapping[str, Any]) -> bool:
+    """Return whether a schema says anything of types; targets need that."""
+    return any(schema.get(keyword) for keyword in _TYPE_KEYWORDS)
 
 
 def options_of(schema: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
@@ -138,6 +147,15 @@ def _object(schema: Mapping[str, Any]) -> Check:
 
 def _array(item: Check) -> Check:
     return lambda value: isinstance(value, list) and all(map(item, value))
+
+
+def not_null(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of a key for that of a nullable column."""
+    declared = schema.get("type")
+    if not isinstance(declared, list) or "null" not in declared:
+        return dict(schema)
+    others = [name for name in declared if name != "null"]
+    return {**schema, "type": others[0] if len(others) == 1 else others}
 
 
 def nullable(schema: Mapping[str, Any]) -> dict[str, Any]:

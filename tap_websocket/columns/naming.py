@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal
 from tap_websocket.columns.target_limits import fold, is_storable_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
-__all__ = ["ColumnNames", "ColumnNaming"]
+__all__ = ["ColumnNames", "ColumnNaming", "names_of"]
 
 ColumnNaming = Literal["exact", "portable"]
 """Whether names that are one column to some target both stay, or one is renamed."""
@@ -64,6 +64,41 @@ class ColumnNames:
         self._suffixes[folded] = max(1, suffix - 1)
         return name if is_storable_name(name) else None
 
+    def may_be(self, name: str) -> bool:
+        """Return whether every target can have a column of just this name."""
+        return (
+            is_storable_name(name)
+            and not self.is_reserved(name)
+            and name not in self._names
+        )
+
     def is_reserved(self, name: str) -> bool:
         """Return whether a name is like that of a column of the tap's own."""
         return fold(name) in self._reserved
+
+
+def names_of(
+    fields: Iterable[str],
+    naming: ColumnNaming,
+    *,
+    keys: Collection[str],
+    reserved: Iterable[str],
+) -> dict[str, str]:
+    """Return the fields that have a column, by the names of their columns.
+
+    Args:
+        fields: The names that they are sent by, in the order in which they ask.
+        naming: The setting `column_names`.
+        keys: Key properties, which keep their names.
+        reserved: The columns of the tap's own.
+    """
+    names = ColumnNames(naming, reserved=reserved)
+    for key in keys:
+        names.claim(key)
+    found = {}
+    for field in fields:
+        name = field if field in keys else names.free(field)
+        if name is not None:
+            names.claim(name)
+            found[name] = field
+    return found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import msgspec
 
+from tap_websocket.columns import json_types
 from tap_websocket.errors import LocationError
 
 if TYPE_CHECKING:
@@ -165,6 +166,6 @@ def _checked(name: str, declared: Any) -> Schema:  # noqa: ANN401 - any JSON
         jsonschema.Draft7Validator.check_schema(declared)
     except jsonschema.SchemaError as error:
         raise _ProblemError(problem + "is not valid (JSON Schema, draft 7)") from error
-    if not declared.get("type"):
+    if not json_types.names_types(declared):
         raise _ProblemError(problem + 'has no "type"')
     return declared

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -9,13 +11,18 @@ import msgspec
 from tap_websocket.columns import json_types
 from tap_websocket.columns.columns import Columns
 from tap_websocket.columns.inference import ANY_JSON, JSON_TEXT
+from tap_websocket.columns.names import RESCUED
+from tap_websocket.columns.naming import names_of
 from tap_websocket.columns.payload_check import compile_value
+from tap_websocket.columns.saver import ColumnSaver
+from tap_websocket.columns.store import ColumnStore
 from tap_websocket.records.extractor import DATA
 from tap_websocket.records.fast_path import FastPath
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tap_websocket.columns.stored_columns import StoredColumns
     from tap_websocket.settings import Settings
 
 __all__ = ["CONNECTION", "RECEIVED_AT", "SEQUENCE", "RecordPlan", "added_columns"]
@@ -31,6 +38,8 @@ _TIME = {"type": ["string", "null"], "format": "date-time"}
 _NUMBER = {"type": ["integer", "null"]}
 
 Schema = dict[str, Any]
+
+_LOGGER = logging.getLogger("tap-websocket")
 
 
 def added_columns(settings: Settings) -> dict[str, Schema]:
@@ -53,12 +62,41 @@ class RecordPlan(msgspec.Struct, frozen=True):
         keys: The key properties, of the settings or of the catalog.
         catalog_schema: The stream's schema in the catalog, if one was given.
         deselected: Properties that the catalog deselects.
+        store: The file that keeps the columns between runs, once it was opened.
+        stored: The columns that it held then.
     """
 
     settings: Settings
     keys: Sequence[str] = ()
     catalog_schema: Mapping[str, Any] | None = None
     deselected: frozenset[str] = frozenset()
+    store: ColumnStore | None = None
+    stored: StoredColumns | None = None
+
+    def opened(self) -> RecordPlan:
+        """Return the plan with the columns of `schema_location`, where that is set.
+
+        Raises:
+            LocationError: When the file cannot be read or written, or is another file.
+        """
+        stream = self.settings.stream
+        if stream.schema_location is None or self.stored is not None:
+            return self
+        store = ColumnStore(
+            stream.schema_location,
+            stream=stream.stream_name,
+            naming=stream.column_names,
+            reserved=(*added_columns(self.settings), RESCUED),
+            keys=self.keys,
+        )
+        properties = (self.catalog_schema or {}).get("properties", {})
+        selected = {
+            name: declared
+            for name, declared in properties.items()
+            if name not in self.deselected
+        }
+        stored = store.begin(selected)
+        return msgspec.structs.replace(self, store=store, stored=stored)
 
     @property
     def whole(self) -> bool:
@@ -82,12 +120,17 @@ class RecordPlan(msgspec.Struct, frozen=True):
             and not self.whole
             and self.settings.stream.schema is None
             and self.catalog_schema is None
+            and not (self.stored is not None and self.stored.columns)
         )
 
     def columns(self, inferred: Mapping[str, Any] | None = None) -> Columns:
-        """Make the columns, of a sample where they are to be inferred."""
+        """Make the columns, of a sample where they are to be inferred.
+
+        Raises:
+            LocationError: When inferred ones cannot be saved.
+        """
         settings = self.settings
-        schema = self.catalog_schema or inferred or self._declared()
+        schema, sent_as = self._schema(inferred)
         return Columns(
             schema,
             keys=self.keys,
@@ -97,6 +140,48 @@ class RecordPlan(msgspec.Struct, frozen=True):
             deselected=self.deselected,
             nested=settings.stream.infer_nested,
             fields=[name for name, _ in settings.decoding.message_fields],
+            naming=settings.stream.column_names,
+            sent_as=sent_as,
+            save=None if self.store is None else self._saver(self.store).offer,
+        )
+
+    def _saver(self, store: ColumnStore) -> ColumnSaver:
+        return ColumnSaver(store.save, clock=time.monotonic)
+
+    def _schema(
+        self,
+        inferred: Mapping[str, Any] | None,
+    ) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+        """Return the schema to begin with, and what is known of sent names."""
+        if self.store is None or self.stored is None:
+            if inferred is not None:
+                _LOGGER.info(
+                    "The columns were inferred from this run's sample alone; with "
+                    "schema_location they would last from one run to the next",
+                )
+            schema = self.catalog_schema or inferred or self._declared()
+            return schema, self._sent_as()
+        stored = self.stored
+        if inferred is not None and inferred["properties"]:
+            stored = self.store.add_sample(inferred)
+        properties = {
+            column.name: json_types.not_null(column.schema)
+            if column.name in self.keys
+            else column.schema
+            for column in stored.columns
+        }
+        sent_as = {column.name: column.sent_as for column in stored.columns}
+        return {"type": "object", "properties": properties}, sent_as
+
+    def _sent_as(self) -> Mapping[str, str]:
+        """Return the sent names of a catalog's columns, which stands for `schema`."""
+        if self.catalog_schema is None or self.settings.stream.schema is None:
+            return {}
+        return names_of(
+            self._declared()["properties"],
+            self.settings.stream.column_names,
+            keys=self.keys,
+            reserved=(*added_columns(self.settings), RESCUED),
         )
 
     def passage(self, columns: Columns) -> FastPath | None:

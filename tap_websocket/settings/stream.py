@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from tap_websocket.columns.columns import Evolution
+from tap_websocket.columns.naming import ColumnNaming
 from tap_websocket.columns.user_schema import prepare_schema
 from tap_websocket.settings.declare import (
     BOOLEAN,
@@ -54,6 +55,20 @@ DECLARATIONS = group(
         "Stop sampling after this many seconds.",
         default=10,
     ),
+    schema_location=setting(
+        STRING,
+        "A file that keeps the columns between runs, as a path or a URL that fsspec "
+        "reads (`s3://…`). The first run infers and writes them, later ones begin with "
+        "them, and each new column is added before it is announced.",
+    ),
+    column_names=setting(
+        choice(*get_args(ColumnNaming)),
+        "Names that differ only by case, or by `.`, `-` and space in place of `_`, "
+        "are columns of their own (`exact`), or the later one gets a suffix, `E_2` "
+        "(`portable`), for targets that take such for one: DuckDB, BigQuery, "
+        "Snowflake. `portable` needs `schema_location` or `schema`.",
+        default="exact",
+    ),
     infer_nested=setting(
         BOOLEAN,
         "Type nested objects and arrays too; otherwise they stay open.",
@@ -85,6 +100,8 @@ class StreamSettings:
     infer_timeout: float
     infer_nested: bool
     schema_evolution: Evolution
+    schema_location: str | None
+    column_names: ColumnNaming
 
 
 def read_stream(config: Mapping[str, Any], problems: list[str]) -> StreamSettings:
@@ -95,6 +112,7 @@ def read_stream(config: Mapping[str, Any], problems: list[str]) -> StreamSetting
         problems: Takes one line for each problem.
     """
     schema = _schema(config, problems)
+    _check_naming(config, problems)
     # The one default that depends on another setting, so it is no part of the schema.
     default: Evolution = "add_columns" if schema is None else "rescue"
     return StreamSettings(
@@ -105,7 +123,29 @@ def read_stream(config: Mapping[str, Any], problems: list[str]) -> StreamSetting
         infer_timeout=config["infer_timeout"],
         infer_nested=config["infer_nested"],
         schema_evolution=config.get("schema_evolution", default),
+        schema_location=config.get("schema_location") if infers(config) else None,
+        column_names=config["column_names"],
     )
+
+
+def infers(config: Mapping[str, Any]) -> bool:
+    """Return whether the columns are those of the feed's records, unless declared."""
+    return (
+        config["message_format"] == "json"
+        and not config["envelope"]
+        and config["infer_messages"] > 0
+        and "schema" not in config
+    )
+
+
+def _check_naming(config: Mapping[str, Any], problems: list[str]) -> None:
+    """Check that two runs give a column the same name."""
+    lasts = "schema_location" in config or not infers(config)
+    if config["column_names"] == "portable" and not lasts:
+        problems.append(
+            "column_names: portable needs schema_location (or schema): without it two "
+            "runs could name the same columns the other way round",
+        )
 
 
 def _schema(config: Mapping[str, Any], problems: list[str]) -> dict[str, Any] | None:
@@ -196,4 +236,10 @@ def idle(config: Mapping[str, Any]) -> Iterator[Idle]:
     inferred = not whole_messages
     yield Idle(_INFERENCE, inferred and "schema" in config, "with schema")
     unsampled = inferred and "schema" not in config and config["infer_messages"] == 0
-    yield Idle(("infer_timeout", "infer_nested"), unsampled, "with infer_messages: 0")
+    yield Idle(
+        ("infer_timeout", "infer_nested", "schema_location", "column_names"),
+        unsampled,
+        "with infer_messages: 0",
+    )
+    yield Idle(("schema_location",), inferred and "schema" in config, "with schema")
+    yield Idle(("schema_location", "column_names"), whole_messages, why)

@@ -99,7 +99,7 @@ def test_the_files_hold_what_a_run_without_them_writes(
     more: dict[str, Any],
     tmp_path: Path,
 ) -> None:
-    messages = list(map(as_sent, drift(cased=True)))
+    messages = list(map(as_sent, drift()))
     config = batch_config(tmp_path / "files", compression, batch_size=250)
     plain = served(tmp_path, messages, {})
     run = served(tmp_path, messages, {"batch_config": config, **more})
@@ -122,7 +122,7 @@ def test_the_files_hold_what_a_run_without_them_writes(
 
 
 def test_a_new_schema_comes_before_the_batch_that_has_it(tmp_path: Path) -> None:
-    messages = list(map(as_sent, drift(cased=True)))
+    messages = list(map(as_sent, drift()))
     config = {"batch_config": batch_config(tmp_path, batch_size=70)}
     run = served(tmp_path, messages, config)
     assert len(run.schemas) > 3
@@ -278,7 +278,7 @@ def test_into_postgres(
     postgres: Postgres,
     database: str,
 ) -> None:
-    messages = drift(cased=True)
+    messages = drift()
     with serve(sending(list(map(as_sent, messages)))) as server:
         config = {
             "url": server.url,

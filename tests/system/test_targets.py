@@ -88,7 +88,7 @@ def feed_config() -> dict[str, Any]:
 
 
 def test_drift_into_jsonl(tmp_path: Path, feed_config: dict[str, Any]) -> None:
-    messages = drift(cased=True)
+    messages = drift()
     with serve(sending(list(map(as_sent, messages)))) as server:
         codes, rows = into_jsonl(tmp_path, {"url": server.url, **feed_config})
     assert codes == [0, 0]
@@ -101,7 +101,7 @@ def test_drift_into_postgres(
     postgres: Postgres,
     database: str,
 ) -> None:
-    messages = drift(cased=True)
+    messages = drift()
     with serve(sending(list(map(as_sent, messages)))) as server:
         config = {"url": server.url, **feed_config}
         codes, rows, types = into_postgres(tmp_path, config, postgres, database)
@@ -113,11 +113,17 @@ def test_drift_into_postgres(
 
 
 def test_drift_into_duckdb(tmp_path: Path, feed_config: dict[str, Any]) -> None:
-    messages = drift(cased=False)
+    messages = drift()
+    portable = {"column_names": "portable", "schema_location": "columns.json"}
     with serve(sending(list(map(as_sent, messages)))) as server:
-        codes, rows = into_duckdb(tmp_path, {"url": server.url, **feed_config})
+        codes, rows = into_duckdb(
+            tmp_path, {"url": server.url, **feed_config, **portable}
+        )
     assert codes == [0, 0]
-    check(rows, messages)
+    sent_as = json.loads((tmp_path / "columns.json").read_text())["sent_as"]
+    folded = {name.lower(): sent for name, sent in sent_as.items()}
+    assert any(name != sent for name, sent in sent_as.items())
+    check(rows, messages, folded)
 
 
 def test_the_demo_feed_into_postgres(

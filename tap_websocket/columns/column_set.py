@@ -1,0 +1,254 @@
+"""The columns in force: their names, schemas and what turns values into theirs."""
+
+from __future__ import annotations
+
+import logging
+import types
+from typing import TYPE_CHECKING, Any
+
+from tap_websocket.columns import json_types
+from tap_websocket.columns.conversion import converter
+from tap_websocket.columns.field_log import quoted
+from tap_websocket.columns.names import RESCUED
+from tap_websocket.columns.naming import ColumnNames
+from tap_websocket.columns.payload_check import compile_decoder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from tap_websocket.columns.conversion import Convert
+    from tap_websocket.columns.naming import ColumnNaming
+    from tap_websocket.columns.stored_columns import StoredColumns
+
+__all__ = ["MAX_COLUMNS", "ColumnSet"]
+
+_LOGGER = logging.getLogger("tap-websocket")
+
+MAX_COLUMNS = 1000
+"""PostgreSQL has 1,600 in a table, and targets add their own."""
+
+_RESCUED_SCHEMA = {"type": ["string", "null"]}
+_MAX_PAIRS = 10
+
+Schema = dict[str, Any]
+
+_NONE: Mapping[str, str] = types.MappingProxyType({})
+
+
+class ColumnSet:
+    """The columns in force, by the names that their fields are sent by.
+
+    Args:
+        schema: JSON schema of a record.
+        sent_as: Column to the name that its field is sent by, where that is known;
+            the others are named by `naming`.
+        keys: The key properties.
+        added: Columns that the tap adds.
+        rescue: Declare `_rescued_data`.
+        deselected: Columns that stay out for good.
+        naming: What becomes of names that some target takes for one.
+
+    Attributes:
+        schema: The JSON schema in force; a new object whenever it grows.
+        version: Counts the changes after which `decoder` has to be asked for anew.
+        by_field: Field to its column and what turns its values into the column's, for
+            a look at each field of each record.
+    """
+
+    def __init__(  # noqa: PLR0913 - by keyword
+        self,
+        schema: Mapping[str, Any],
+        *,
+        keys: Sequence[str],
+        added: Mapping[str, Schema],
+        rescue: bool,
+        deselected: Collection[str] = (),
+        naming: ColumnNaming = "exact",
+        sent_as: Mapping[str, str] = _NONE,
+    ) -> None:
+        self._keys = tuple(keys)
+        self._own = frozenset({*added, RESCUED})
+        self._added = {
+            name: declared for name, declared in added.items() if name not in deselected
+        }
+        self._rescue = rescue
+        self._deselected = frozenset(deselected)
+        self._rest = {
+            name: value for name, value in schema.items() if name != "properties"
+        }
+        # Column to its JSON schema, apart from those that the tap adds.
+        self._properties: dict[str, Schema] = {}
+        self.by_field: dict[str, tuple[str, Convert]] = {}
+        self._dropped = set(deselected) - set(sent_as)
+        self._folds = naming == "portable"
+        self._names = ColumnNames(naming, reserved=self._own)
+        # Fields that were only ever null, which tells no type: they are no columns yet.
+        self._null_fields: set[str] = set()
+        # Columns that some targets take for an earlier one, until they are warned of.
+        self._alike: list[tuple[str, str]] = []
+        self._declare_all(schema.get("properties", {}), sent_as)
+        self.version = 0
+        self.schema: Schema = self._make_schema()
+
+    def column_schema(self, column: str) -> Schema:
+        """Return the JSON schema of a column that a field has."""
+        return self._properties[column]
+
+    def is_deselected(self, field: str) -> bool:
+        """Return whether a field stays out for good."""
+        return field in self._dropped
+
+    def is_own(self, name: str) -> bool:
+        """Return whether a name is that of a column of the tap's own."""
+        return name in self._added or name == RESCUED
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more fields become columns."""
+        return len(self._properties) >= MAX_COLUMNS
+
+    @property
+    def sent_as(self) -> dict[str, str]:
+        """The name that each column's field is sent by, where it is another one."""
+        return {
+            column: name
+            for name, (column, _) in self.by_field.items()
+            if name != column
+        }
+
+    def free_name(self, field: str) -> str | None:
+        """Return the name of the column that a new field could have, or None."""
+        return None if self.is_full else self._names.free(field)
+
+    def why_no_column(self, field: str) -> str:
+        """Return why a new field can have no column."""
+        if self.is_full:
+            return f"the stream has {MAX_COLUMNS} columns, and no more"
+        if self._names.is_reserved(field):
+            return "a column that the tap adds has this name, or one like it"
+        return "not every target can have a column of this name (docs/columns.md)"
+
+    def add(self, field: str, column: str, declared: Schema) -> None:
+        """Add a column for a new field; the schema grows with it."""
+        self._declare(field, column, declared)
+        self._grown()
+
+    def adopt(self, stored: StoredColumns) -> None:
+        """Add those of the stored columns that are not here yet."""
+        before = len(self._properties)
+        for column in stored.columns:
+            if column.name in self._deselected:
+                self._dropped.add(column.sent_as)
+            elif (
+                column.sent_as not in self.by_field
+                and not self.is_full
+                and self._names.may_be(column.name)
+            ):
+                self._declare(column.sent_as, column.name, column.schema)
+        if len(self._properties) > before:
+            self._grown()
+
+    def takes_null(self, field: str, column: str) -> bool | None:
+        """Take a null of a field that has no column.
+
+        Args:
+            field: The field's name.
+            column: The name of the column that it would have.
+
+        Returns:
+            Whether the null may stand in the record; None where it has to be rescued.
+        """
+        if self._rest.get("additionalProperties", True) is not True:
+            return None
+        if self._folds or field != column:
+            # A target that folds names could take it for another column's value.
+            return False
+        if field not in self._null_fields:
+            if len(self._null_fields) >= MAX_COLUMNS:
+                return None
+            self._null_fields.add(field)
+            self.version += 1
+        return True
+
+    def decoder(self) -> Callable[[bytes], Any] | None:
+        """Compile a test of payloads that are records as they stand."""
+        keys = [key for key in self._keys if key not in self._added]
+        kept = {
+            name: self._properties[column]
+            for name, (column, _) in self.by_field.items()
+            if name == column
+        }
+        return compile_decoder(kept, keys, self._null_fields)
+
+    def _declare_all(
+        self,
+        properties: Mapping[str, Schema],
+        sent_as: Mapping[str, str],
+    ) -> None:
+        """Declare the columns that the schema begins with, the tap's own apart."""
+        # A key's name is its column's; no earlier field may take it.
+        for key in self._keys:
+            self._names.claim(key)
+        for name, declared in properties.items():
+            field = sent_as.get(name, name)
+            if name in self._own:
+                continue
+            if name in self._deselected:
+                self._dropped.add(field)
+                continue
+            if name in self._keys:
+                column: str | None = name
+            elif name in sent_as:
+                column = name if self._names.may_be(name) else None
+            else:
+                column = self._names.free(name)
+            if column is not None and not self.is_full:
+                self._declare(field, column, declared)
+            else:
+                _LOGGER.warning(
+                    "The field %s is in the schema, but cannot be a column of every "
+                    "target (see docs/columns.md); its values go to _rescued_data",
+                    quoted(name),
+                )
+        self._warn_of_alike()
+
+    def _declare(self, field: str, column: str, declared: Schema) -> None:
+        is_key = column in self._keys
+        schema = declared if is_key else json_types.nullable(declared)
+        self._properties[column] = schema
+        self.by_field[field] = column, converter(schema, key=is_key)
+        self._null_fields.discard(field)
+        earlier = self._names.claim(column)
+        if earlier is not None:
+            self._alike.append((column, earlier))
+
+    def _grown(self) -> None:
+        self._warn_of_alike()
+        self.schema = self._make_schema()
+        self.version += 1
+
+    def _warn_of_alike(self) -> None:
+        """Warn of columns that some targets take for one."""
+        if self._alike:
+            pairs = ", ".join(
+                f"{quoted(column)} ({quoted(earlier)})"
+                for column, earlier in self._alike[:_MAX_PAIRS]
+            )
+            more = len(self._alike) - _MAX_PAIRS
+            _LOGGER.warning(
+                "Columns have names that differ from an earlier one's only by case or "
+                "separators: %s%s; DuckDB, BigQuery and Snowflake take such for one: "
+                "set column_names: portable for them",
+                pairs,
+                f" and {more} more" if more > 0 else "",
+            )
+            self._alike = []
+
+    def _make_schema(self) -> Schema:
+        properties = dict(self._properties)
+        if self._rescue:
+            properties[RESCUED] = _RESCUED_SCHEMA
+        properties |= self._added
+        schema = {**self._rest, "type": "object", "properties": properties}
+        required = [name for name in schema.pop("required", ()) if name in self._keys]
+        return {**schema, "required": required} if required else schema
