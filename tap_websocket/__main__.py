@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import gc
+import os
+import signal
+import sys
 
 __all__ = ["main"]
+
+_STDERR = 2
 
 
 def main() -> None:
@@ -13,12 +18,42 @@ def main() -> None:
     Imports make many objects and hardly any garbage: to look for it while they last
     costs a tenth of the start, and to look through them later costs the run.
     """
+    # Before the imports, which take some tenths of a second: a signal that came
+    # meanwhile would end in a traceback, and the SDK gives its log to `sys.stderr`.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
+    _fill_descriptors()
     gc.disable()
     from tap_websocket.tap import TapWebSocket  # noqa: PLC0415 - while gc rests
 
     gc.freeze()
     gc.enable()
     TapWebSocket.cli()
+
+
+def _leave(signum: int, frame: object) -> None:
+    """End the process at a signal that comes before there is anything to deliver.
+
+    `SystemExit` could get lost in an import that handles errors of its own.
+    """
+    del signum, frame
+    os._exit(0)
+
+
+def _fill_descriptors() -> None:
+    """Open what the parent closed of stdin, stdout and stderr, to nowhere.
+
+    A socket would get the free number, and what is meant for stderr would be sent to
+    a server. Python has no `sys.stderr` then, which logging and progress need.
+    """
+    for descriptor in range(_STDERR + 1):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest free number is given out first, so it is this one.
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(_STDERR, "w", errors="backslashreplace")
 
 
 if __name__ == "__main__":

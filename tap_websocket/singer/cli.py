@@ -13,13 +13,13 @@ import click
 from singer_sdk.exceptions import ConfigValidationError, MapExpressionError
 from singer_sdk.plugin_base import SingerCommand
 
-from tap_websocket.errors import TapError
+from tap_websocket.errors import DeliveryError, TapError
 
 __all__ = ["TapCommand"]
 
 _SWITCH_SECONDS = 0.001
-"""The loop's thread is busy while the feed is: with Python's own 5 ms the writing
-thread waits so long for its turn that pages pile up in memory."""
+"""Time until another thread gets the interpreter. While the loop's thread is busy, the
+writing one waits for its turn: with Python's own 5 ms pages pile up in memory."""
 
 
 class TapCommand(SingerCommand):
@@ -30,21 +30,33 @@ class TapCommand(SingerCommand):
     """
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own
-        """Run; what goes wrong is for `main` to say, once."""
+        """Run the command; errors are left to `main`, which logs them once."""
         logging.captureWarnings(capture=True)
         return click.Command.invoke(self, ctx)
 
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's own
-        """Run, and turn a failure into its line and exit code 1."""
+        """Run the command line, and turn a failure into its line and exit code 1."""
         sys.setswitchinterval(_SWITCH_SECONDS)
         atexit.register(_ignore_signals)
         try:
+            _check_stdout()
             return super().main(*args, **kwargs)
         except Exception as error:
-            for line in _lines(error):
+            for line in _describe(error):
                 self.logger.error(line)  # noqa: TRY400 - a traceback is for debugging
             self.logger.debug("The error came from here", exc_info=error)
         sys.exit(1)
+
+
+def _check_stdout() -> None:
+    """Raise where the parent closed stdout.
+
+    Raises:
+        DeliveryError: Before any connection is opened.
+    """
+    if sys.stdout is None:
+        msg = "stdout is closed; leave it open, since the records are written there"
+        raise DeliveryError(msg)
 
 
 def _file_with(text: str) -> str:
@@ -57,17 +69,17 @@ def _file_with(text: str) -> str:
 
 
 def _ignore_signals() -> None:
-    """Let the exit code stand, whatever signal still comes.
+    """Ignore signals from now on, so that they do not change the exit code.
 
-    The interpreter's exit undoes handlers, and a signal would then kill a run that
+    The interpreter's exit removes handlers, and a signal would then kill a run that
     has delivered everything.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
 
-def _lines(error: Exception) -> list[str]:
-    """Say in a line, or one for each wrong setting, what ended the run."""
+def _describe(error: Exception) -> list[str]:
+    """Return what ended the run: a line, or one for each wrong setting."""
     if isinstance(error, ConfigValidationError):
         return list(error.errors)
     if isinstance(error, TapError | MapExpressionError):

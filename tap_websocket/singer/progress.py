@@ -18,7 +18,13 @@ __all__ = ["Progress"]
 
 
 class Progress:
-    """Shows records, their rate, reconnects and the idle clock while a run goes on."""
+    """Shows records, their rate, reconnects and the idle clock while a run goes on.
+
+    Args:
+        counts: What the run counts.
+        idle_seconds: Returns the seconds since the idle clock was last reset.
+        file: Where the line goes, if that is a terminal; stderr when not given.
+    """
 
     def __init__(
         self,
@@ -27,20 +33,15 @@ class Progress:
         idle_seconds: Callable[[], float],
         file: TextIO | None = None,
     ) -> None:
-        """Make a line; it shows nothing unless the file is a terminal.
-
-        Args:
-            counts: What the run counts.
-            idle_seconds: Seconds since the idle clock was last reset.
-            file: Where the line goes; stderr when not given.
-        """
         self._counts = counts
         self._idle_seconds = idle_seconds
         stream = file or sys.stderr
-        self._bar = _bar(stream) if stream.isatty() else None
+        # None in a process without stderr.
+        shown = stream is not None and stream.isatty()
+        self._bar = _bar(stream) if shown else None
 
     def __enter__(self) -> Self:
-        """Show the line."""
+        """Return the progress line, which is shown from the first update on."""
         return self
 
     def __exit__(
@@ -49,7 +50,7 @@ class Progress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Take the line away again."""
+        """Remove the line."""
         if self._bar is not None:
             self._bar.close()
 

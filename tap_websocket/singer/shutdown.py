@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -17,14 +18,19 @@ if TYPE_CHECKING:
 __all__ = ["Shutdown"]
 
 _PASSED_ON_SECONDS = 2.0
+"""Within this time another signal is the same request, passed on by a supervisor:
+Meltano 4.4 sends SIGTERM 18 ms after the SIGINT of a Ctrl-C."""
 
 
 class Shutdown:
     """What a signal does, at every stage of a run.
 
-    A second signal exits at once: the same one again, or another one at least two
-    seconds after the first. A supervisor passes Ctrl-C on as SIGINT and SIGTERM
-    within milliseconds, which is one wish and not two (contract, "Ends").
+    The first one ends the run, with everything received delivered. A second one exits
+    at once: any that came before, or another one at least two seconds after the first.
+
+    Args:
+        clock: Seconds, for the time between two signals.
+        leave: Ends the process with an exit code, without any clean-up.
     """
 
     def __init__(
@@ -33,21 +39,19 @@ class Shutdown:
         clock: Callable[[], float] = time.monotonic,
         leave: Callable[[int], None] = os._exit,
     ) -> None:
-        """Make one; no bridge runs yet.
-
-        Args:
-            clock: Seconds, for the time between two signals.
-            leave: Ends the process with an exit code, without any clean-up.
-        """
         self._clock = clock
         self._leave = leave
-        self._first: tuple[int, float] | None = None
+        # The signals that came, and when the first one did.
+        self._signals: set[int] = set()
+        self._first_at = 0.0
+        # Set while there is something to deliver.
         self._bridge: Bridge | None = None
         self._drain_timeout = 0.0
+        # Runs from the first signal until the target took everything.
         self._watchdog: threading.Timer | None = None
 
     def watch(self, bridge: Bridge, drain_timeout: float) -> None:
-        """From now on a signal ends the run of this bridge.
+        """End the run of this bridge at the next signal.
 
         Args:
             bridge: The bridge whose pages are being written.
@@ -57,21 +61,26 @@ class Shutdown:
         self._drain_timeout = drain_timeout
 
     def done(self) -> None:
-        """The run was delivered: the target needs no deadline any more."""
+        """Stop watching: everything was delivered, and the target has no deadline."""
         self._bridge = None
         if self._watchdog is not None:
             self._watchdog.cancel()
 
     def signalled(self, signum: int) -> None:
-        """Take a signal, in the main thread."""
+        """Act on a signal, in the main thread.
+
+        Raises:
+            SystemExit: At the first signal, with code 0, where no run is watched.
+        """
         now = self._clock()
-        if self._first is None:
-            self._first = signum, now
+        if not self._signals:
+            self._signals.add(signum)
+            self._first_at = now
             self._begin(signum)
-            return
-        first, at = self._first
-        if signum == first or now - at >= _PASSED_ON_SECONDS:
+        elif signum in self._signals or now - self._first_at >= _PASSED_ON_SECONDS:
             self._exit("a second signal: exiting at once")
+        else:
+            self._signals.add(signum)
 
     def _begin(self, signum: int) -> None:
         bridge = self._bridge
@@ -90,6 +99,9 @@ class Shutdown:
         )
 
     def _exit(self, text: str) -> None:
-        """Say why and leave; logging could wait for a lock that nobody gives back."""
-        os.write(2, f"tap-websocket: {text}\n".encode())
+        """Write why to stderr, and leave with code 1."""
+        # Not by logging, which could wait for a lock that nobody releases any more;
+        # and whoever read stderr may be gone.
+        with contextlib.suppress(OSError):
+            os.write(2, f"tap-websocket: {text}\n".encode())
         self._leave(1)

@@ -23,20 +23,21 @@ if TYPE_CHECKING:
 __all__ = ["PageWriter"]
 
 _PENDING_BYTES = 64 * 1024
+"""What a pipe of Linux holds, so that more would wait anyway."""
+
 _GONE = "the target went away (its end of the pipe is closed); nothing more is written"
 
 
 class PageWriter(MsgSpecWriter):
-    """Writes messages without a flush for each, and pages in one piece.
+    """Writes messages to stdout without a flush for each, and pages in one piece.
 
-    Whoever writes flushes: the stream does at the end of each page.
-
-    What a pipe does not take at once is written by hand: CPython's buffered writer
-    loses bytes of a large write that a signal interrupts (seen with 3.11.7).
+    The stream flushes behind each page. Everything is written with `os.write`:
+    CPython's buffered writer loses bytes of a large write that a signal interrupts
+    (seen with 3.11.7).
     """
 
     def __init__(self) -> None:
-        """Make a writer to stdout."""
+        # Messages that were not written yet, as lines.
         self._pending = bytearray()
 
     def write_message(self, message: Message) -> None:
@@ -82,7 +83,7 @@ class PageWriter(MsgSpecWriter):
         _write(pending)
 
     def check_target(self) -> None:
-        """See whether the target is still there, while there is nothing to write.
+        """Raise if the target has gone away while there is nothing to write.
 
         Raises:
             DeliveryError: When it went away.
@@ -121,14 +122,17 @@ def _write(data: bytes | bytearray) -> None:
             try:
                 rest = rest[os.write(descriptor, rest) :]
             except BlockingIOError:
-                # Whoever made the pipe left it so.
+                # stdout is non-blocking: wait until it can be written.
                 select.select([], [descriptor], [])
     except BrokenPipeError as error:
         raise _gone(descriptor) from error
 
 
 def _gone(descriptor: int) -> DeliveryError:
-    """Return the error, and spare the interpreter's exit another broken pipe."""
+    """Return the error, with stdout sent to nowhere.
+
+    The interpreter flushes stdout at its exit, and would fail there again.
+    """
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, descriptor)
     os.close(nowhere)

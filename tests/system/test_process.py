@@ -1,0 +1,121 @@
+"""The process itself: early signals, and streams that its parent closed."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.servers import serve
+from tests.support.tap import COMMAND, clean_environment, write_config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.servers import Peer
+
+EARLY = """
+import os, signal, sys
+from tap_websocket.__main__ import main
+
+class Signals:
+    def find_spec(self, name, path=None, target=None):
+        if name == WHEN:
+            os.kill(os.getpid(), NUMBER)
+        return None
+
+sys.meta_path.insert(0, Signals())
+sys.argv[1:] = ["--config", CONFIG]
+main()
+"""
+
+
+async def numbers(peer: Peer) -> None:
+    for number in range(100):
+        await peer.send(json.dumps({"n": number}))
+    await peer.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "when", ["tap_websocket.tap", "singer_sdk", "tap_websocket.stream"]
+)
+def test_a_signal_while_modules_are_imported_is_exit_0(
+    when: str, number: signal.Signals, tmp_path: Path
+) -> None:
+    config = {"url": "ws://localhost:1/", "max_messages": 1}
+    path = write_config(tmp_path, config)
+    code = f"WHEN, NUMBER, CONFIG = {when!r}, {int(number)}, {str(path)!r}\n{EARLY}"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        cwd=tmp_path,
+        env=clean_environment(),
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def run_without(
+    directory: Path, url: str, closed: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Run the tap with descriptors closed, as in `tap-websocket 2>&-`."""
+    path = write_config(directory, {"url": url, "max_messages": 5})
+    return subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", *COMMAND, "--config", str(path)],
+        capture_output=True,
+        cwd=directory,
+        env=clean_environment(),
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- 2>&-", "<&-", "2</dev/null"])
+def test_records_need_no_stderr(closed: str, tmp_path: Path) -> None:
+    with serve(numbers) as server:
+        run = run_without(tmp_path, server.url, closed)
+    assert run.returncode == 0
+    records = [line for line in run.stdout.splitlines() if b'"RECORD"' in line]
+    assert len(records) == 5
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&- >&-"])
+def test_records_need_stdout(closed: str, tmp_path: Path) -> None:
+    with serve(numbers) as server:
+        run = run_without(tmp_path, server.url, closed)
+    assert run.returncode == 1
+    (error,) = (line for line in run.stderr.splitlines() if b"ERROR" in line)
+    assert b"stdout is closed" in error
+    assert not server.peers
+
+
+def test_neither_stdout_nor_stderr_is_exit_1(tmp_path: Path) -> None:
+    with serve(numbers) as server:
+        run = run_without(tmp_path, server.url, ">&- 2>&-")
+    assert run.returncode == 1
+    assert not server.peers
+
+
+def test_whoever_reads_stderr_may_go_away(tmp_path: Path) -> None:
+    with serve(numbers) as server:
+        path = write_config(tmp_path, {"url": server.url, "max_messages": 5})
+        tap = subprocess.Popen(
+            [*COMMAND, "--config", str(path)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=tmp_path,
+            env=clean_environment(),
+        )
+        assert tap.stderr is not None
+        assert tap.stdout is not None
+        tap.stderr.close()
+        with tap.stdout:
+            output = tap.stdout.read()
+        assert tap.wait(60) == 0
+    assert output.count(b'"RECORD"') == 5
