@@ -4,57 +4,121 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-__all__ = ["InvalidJson", "dumps", "parse", "text_of"]
+__all__ = ["InvalidJson", "Number", "dumps", "parse", "parse_plain", "text_of"]
 
 _LONGEST_INTEGER = 4000
 """Python refuses to read or print longer integers (`sys.set_int_max_str_digits`)."""
-
-_decode = msgspec.json.Decoder(float_hook=Decimal).decode
-_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class InvalidJson(ValueError):
     """A text is not JSON, or not to be read; the message does not show the text."""
 
 
+class Number(Decimal):
+    """A number that keeps the text it was sent as.
+
+    `Decimal` writes `0.00000001` as `1E-8` and `100e1` as `1.00E+3`: the same number,
+    and another text wherever the text is what counts.
+    """
+
+    __slots__ = ("_text",)
+
+    _text: str
+
+    def __new__(cls, text: str) -> Self:
+        """Make the number of a JSON text."""
+        number = super().__new__(cls, text)
+        number._text = text
+        return number
+
+    def __str__(self) -> str:
+        """Return the text it was sent as."""
+        return self._text
+
+    def __reduce__(self) -> tuple[type[Number], tuple[str]]:
+        """Copy and pickle it with its text."""
+        return Number, (self._text,)
+
+
+def _number(text: str) -> Decimal:
+    number = Decimal(text)
+    # Most numbers are written as `Decimal` writes them, and need no second object.
+    return number if str(number) == text else Number(text)
+
+
+def _encode_number(value: object) -> msgspec.Raw:
+    """Write a number as it was sent; msgspec 0.22 knows no subclass of `Decimal`."""
+    if isinstance(value, Number):
+        return msgspec.Raw(str(value).encode())
+    raise NotImplementedError
+
+
+_decode = msgspec.json.Decoder(float_hook=_number).decode
+_decode_plain = msgspec.json.Decoder(float_hook=Decimal).decode
+_encode = msgspec.json.Encoder(
+    decimal_format="number",
+    enc_hook=_encode_number,
+).encode
+
+
 def parse(payload: bytes | str) -> Any:  # noqa: ANN401 - any JSON
     """Return the value of a JSON text (RFC 8259).
 
-    Numbers with a fraction or an exponent are `Decimal`, and so are integers of
-    thousands of digits. The last of several equal keys wins. A lone surrogate, which
-    JavaScript servers do send, is kept.
+    Numbers with a fraction or an exponent are `Decimal`, whose `str` is the text that
+    was sent, and so are integers of thousands of digits. The last of several equal
+    keys wins. A lone surrogate, which JavaScript servers do send, is kept.
 
     Raises:
         InvalidJson: When the text is not JSON, not UTF-8, is nested some hundred levels
             deep (Python's recursion limit), or has an exponent of over 18 digits.
     """
+    return _parse(payload, _decode, _number)
+
+
+def parse_plain(payload: bytes | str) -> Any:  # noqa: ANN401 - any JSON
+    """Return the value of a JSON text, for code that knows `Decimal` alone.
+
+    Raises:
+        InvalidJson: As `parse` does.
+    """
+    return _parse(payload, _decode_plain, Decimal)
+
+
+def _parse(
+    payload: bytes | str,
+    decode: Callable[[bytes | str], Any],
+    number: Callable[[str], Decimal],
+) -> Any:  # noqa: ANN401 - any JSON
     try:
-        return _decode(payload)
+        return decode(payload)
     except RecursionError as error:
         raise InvalidJson(_DEEP) from error
     except InvalidOperation as error:
         raise InvalidJson(_EXPONENT) from error
     except ValueError:
-        return _parse_slowly(payload)
+        return _parse_slowly(payload, number)
 
 
 _DEEP = "it is nested too deeply"
 _EXPONENT = "a number has an exponent that is out of range"
 
 
-def _parse_slowly(payload: bytes | str) -> Any:  # noqa: ANN401 - any JSON
+def _parse_slowly(
+    payload: bytes | str,
+    number: Callable[[str], Decimal],
+) -> Any:  # noqa: ANN401 - any JSON
     """Return the value of a JSON text that msgspec refuses, rightly or not."""
     try:
         return json.loads(
             payload if isinstance(payload, str) else payload.decode(),
-            parse_float=Decimal,
+            parse_float=number,
             parse_int=_integer,
             parse_constant=_refuse,
         )
@@ -80,7 +144,7 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def dumps(value: Any) -> bytes:  # noqa: ANN401 - any JSON
-    """Return a value as JSON on one line, compact, with every digit.
+    """Return a value as JSON on one line, compact, with every number as it was sent.
 
     The text holds no raw line break, NUL or lone surrogate; they are escaped.
 

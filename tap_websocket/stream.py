@@ -168,7 +168,7 @@ class WebSocketStream(Stream):
                 evaluates = any(map(sdk.evaluates, self.stream_maps))
                 blank = dict.fromkeys(page.schema["properties"] if evaluates else ())
                 for record in page.records():
-                    yield {**blank, **jsontext.parse(record)}
+                    yield {**blank, **jsontext.parse_plain(record)}
                 self._flush()
 
     def get_batches(

@@ -153,6 +153,30 @@ def test_a_reply_echoes_values_with_their_type(kind: Kind) -> None:
     assert numbers(run) == [1]
 
 
+def test_a_number_is_answered_and_captured_as_it_was_sent(kind: Kind) -> None:
+    async def script(peer: Peer) -> None:
+        for text in ("0.00000001", "100e1", "1.50", "7"):
+            await peer.send(f'{{"ping":{text}}}')
+            assert await peer.recv() == f'{{"pong":{text},"as":"{text}|{text}"}}'
+        await peer.send('{"n":1}')
+        await peer.close()
+
+    with serve(script, kind) as server:
+        run = receive(
+            url=server.url,
+            message_rules=[
+                {
+                    "match": {"ping": {"$exists": True}},
+                    "then": "ignore",
+                    "capture": {"last": "$.ping"},
+                    "reply": {"pong": "{$.ping}", "as": "{last}|{$.ping}"},
+                },
+            ],
+        )
+    assert run.error is None
+    assert numbers(run) == [1]
+
+
 def test_an_acknowledged_document_is_data_and_answered() -> None:
     async def script(peer: Peer) -> None:
         await peer.send('{"envelope_id":"e1","n":1}')

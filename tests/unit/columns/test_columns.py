@@ -295,6 +295,17 @@ def test_text_columns_tell_text_from_other_values() -> None:
     ]
 
 
+def test_a_number_in_a_text_column_and_in_rescue_is_the_text_that_was_sent() -> None:
+    sample: list[dict[str, Any]] = [{"a": 1, "b": 1}, {"a": "x", "b": 2}]
+    columns = make(infer(sample, nested=False, keys=("id",))["properties"], keys=["id"])
+    for text in ("0.00000001", "100e1", "1.50", "1E-8", "-0.0"):
+        record = jsontext.parse(f'{{"id":{text},"a":{text},"b":{text},"c":[{text}]}}')
+        fitted = columns.conform(record, {})
+        assert fitted["id"] == fitted["a"] == text
+        assert fitted[RESCUED] == f'{{"b":{text}}}'
+        assert f'"c":[{text}]' in jsontext.dumps(fitted).decode()
+
+
 def test_big_integers_in_the_sample_make_numbers_text() -> None:
     sample = [{"a": 1}, {"a": 2**64}]
     columns = make(infer(sample, nested=False, keys=())["properties"])

@@ -36,7 +36,7 @@ def _exact(text: str) -> dict[str, str]:
     """Return the fields of an object in canonical text, by the standard library."""
     parsed = json.loads(
         text,
-        parse_float=Decimal,
+        parse_float=jsontext.Number,
         parse_int=lambda digits: int(digits) if len(digits) < 4000 else Decimal(digits),
     )
     return _canonical(parsed)
