@@ -59,6 +59,7 @@ class Pipeline:
         counts: Counts,
         secrets: SecretFilter,
         max_messages: int | None = None,
+        only_one: bool = False,
         documents: Documents | None = None,
     ) -> None:
         """Make a run that has not started.
@@ -69,6 +70,7 @@ class Pipeline:
             counts: The run's counts.
             secrets: Masks secrets in logs, and learns new ones.
             max_messages: Overrides the setting of that name, for a trial.
+            only_one: Open one of the connections that topics are spread over.
             documents: Takes messages apart, where the settings do not.
         """
         self.bridge = Bridge(settings.delivery)
@@ -83,6 +85,7 @@ class Pipeline:
                 plan=plan,
                 sampled=self._sampled,
                 max_messages=max_messages,
+                only_one=only_one,
                 counts=counts,
                 secrets=secrets,
                 documents=documents,
@@ -210,6 +213,7 @@ class LoopRunner:
         plan: RecordPlan,
         sampled: _Sampled,
         max_messages: int | None,
+        only_one: bool,
         counts: Counts,
         secrets: SecretFilter,
         documents: Documents | None,
@@ -246,6 +250,7 @@ class LoopRunner:
             counts=counts,
             subscribed=self._subscribed,
             max_messages=max_messages,
+            only_one=only_one,
         )
 
     async def run(self) -> None:

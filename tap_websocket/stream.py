@@ -81,6 +81,8 @@ class WebSocketStream(Stream):
         self._plan = RecordPlan(tap.settings, keys=tap.settings.stream.primary_keys)
         # None until the schema or the first page is asked for.
         self._pipeline: Pipeline | None = None
+        # Set by the tap before it asks for the catalog: a sample is all that it wants.
+        self.discovers = False
         # The schema that was announced last, or will be first.
         self._in_force: Mapping[str, Any] | None = None
         # Whether records go to batch files, which outlast the last page.
@@ -378,6 +380,7 @@ class WebSocketStream(Stream):
                 counts=self._counts,
                 secrets=self._secrets,
                 max_messages=self.ABORT_AT_RECORD_COUNT,
+                only_one=self.discovers or self.ABORT_AT_RECORD_COUNT is not None,
                 documents=self.decode if self._decodes else None,
             )
             # Watched first: a signal that comes meanwhile must find what to stop.

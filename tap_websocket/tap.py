@@ -141,6 +141,8 @@ class TapWebSocket(FeedTap):
         ]
         if any(stream.samples for stream in streams):
             self._warn_of_acknowledgements()
+        for stream in streams:
+            stream.discovers = True
         try:
             return super().run_discovery()
         finally:

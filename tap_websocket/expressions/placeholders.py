@@ -130,7 +130,7 @@ class PlaceholderValues(collections.ChainMap[str, Any]):
     def __init__(
         self,
         placeholders: Mapping[str, Any] | None = None,
-        context: Mapping[str, str] | None = None,
+        context: Mapping[str, Any] | None = None,
     ) -> None:
         """Start with the values that are fixed."""
         super().__init__({}, {}, dict(context or {}), dict(placeholders or {}))

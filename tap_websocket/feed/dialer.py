@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import functools
 import logging
-import threading
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -22,6 +20,7 @@ from tap_websocket.expressions.templates import (
     render_url,
 )
 from tap_websocket.feed import redirects
+from tap_websocket.feed.threads import in_thread
 from tap_websocket.feed.throttle import ConnectThrottle
 from tap_websocket.network.errors import BadHandshake, HandshakeRefused, Unreachable
 from tap_websocket.network.proxy import proxy_for
@@ -91,8 +90,9 @@ class Dialer:
         connection = settings.connection
         self._settings = settings
         self._learn = learn
-        self._transport = select_transport(connection, len(settings.connections))
-        self._throttle = ConnectThrottle()
+        # Where topics are fetched, `expect` corrects their number.
+        self.expect(len(settings.connections()))
+        self._throttle = ConnectThrottle(interval=settings.topics.connect_interval)
         self._fetches = isinstance(settings.auth, OAuth2 | TokenEndpoint)
         self._authenticator = Authenticator(
             settings.auth,
@@ -105,6 +105,13 @@ class Dialer:
         self.label = "the feed"
         if has_fixed_origin(connection.url):
             self.label = log_label(connection.url)
+
+    def expect(self, connections: int) -> None:
+        """Choose the transport for a number of connections of the run."""
+        self._transport = select_transport(
+            self._settings.connection,
+            max(1, connections),
+        )
 
     async def dial(
         self,
@@ -136,6 +143,7 @@ class Dialer:
                     raise refused.answer from refused
             else:
                 return
+            await self._throttle.turn()
             try:
                 await self._attempt(values, live.moment(), listener, dialing)
             except _Unauthorized as refused:
@@ -171,7 +179,7 @@ class Dialer:
     ) -> Credentials:
         """Resolve the credentials; what has to be fetched blocks another thread."""
         if self._fetches:
-            credentials = await _in_thread(
+            credentials = await in_thread(
                 lambda: self._authenticator.credentials(values, moment),
             )
         else:
@@ -233,6 +241,7 @@ class Dialer:
                     raise
                 handshake = _redirected(handshake, target)
                 _LOGGER.info("Redirected to %s", log_label(target))
+                await self._throttle.turn()
             else:
                 return
         msg = f"more than {redirects.MOST_REDIRECTS} redirects"
@@ -265,22 +274,3 @@ def _redirected(handshake: Handshake, target: str) -> Handshake:
         headers=headers,
         server_name=server_name,
     )
-
-
-async def _in_thread(act: Callable[[], Credentials]) -> Credentials:
-    """Run what blocks in a thread of its own.
-
-    A run that ends meanwhile, at a signal say, does not wait for it, as it would for
-    a thread of the loop's pool.
-    """
-    future: concurrent.futures.Future[Credentials] = concurrent.futures.Future()
-
-    def run() -> None:
-        if future.set_running_or_notify_cancel():
-            try:
-                future.set_result(act())
-            except BaseException as error:  # noqa: BLE001 - raised where it is awaited
-                future.set_exception(error)
-
-    threading.Thread(target=run, name="tap-websocket-token", daemon=True).start()
-    return await asyncio.wrap_future(future)

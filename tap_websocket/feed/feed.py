@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tap_websocket.feed.reconnector import Reconnector
 from tap_websocket.feed.run_state import RunState
+from tap_websocket.feed.topics import plan_connections
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,7 @@ class Feed:
         counts: Counts,
         subscribed: Callable[[], None] = lambda: None,
         max_messages: int | None = None,
+        only_one: bool = False,
     ) -> None:
         """Make a run that has not started, within the running loop.
 
@@ -43,6 +45,8 @@ class Feed:
             counts: Counts that the run keeps.
             subscribed: Called when the first connection's subscription is complete.
             max_messages: Overrides the setting of that name, for a trial.
+            only_one: Open only the first of the connections that topics are spread
+                over: enough for a look at the feed.
         """
         self._settings = settings
         self._dialer = dialer
@@ -54,8 +58,9 @@ class Feed:
             max_messages=max_messages,
         )
         self._loop = asyncio.get_running_loop()
-        # Connections that are not closed for good.
-        self._unfinished = len(settings.connections)
+        # Connections that are not closed for good, once it is known how many.
+        self._unfinished = 0
+        self._only_one = only_one
         self._tasks: set[asyncio.Task[None]] = set()
         # Seconds that the answers to Close frames are waited for at the end: a trial
         # waits for none, so that discovery is quick.
@@ -76,14 +81,7 @@ class Feed:
             self._loop.create_task(self._watch_duration()),
             self._loop.create_task(self._watch_idle()),
         ]
-        self._tasks = {
-            self._loop.create_task(
-                self._keep(
-                    Reconnector(run, self._dialer, self._settings, dict(context)),
-                ),
-            )
-            for context in self._settings.connections
-        }
+        self._tasks = {self._loop.create_task(self._open())}
         try:
             return await asyncio.shield(run.ended)
         finally:
@@ -130,6 +128,27 @@ class Feed:
     def resume(self) -> None:
         """Read again; the clocks start afresh."""
         self._run.resume()
+
+    async def _open(self) -> None:
+        """Find out which connections the run has, and open them."""
+        try:
+            planned = await plan_connections(self._settings, self._run)
+        except Exception as error:  # noqa: BLE001 - raised in the main thread
+            self._run.end("the topics could not be fetched", error)
+            return
+        if self._only_one and self._settings.topics.topics is not None:
+            planned = planned[:1]
+        if not planned:
+            self._run.end(f"{self._settings.topics.shard} has nothing to do")
+            return
+        self._dialer.expect(len(planned))
+        self._unfinished = len(planned)
+        self._tasks |= {
+            self._loop.create_task(
+                self._keep(Reconnector(self._run, self._dialer, self._settings, one)),
+            )
+            for one in planned
+        }
 
     async def _keep(self, reconnector: Reconnector) -> None:
         try:

@@ -71,13 +71,16 @@ class Keepalive:
         return [deadline for deadline in (self._pong, self._stale) if deadline]
 
     def start(self) -> None:
-        """Begin at the handshake: the first Ping comes after one interval."""
+        """Begin to send Pings, at the handshake; the first comes after one interval."""
         self._repeat(self._beat, self._settings.ping_interval)
+
+    def expect_data(self) -> None:
+        """Begin to count the seconds of `stale_timeout`."""
         if self._stale is not None:
             self._stale.restart()
 
-    def subscribed(self) -> None:
-        """Begin with heartbeats: the subscription is complete."""
+    def start_heartbeats(self) -> None:
+        """Begin to send heartbeats, the first one after one interval."""
         if self._settings.heartbeat_message is not None:
             self._repeat(self._heartbeat, self._settings.heartbeat_interval)
 

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tap_websocket.errors import ConnectionFailed, FeedError
-from tap_websocket.expressions.placeholders import PlaceholderValues
+from tap_websocket.expressions.placeholders import PlaceholderValues, TopicList
 from tap_websocket.feed.inbound import CloseAction
 from tap_websocket.feed.session import Session
 from tap_websocket.network.errors import (
@@ -18,13 +18,13 @@ from tap_websocket.network.errors import (
     is_retryable,
     retry_after,
 )
+from tap_websocket.settings.topics import TOPICS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tap_websocket.feed.dialer import Dialer
     from tap_websocket.feed.run_state import RunState
     from tap_websocket.settings import ReconnectSettings, Settings
+    from tap_websocket.settings.connections import PlannedConnection
 
 __all__ = ["Reconnector", "backoff"]
 
@@ -49,6 +49,7 @@ class Reconnector:
     Attributes:
         values: The values of placeholders; captured ones outlive a connection.
         context: Keys and values that are columns of the records.
+        topics: What the connection asks for.
     """
 
     def __init__(
@@ -56,14 +57,20 @@ class Reconnector:
         run: RunState,
         dialer: Dialer,
         settings: Settings,
-        context: Mapping[str, str],
+        planned: PlannedConnection,
     ) -> None:
         """Make one that is not connected yet, within the running loop."""
         self._run = run
         self._dialer = dialer
         self._settings = settings
-        self.context = context
-        self.values = PlaceholderValues(settings.connection.placeholders, context)
+        self.context = planned.context
+        self.topics = planned.topics
+        separator = settings.topics.topic_separator
+        listed = {TOPICS: TopicList(self.topics, separator)} if self.topics else {}
+        self.values = PlaceholderValues(
+            settings.connection.placeholders,
+            {**self.context, **listed},
+        )
         self._loop = asyncio.get_running_loop()
         # Scheme, host and port of the last attempt, for logs.
         self._label = dialer.label
@@ -87,7 +94,7 @@ class Reconnector:
 
     async def _keep_open(self) -> None:
         while True:
-            session = Session(self._run, self._settings.subscription, self)
+            session = Session(self._run, self._settings, self)
             try:
                 await self._dialer.dial(
                     self.values,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+import collections
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_websocket.expressions.placeholders import ConnectionBuiltins
 from tap_websocket.feed.inbound import CloseAction, Origin
 from tap_websocket.feed.keepalive import Keepalive
-from tap_websocket.feed.subscription import Subscription
+from tap_websocket.feed.subscription import Subscription, requests
 from tap_websocket.transports.base import (
     ABNORMAL,
     LINGER_SECONDS,
@@ -24,12 +25,13 @@ if TYPE_CHECKING:
     from tap_websocket.expressions.templates import Template
     from tap_websocket.feed.dialer import Address
     from tap_websocket.feed.run_state import RunState
-    from tap_websocket.settings import SubscriptionSettings
+    from tap_websocket.settings import Settings
 
 __all__ = ["Session", "SessionOwner"]
 
 _NORMAL = 1000
 _MESSAGE_TOO_BIG = 1009
+_NO_VALUES: Mapping[str, Any] = {}
 _CLOSE = 0x8
 _PONG = 0xA
 
@@ -40,10 +42,12 @@ class SessionOwner(Protocol):
     Attributes:
         values: The values of placeholders, which outlive a connection.
         context: Keys and values that are columns of the records.
+        topics: What the connection asks for.
     """
 
     values: PlaceholderValues
     context: Mapping[str, str]
+    topics: tuple[str, ...]
 
     def dialing(self, session: Session, label: str) -> None:
         """Take where a connection attempt goes to: scheme, host and port."""
@@ -69,13 +73,18 @@ class Session:
     def __init__(
         self,
         run: RunState,
-        settings: SubscriptionSettings,
+        settings: Settings,
         owner: SessionOwner,
     ) -> None:
         """Make a session without a connection, within the running loop."""
         self._run = run
-        self._settings = settings
+        self._settings = settings.subscription
         self._owner = owner
+        # Whether acknowledgements may take a while, as there are many topics: data
+        # comes, and servers expect heartbeats, from the first message on.
+        self._is_gradual = bool(owner.topics and self._settings.subscribe_messages)
+        # Whether the clocks that wait for the subscription run.
+        self._is_subscribing = False
         self._loop = asyncio.get_running_loop()
         # None before the handshake and after the end.
         self._connection: Connection | None = None
@@ -84,7 +93,7 @@ class Session:
         self.verdict = ""
         self.builtins = ConnectionBuiltins()
         self._keepalive = Keepalive(
-            settings,
+            settings.subscription,
             schedule=self._loop.call_later,
             clock=self._loop.time,
             ping=self._ping,
@@ -93,9 +102,9 @@ class Session:
             has_unread=self._has_unread,
         )
         self._subscription = Subscription(
-            settings.subscribe_messages,
-            interval=settings.subscribe_interval,
-            send=self._send_template,
+            requests(self._settings.subscribe_messages, settings.topics, owner.topics),
+            interval=self._settings.subscribe_interval,
+            send=self._subscribe,
             on_complete=self._subscribed,
             on_timeout=self._give_up,
             schedule=self._loop.call_later,
@@ -108,7 +117,9 @@ class Session:
             owner.context,
             values=owner.values,
             live=self.builtins,
-            subscription=self._subscription if settings.subscribe_messages else None,
+            subscription=(
+                self._subscription if self._settings.subscribe_messages else None
+            ),
             send=self._send,
         )
 
@@ -149,6 +160,8 @@ class Session:
         if self._run.paused:
             self.pause()
         self._keepalive.start()
+        if not self._is_gradual:
+            self._keepalive.expect_data()
         self._subscription.start()
 
     def messages(self, payloads: list[bytes], *, binary: bool) -> None:
@@ -242,15 +255,34 @@ class Session:
         self._keepalive.stop()
         self._subscription.stop()
 
+    def _subscribe(self, message: Template | bytes, values: Mapping[str, Any]) -> None:
+        """Send a message of the subscription."""
+        self._send_template(message, values)
+        if self._is_gradual and not self._is_subscribing:
+            self._is_subscribing = True
+            self._keepalive.expect_data()
+            self._keepalive.start_heartbeats()
+
     def _subscribed(self) -> None:
-        self._keepalive.subscribed()
+        if not self._is_subscribing:
+            self._keepalive.start_heartbeats()
         self._run.subscribed()
 
-    def _send_template(self, message: Template | bytes) -> None:
-        """Send a message of the config, its placeholders filled in."""
+    def _send_template(
+        self,
+        message: Template | bytes,
+        values: Mapping[str, Any] = _NO_VALUES,
+    ) -> None:
+        """Send a message of the config, its placeholders filled in.
+
+        Args:
+            message: What is sent.
+            values: Of its own, beside those of the connection.
+        """
         if not isinstance(message, bytes):
             moment = self.builtins.moment()
-            self._send(message.render(self._owner.values, moment))
+            known = collections.ChainMap({**values}, self._owner.values)
+            self._send(message.render(known, moment))
         elif self._connection is not None:
             self._connection.send(message)
 

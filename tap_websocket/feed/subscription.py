@@ -2,19 +2,58 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tap_websocket.expressions.placeholders import TopicList
+from tap_websocket.settings.connections import chunks
+from tap_websocket.settings.topics import TOPIC, TOPICS
 from tap_websocket.timers import Deadline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from tap_websocket.expressions.matchers import Matcher
     from tap_websocket.expressions.templates import Template
-    from tap_websocket.settings import Item
+    from tap_websocket.settings import Item, TopicSettings
     from tap_websocket.timers import Schedule
 
-__all__ = ["Subscription"]
+__all__ = ["Request", "Subscription", "requests"]
+
+
+class Request(NamedTuple):
+    """One message of the subscription, or one reply that is awaited without any.
+
+    Attributes:
+        item: The item of `subscribe_messages` that it is made of.
+        values: The values of `{topic}` and `{topics}` in it.
+        replies: How many replies are awaited, where the item names one.
+    """
+
+    item: Item
+    values: Mapping[str, Any]
+    replies: int
+
+
+def requests(
+    items: Iterable[Item],
+    settings: TopicSettings,
+    topics: Sequence[str],
+) -> Iterator[Request]:
+    """Yield what is sent on a connection that asks for these topics.
+
+    An item that holds `{topics}` is sent for each run of `topics_per_message`, one
+    that holds `{topic}` for each topic, and any other once.
+    """
+    for item in items:
+        if TOPICS in item.names:
+            for some in chunks(topics, settings.topics_per_message):
+                listed = TopicList(tuple(some), settings.topic_separator)
+                yield Request(item, {TOPICS: listed}, item.replies(len(some)))
+        elif TOPIC in item.names:
+            for topic in topics:
+                yield Request(item, {TOPIC: topic}, item.replies(1))
+        else:
+            yield Request(item, {}, item.replies(0))
 
 
 class Subscription:
@@ -26,10 +65,10 @@ class Subscription:
 
     def __init__(  # noqa: PLR0913 - its collaborators, by keyword
         self,
-        items: Sequence[Item],
+        messages: Iterable[Request],
         *,
         interval: float,
-        send: Callable[[Template | bytes], None],
+        send: Callable[[Template | bytes, Mapping[str, Any]], None],
         on_complete: Callable[[], None],
         on_timeout: Callable[[str], None],
         schedule: Schedule,
@@ -39,16 +78,16 @@ class Subscription:
         """Make a subscription of which nothing was sent yet.
 
         Args:
-            items: What is sent, in order.
+            messages: What is sent, in order; each is asked for when it is due.
             interval: Seconds between two messages.
-            send: Sends a message.
+            send: Sends a message, with its own values of placeholders.
             on_complete: Called when everything was sent and answered.
             on_timeout: Takes the reason when a reply did not come in time.
             schedule: Calls back after a number of seconds.
             clock: The time in seconds, from any start.
             has_unread: Whether something that has arrived is not read yet.
         """
-        self._items = items
+        self._messages = iter(messages)
         self._interval = interval
         self._send = send
         self._on_complete = on_complete
@@ -56,8 +95,8 @@ class Subscription:
         self._schedule = schedule
         self._clock = clock
         self._has_unread = has_unread
-        # Index of the next item.
-        self._next = 0
+        # The next request; None at the end.
+        self._next: Request | None = next(self._messages, None)
         # Whether `subscribe_interval` is due before the next message.
         self._rests = False
         # The item whose replies are awaited, how many are missing, and until when.
@@ -65,8 +104,9 @@ class Subscription:
         self._left = 0
         self._deadline: Deadline | None = None
         # The replies of items that were sent: protocol for the rest of the connection.
-        self._texts: list[Matcher] = []
-        self._documents: list[Matcher] = []
+        # Matchers are told apart by identity: an item may be sent many times.
+        self._texts: dict[int, Matcher] = {}
+        self._documents: dict[int, Matcher] = {}
         # Set when everything was sent and answered, or the connection is over.
         self._over = False
         self._paused = False
@@ -116,8 +156,8 @@ class Subscription:
         """Return whether a parsed document is a reply, which may send the next item."""
         return self._answers(self._documents, value)
 
-    def _answers(self, matchers: list[Matcher], value: Any) -> bool:  # noqa: ANN401 - any JSON
-        found = [matcher for matcher in matchers if matcher.test(value)]
+    def _answers(self, matchers: Mapping[int, Matcher], value: Any) -> bool:  # noqa: ANN401 - any JSON
+        found = [matcher for matcher in matchers.values() if matcher.test(value)]
         awaited = self._awaited
         if awaited is not None and any(one is awaited.reply for one in found):
             self._left -= 1
@@ -135,28 +175,30 @@ class Subscription:
     def _go_on(self) -> None:
         """Send items until one has to be waited for."""
         while not self._over and self._awaited is None:
-            if self._next == len(self._items):
+            request = self._next
+            if request is None:
                 self._over = True
                 self._on_complete()
                 return
-            item = self._items[self._next]
-            if self._rests and item.message is not None:
+            if self._rests and request.item.message is not None:
                 self._rests = False
                 self._schedule(self._interval, self._go_on)
                 return
-            self._next += 1
-            self._begin(item)
+            self._next = next(self._messages, None)
+            self._begin(request)
 
-    def _begin(self, item: Item) -> None:
+    def _begin(self, request: Request) -> None:
+        item = request.item
         if item.reply is not None:
-            self._await(item, item.reply)
+            self._await(item, item.reply, request.replies)
         if item.message is not None:
             self._rests = self._interval > 0
-            self._send(item.message)
+            self._send(item.message, request.values)
 
-    def _await(self, item: Item, reply: Matcher) -> None:
-        (self._texts if reply.kind == "text" else self._documents).append(reply)
-        self._awaited, self._left = item, item.reply_count
+    def _await(self, item: Item, reply: Matcher, count: int) -> None:
+        matchers = self._texts if reply.kind == "text" else self._documents
+        matchers[id(reply)] = reply
+        self._awaited, self._left = item, count
         reason = (
             f"{item.where}: no reply within {item.reply_timeout:g} s (reply_timeout)"
         )

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 __all__ = ["ConnectThrottle"]
 
 _AT_ONCE = 32
-_APART_SECONDS = 0.003
+_LEAST_INTERVAL = 0.003
+"""Seconds; a thousand connections are opened in three of them, at most."""
 
 
 class ConnectThrottle:
@@ -19,21 +20,14 @@ class ConnectThrottle:
 
     A run with one connection never waits here. A thousand are open after some
     seconds, and come back as slowly after an outage that took all of them.
+
+    Args:
+        interval: Seconds between the starts of two attempts (`connect_interval`).
     """
 
-    def __init__(
-        self,
-        at_once: int = _AT_ONCE,
-        apart: float = _APART_SECONDS,
-    ) -> None:
-        """Make a throttle, within the running loop.
-
-        Args:
-            at_once: Attempts that may be under way.
-            apart: Seconds between the starts of two.
-        """
-        self._room = asyncio.Semaphore(at_once)
-        self._apart = apart
+    def __init__(self, interval: float = 0.0) -> None:
+        self._room = asyncio.Semaphore(_AT_ONCE)
+        self._interval = max(interval, _LEAST_INTERVAL)
         self._loop = asyncio.get_running_loop()
         # When the next attempt may start, by the loop's clock.
         self._next = self._loop.time()
@@ -41,15 +35,19 @@ class ConnectThrottle:
     async def __aenter__(self) -> Self:
         """Wait until this attempt may start."""
         await self._room.acquire()
-        now = self._loop.time()
-        entry = max(now, self._next)
-        self._next = entry + self._apart
         try:
-            await asyncio.sleep(entry - now)
+            await self.turn()
         except BaseException:
             self._room.release()
             raise
         return self
+
+    async def turn(self) -> None:
+        """Wait for the start of one more attempt by whoever has room already."""
+        now = self._loop.time()
+        start = max(now, self._next)
+        self._next = start + self._interval
+        await asyncio.sleep(start - now)
 
     async def __aexit__(
         self,

@@ -49,9 +49,7 @@ def added_columns(settings: Settings) -> dict[str, Schema]:
         added |= {ENVELOPE_RECEIVED_AT: _TIME, ENVELOPE_URL: _TEXT}
     if settings.decoding.record_metadata:
         added |= {RECEIVED_AT: _TIME, CONNECTION: _NUMBER, SEQUENCE: _NUMBER}
-    for context in settings.decoding.contexts:
-        added |= {name: _TEXT for name, _ in context}
-    return added
+    return added | dict.fromkeys(settings.context_columns, _TEXT)
 
 
 class RecordPlan(msgspec.Struct, frozen=True):

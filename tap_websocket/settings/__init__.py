@@ -16,6 +16,7 @@ from tap_websocket.settings.read import (
 from tap_websocket.settings.reconnect import CloseCodes, ReconnectSettings
 from tap_websocket.settings.stream import StreamSettings
 from tap_websocket.settings.subscription import Item, SubscriptionSettings
+from tap_websocket.settings.topics import TopicSettings
 
 __all__ = [
     "CloseCodes",
@@ -29,6 +30,7 @@ __all__ = [
     "Settings",
     "StreamSettings",
     "SubscriptionSettings",
+    "TopicSettings",
     "missing_end",
     "read_settings",
     "resubscribed",

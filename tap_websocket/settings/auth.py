@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
-from urllib.parse import urlsplit
 
 from tap_websocket.auth.credentials import (
     Auth,
@@ -17,9 +15,11 @@ from tap_websocket.auth.credentials import (
     TokenEndpoint,
     decode_secret,
 )
-from tap_websocket.expressions.templates import exemplified
 from tap_websocket.settings.checks import (
+    CONTROL,
+    HTTP_METHOD,
     check_headers,
+    check_http_url,
     check_names,
     check_placeholders,
     compile_checked,
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DECLARATIONS", "read_auth"]
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_METHOD = re.compile(r"[A-Za-z]+")
 
 _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "none": ((), ()),
@@ -167,7 +165,7 @@ def _check(auth: Auth, declared: Collection[str], problems: list[str]) -> None:
         check_placeholders(path, text, {*declared, *extra}, problems)
     match auth:
         case Bearer():
-            if not auth.token or _CONTROL.search(auth.token):
+            if not auth.token or CONTROL.search(auth.token):
                 problems.append(
                     "auth.token: must be a token without line breaks; the one given "
                     "is empty or holds one",
@@ -181,28 +179,18 @@ def _check(auth: Auth, declared: Collection[str], problems: list[str]) -> None:
         case Custom():
             check_headers("auth.headers", dict(auth.given), problems)
         case OAuth2():
-            _check_http("auth.token_url", auth.token_url, problems)
+            check_http_url("auth.token_url", auth.token_url, problems)
         case TokenEndpoint():
             _check_endpoint(auth, problems)
         case Signed():
             _check_secret(auth, problems)
 
 
-def _check_http(path: str, url: str, problems: list[str]) -> None:
-    try:
-        parts = urlsplit(exemplified(url))
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host = None
-    if host is None or parts.scheme not in {"http", "https"}:
-        problems.append(f"{path}: must be a URL that begins with http:// or https://")
-
-
 def _check_endpoint(auth: TokenEndpoint, problems: list[str]) -> None:
     if not auth.url.startswith("{"):
-        _check_http("auth.url", auth.url, problems)
+        check_http_url("auth.url", auth.url, problems)
     check_headers("auth.headers", dict(auth.given), problems)
-    if not _METHOD.fullmatch(auth.method):
+    if not HTTP_METHOD.fullmatch(auth.method):
         problems.append("auth.method: must be an HTTP method, POST or GET say")
     if not auth.values:
         problems.append("auth.values: is empty; name at least one value of the reply")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from tap_websocket.expressions import templates
 from tap_websocket.expressions.filters import FILTERS
@@ -14,8 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
 __all__ = [
+    "CONTROL",
+    "HTTP_METHOD",
     "TOKEN",
     "check_headers",
+    "check_http_url",
     "check_names",
     "check_placeholders",
     "compile_checked",
@@ -26,7 +30,13 @@ TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 """The name of a header or a subprotocol (RFC 9110, section 5.6.2)."""
 
 _RESERVED_HEADERS = ("host", "upgrade", "connection")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+"""Control characters, which no token holds."""
+
+HTTP_METHOD = re.compile(r"[A-Za-z]+")
+
+_NO_FIELD = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""Control characters that no header's value holds; a tab may stand in one."""
 
 
 def check_headers(
@@ -49,11 +59,22 @@ def check_headers(
             problems.append(
                 f"{path}: {name} is set by the handshake itself; leave it out",
             )
-        elif _CONTROL.search(value):
+        elif _NO_FIELD.search(value):
             problems.append(
                 f"{path}: the value of {name} holds a line break or another "
                 "control character; remove it",
             )
+
+
+def check_http_url(path: str, url: str, problems: list[str]) -> None:
+    """Check the URL of a request."""
+    try:
+        parts = urlsplit(templates.exemplified(url))
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if host is None or parts.scheme not in {"http", "https"}:
+        problems.append(f"{path}: must be a URL that begins with http:// or https://")
 
 
 def check_placeholders(

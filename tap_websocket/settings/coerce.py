@@ -51,7 +51,11 @@ class Prepared(msgspec.Struct, frozen=True):
 def prepare(raw: Mapping[str, Any], schema: Schema) -> Prepared:
     """Give the raw settings their types, fill in defaults and check them."""
     properties: dict[str, Schema] = schema["properties"]
-    given = {name: value for name, value in raw.items() if value is not None}
+    given = {
+        name: value
+        for name, value in raw.items()
+        if value is not None and not _is_unset(value, properties.get(name, {}))
+    }
     known = {name: value for name, value in given.items() if name in properties}
     config: dict[str, Any] = {}
     problems: list[str] = []
@@ -87,6 +91,11 @@ def prepare(raw: Mapping[str, Any], schema: Schema) -> Prepared:
             _unknown(name, properties) for name in given if name not in known
         ),
     )
+
+
+def _is_unset(value: Any, declared: Schema) -> bool:  # noqa: ANN401 - any JSON
+    """Return whether an engine left a variable empty where that means none."""
+    return "x-empty" in declared and isinstance(value, str) and not value.strip()
 
 
 def emptied(

@@ -173,6 +173,7 @@ class ConnectionSettings:
 def read_connection(
     config: Mapping[str, Any],
     declared: Collection[str],
+    topics: Collection[str],
     problems: list[str],
 ) -> ConnectionSettings:
     """Read the connection's settings.
@@ -180,9 +181,10 @@ def read_connection(
     Args:
         config: All settings, with their types.
         declared: The names that are placeholders.
+        topics: Those that are placeholders in `url` besides.
         problems: Takes one line for each problem.
     """
-    _check_url(config["url"], declared, problems)
+    _check_url(config["url"], {*declared, *topics}, problems)
     check_headers("headers", config["headers"], problems)
     for name, value in config["headers"].items():
         check_placeholders(f"headers: the value of {name}", value, declared, problems)

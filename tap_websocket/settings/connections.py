@@ -11,9 +11,29 @@ from tap_websocket import jsontext
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["Shard", "chunks", "context_text", "stable_hash", "unique"]
+__all__ = [
+    "PlannedConnection",
+    "Shard",
+    "chunks",
+    "context_text",
+    "stable_hash",
+    "unique",
+]
 
 _HASHED_BYTES = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedConnection:
+    """What one connection of a run is for.
+
+    Attributes:
+        context: Its values of placeholders, each of which is a column of its records.
+        topics: What it asks the feed for.
+    """
+
+    context: Mapping[str, str]
+    topics: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +47,10 @@ class Shard:
 
     index: int = 0
     count: int = 1
+
+    def __str__(self) -> str:
+        """Return what logs call it."""
+        return f"shard {self.index} of {self.count}"
 
     def owns(self, text: str) -> bool:
         """Return whether a topic, or the text of a context, belongs to this process.

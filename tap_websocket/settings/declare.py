@@ -15,6 +15,7 @@ __all__ = [
     "STRING",
     "STRINGS",
     "STRING_MAP",
+    "WHOLE",
     "Idle",
     "Schema",
     "choice",
@@ -31,7 +32,7 @@ Schema = dict[str, Any]
 
 _NUMBER = r"^\s*\d+(\.\d+)?\s*$"
 _SIGNED_NUMBER = r"^\s*[+-]?\d+(\.\d+)?\s*$"
-_WHOLE = r"^\s*\d+\s*$"
+WHOLE = r"^\s*\d+\s*$"
 
 _ACRONYMS = {"url": "URL", "tls": "TLS", "json": "JSON"}
 
@@ -50,11 +51,13 @@ class Idle(NamedTuple):
         names: The settings.
         idle: Whether they have no effect in this config.
         why: What leaves them so, to follow "has no effect": `without reconnect: true`.
+        is_error: Whether a user who gave one is told by an error; else by a warning.
     """
 
     names: tuple[str, ...]
     idle: bool
     why: str
+    is_error: bool = False
 
 
 def group(title: str, **settings: Schema) -> dict[str, Schema]:
@@ -80,8 +83,9 @@ def setting(
     """Return the declaration of a setting.
 
     Args:
-        schema: What values it takes. `x-type` is what the table shows for its type,
-            and `x-merge` merges the object that is given over the default.
+        schema: What values it takes. `x-type` is what the table shows for its type.
+            `x-merge` merges the object that is given over the default, and with
+            `x-empty` an empty text is no value.
         description: What it does, in Markdown; this is its documentation.
         default: Its value when it is not given; None where it then has none.
         secret: Whether its value never shows in logs, errors and Meltano's output.
@@ -116,7 +120,7 @@ def number() -> Schema:
 
 def whole(minimum: int) -> Schema:
     """Return the schema of a whole number; it may arrive as a text."""
-    return {"type": ["integer", "string"], "pattern": _WHOLE, "minimum": minimum}
+    return {"type": ["integer", "string"], "pattern": WHOLE, "minimum": minimum}
 
 
 def choice(*values: str) -> Schema:

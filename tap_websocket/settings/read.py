@@ -21,7 +21,10 @@ from tap_websocket.settings import (
     reconnect,
     stream,
     subscription,
+    topics,
 )
+from tap_websocket.settings.connections import PlannedConnection, context_text
+from tap_websocket.settings.topics import TOPIC, TOPICS, TopicRequest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -29,12 +32,13 @@ if TYPE_CHECKING:
     from tap_websocket.auth.credentials import Auth
     from tap_websocket.settings.connection import ConnectionSettings
     from tap_websocket.settings.declare import Idle, Schema
-    from tap_websocket.settings.decoding import Context, DecodingSettings
+    from tap_websocket.settings.decoding import DecodingSettings
     from tap_websocket.settings.delivery import DeliverySettings
     from tap_websocket.settings.ends import EndSettings
     from tap_websocket.settings.reconnect import ReconnectSettings
     from tap_websocket.settings.stream import StreamSettings
     from tap_websocket.settings.subscription import SubscriptionSettings
+    from tap_websocket.settings.topics import TopicSettings
 
 __all__ = [
     "Settings",
@@ -57,6 +61,7 @@ class Settings:
     connection: ConnectionSettings
     auth: Auth
     subscription: SubscriptionSettings
+    topics: TopicSettings
     ends: EndSettings
     reconnect: ReconnectSettings
     decoding: DecodingSettings
@@ -64,15 +69,45 @@ class Settings:
     delivery: DeliverySettings
     warnings: tuple[str, ...]
 
+    def connections(
+        self,
+        fetched: Sequence[str] | None = None,
+    ) -> tuple[PlannedConnection, ...]:
+        """Return what each connection of this process is for; none for an idle shard.
+
+        Args:
+            fetched: The topics, where `topics` says where to fetch them.
+        """
+        listed = self.topics.topics
+        if listed is None:
+            contexts = self.decoding.contexts or ((),)
+            owns = self.topics.shard.owns
+            return tuple(
+                PlannedConnection(context)
+                for context in map(dict, contexts)
+                if owns(context_text(context))
+            )
+        if isinstance(listed, TopicRequest):
+            listed = tuple(fetched or ())
+        return tuple(
+            PlannedConnection({TOPIC: own[0]} if self.topics.single else {}, own)
+            for own in self.topics.spread(listed)
+        )
+
     @property
-    def connections(self) -> tuple[Context, ...]:
-        """What each connection of the run adds: one of `contexts`, or nothing."""
-        return self.decoding.contexts or ((),)
+    def context_columns(self) -> tuple[str, ...]:
+        """The columns that tell the connections of a run apart."""
+        if self.topics.single:
+            return (TOPIC,)
+        keys = (name for context in self.decoding.contexts for name, _ in context)
+        return tuple(dict.fromkeys(keys))
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must not show in any output: credentials in all their places."""
-        return (*self.auth.secrets, *self.connection.secrets)
+        listed = self.topics.topics
+        requested = listed.secrets if isinstance(listed, TopicRequest) else ()
+        return (*self.auth.secrets, *self.connection.secrets, *requested)
 
 
 def schema() -> Schema:
@@ -84,6 +119,7 @@ def schema() -> Schema:
             **connection.DECLARATIONS,
             **auth.DECLARATIONS,
             **subscription.DECLARATIONS,
+            **topics.DECLARATIONS,
             **ends.DECLARATIONS,
             **reconnect.DECLARATIONS,
             **decoding.DECLARATIONS,
@@ -101,6 +137,7 @@ def idle(config: Mapping[str, Any]) -> Iterator[Idle]:
     """
     yield from connection.idle(config)
     yield from subscription.idle(config)
+    yield from topics.idle(config)
     yield from ends.idle(config)
     yield from reconnect.idle(config)
     yield from decoding.idle(config)
@@ -121,22 +158,45 @@ def read_settings(config: Mapping[str, Any], given: Collection[str]) -> Settings
     problems: list[str] = []
     decoded = decoding.read_decoding(config, problems)
     contexts = {name for context in decoded.contexts for name, _ in context}
-    fixed = {
-        *connection.check_fixed_names(config, problems),
-        *contexts,
-        *subscription.captured_names(config),
-    }
-    credentials = auth.read_auth(config["auth"], fixed, problems)
+    placeholders = connection.check_fixed_names(config, problems)
+    captured = subscription.captured_names(config)
+    credentials = auth.read_auth(
+        config["auth"],
+        {*placeholders, *contexts, *captured},
+        problems,
+    )
     problems += [
         f"contexts: {name} is a value of auth too; give one of them another name"
         for name in sorted(credentials.names & contexts)
     ]
-    declared = fixed | credentials.names
+    listed = topics.read_topics(config, placeholders, problems)
+    _check_reserved(
+        {"placeholders": placeholders, "contexts": contexts, "auth": credentials.names},
+        problems,
+    )
+    declared = {*placeholders, *contexts, *captured, *credentials.names}
+    if listed.single:
+        declared.add(TOPIC)
+    of_topics = set() if listed.topics is None else {TOPIC, TOPICS}
     groups = decoded.message_pattern.names if decoded.message_pattern else ()
+    subscribed = subscription.read_subscription(
+        config,
+        declared,
+        of_topics,
+        groups,
+        problems,
+    )
+    topics.check_use(
+        listed,
+        config["url"],
+        {item.where: item.names for item in subscribed.subscribe_messages},
+        problems,
+    )
     settings = Settings(
-        connection=connection.read_connection(config, declared, problems),
+        connection=connection.read_connection(config, declared, of_topics, problems),
         auth=credentials,
-        subscription=subscription.read_subscription(config, declared, groups, problems),
+        subscription=subscribed,
+        topics=listed,
         ends=ends.read_ends(config, problems),
         reconnect=reconnect.read_reconnect(config, problems),
         decoding=decoded,
@@ -145,15 +205,44 @@ def read_settings(config: Mapping[str, Any], given: Collection[str]) -> Settings
         warnings=tuple(_without_effect(config, given)),
     )
     _check_fields(settings, problems)
+    _check_needed(config, given, problems)
     if problems:
         raise ConfigError(problems)
     return settings
 
 
+def _check_reserved(
+    names: Mapping[str, Collection[str]],
+    problems: list[str],
+) -> None:
+    """Check that no other placeholder has the name of those of `topics`."""
+    problems += [
+        f"{setting}: {name} is the placeholder of topics; choose another name"
+        for setting, given in names.items()
+        for name in (TOPIC, TOPICS)
+        if name in given
+    ]
+
+
+def _check_needed(
+    config: Mapping[str, Any],
+    given: Collection[str],
+    problems: list[str],
+) -> None:
+    """Check that no setting was given whose effect needs another one."""
+    problems += [
+        f"{name}: has no effect {rule.why}; add what is missing, or remove it"
+        for rule in idle(config)
+        if rule.idle and rule.is_error
+        for name in rule.names
+        if name in given
+    ]
+
+
 def _without_effect(config: Mapping[str, Any], given: Collection[str]) -> Iterator[str]:
     """Yield a line for each setting that was given and has no effect."""
     for rule in idle(config):
-        if rule.idle:
+        if rule.idle and not rule.is_error:
             yield from (
                 f"{name}: has no effect {rule.why}"
                 for name in rule.names
@@ -164,7 +253,7 @@ def _without_effect(config: Mapping[str, Any], given: Collection[str]) -> Iterat
 def _check_fields(settings: Settings, problems: list[str]) -> None:
     """Check that `message_fields` names no column that something else fills."""
     decoded = settings.decoding
-    taken = {names.RESCUED, *(name for row in decoded.contexts for name, _ in row)}
+    taken = {names.RESCUED, *settings.context_columns}
     if decoded.envelope:
         taken |= {names.DATA, names.ENVELOPE_RECEIVED_AT, names.ENVELOPE_URL}
     if decoded.record_metadata:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 
@@ -19,6 +19,7 @@ from tap_websocket.settings.declare import (
     JSON,
     MATCHER,
     STRING_MAP,
+    WHOLE,
     Idle,
     choice,
     group,
@@ -40,6 +41,9 @@ __all__ = [
     "read_subscription",
 ]
 
+ALL_TOPICS = "topics"
+"""The `reply_count` that means: as many as there are topics in the message."""
+
 _REPLY_COUNT = 1
 _REPLY_TIMEOUT = 10
 
@@ -55,7 +59,10 @@ DECLARATIONS = group(
                     "message": JSON,
                     "binary": BOOLEAN,
                     "reply": MATCHER,
-                    "reply_count": whole(1),
+                    "reply_count": {
+                        **whole(1),
+                        "pattern": rf"{WHOLE}|^{ALL_TOPICS}$",
+                    },
                     "reply_timeout": seconds(),
                 },
             },
@@ -65,7 +72,8 @@ DECLARATIONS = group(
         "`binary: true` (the string is base64), and `reply` (a matcher), "
         f"`reply_count` ({_REPLY_COUNT}) and `reply_timeout` ({_REPLY_TIMEOUT}): wait "
         "for this many documents that match before the next item. `message` may be "
-        "left out where a `reply` is awaited: a greeting.",
+        "left out where a `reply` is awaited: a greeting. `reply_count: topics` waits "
+        "for as many as there are topics in the message.",
         default=[],
         secret=True,
     ),
@@ -127,15 +135,24 @@ class Item(msgspec.Struct, frozen=True):
         message: What is sent; bytes in a binary frame; None where only a reply (a
             greeting, say) is awaited.
         reply: What the documents that are awaited match, if any are.
-        reply_count: How many of them.
+        reply_count: How many of them; `ALL_TOPICS` for one for each topic.
         reply_timeout: Seconds that they have to arrive.
     """
 
     where: str
     message: Template | bytes | None
     reply: Matcher | None = None
-    reply_count: int = _REPLY_COUNT
+    reply_count: int | Literal["topics"] = _REPLY_COUNT
     reply_timeout: float = _REPLY_TIMEOUT
+
+    def replies(self, topics: int) -> int:
+        """Return how many replies are awaited to a message with this many topics."""
+        return topics if self.reply_count == "topics" else self.reply_count
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The placeholders in the message."""
+        return self.message.names if isinstance(self.message, Template) else frozenset()
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -168,6 +185,7 @@ def captured_names(config: Mapping[str, Any]) -> frozenset[str]:
 def read_subscription(
     config: Mapping[str, Any],
     declared: Collection[str],
+    topics: Collection[str],
     groups: Collection[str],
     problems: list[str],
 ) -> SubscriptionSettings:
@@ -175,12 +193,14 @@ def read_subscription(
 
     Args:
         config: All settings, with their types.
-        declared: The names that are placeholders.
+        declared: The names that are placeholders in whatever is sent.
+        topics: Those that are placeholders in `subscribe_messages` besides.
         groups: The named groups of `message_pattern`.
         problems: Takes one line for each problem.
     """
+    in_items = {*declared, *topics}
     items = (
-        _item(f"subscribe_messages[{number}]", given, declared, problems)
+        _item(f"subscribe_messages[{number}]", given, in_items, problems)
         for number, given in enumerate(config["subscribe_messages"])
     )
     heartbeat = config.get("heartbeat_message")
@@ -219,13 +239,18 @@ def _item(
         for key in ("reply_count", "reply_timeout")
         if key in given and "reply" not in given
     ]
-    return Item(
+    item = Item(
         where,
         _message(where, given, declared, problems),
         reply,
         given.get("reply_count", _REPLY_COUNT),
         given.get("reply_timeout", _REPLY_TIMEOUT),
     )
+    if item.reply_count == ALL_TOPICS and not item.names & {"topic", "topics"}:
+        problems.append(
+            f"{where}.reply_count: topics needs a message with {{topics}} or {{topic}}",
+        )
+    return item
 
 
 def _message(
@@ -283,6 +308,6 @@ def idle(config: Mapping[str, Any]) -> Iterator[Idle]:
         ("heartbeat_interval", "heartbeat_message"),
     ):
         yield Idle((name,), other not in config, f"without {other}")
-    few = len(config["subscribe_messages"]) <= 1
+    few = len(config["subscribe_messages"]) <= 1 and "topics" not in config
     why = "with less than two subscribe_messages"
     yield Idle(("subscribe_interval",), few, why)

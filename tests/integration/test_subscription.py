@@ -13,7 +13,7 @@ import pytest
 
 from tap_websocket.errors import ConnectionFailed
 from tap_websocket.expressions.matchers import compile_matcher
-from tap_websocket.feed.subscription import Subscription
+from tap_websocket.feed.subscription import Request, Subscription
 from tap_websocket.settings import Item
 from tests.support.raw import RawPeer, close_frame, frame, serve_raw
 from tests.support.receive import receive
@@ -231,9 +231,9 @@ class Hand:
         self.complete = 0
         self.late: list[str] = []
         self.subscription = Subscription(
-            items,
+            [Request(item, {}, item.replies(0)) for item in items],
             interval=interval,
-            send=self.sent.append,
+            send=lambda message, _values: self.sent.append(message),
             on_complete=self.completed,
             on_timeout=self.late.append,
             schedule=self.schedule,

@@ -51,6 +51,7 @@ def test_the_readme_has_every_setting_in_the_groups_of_the_contract() -> None:
     assert groups == [
         "Connection",
         "Subscription and keepalive",
+        "Topics and shards",
         "When a run ends",
         "Reconnecting",
         "From message to record",

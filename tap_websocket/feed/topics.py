@@ -1,0 +1,205 @@
+"""The connections of a run, from its topics: fetched over HTTP, where they are."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from typing import TYPE_CHECKING, Any
+
+from tap_websocket.auth.token_client import Purpose, TokenClient, TokenUnavailable
+from tap_websocket.errors import ConnectionFailed
+from tap_websocket.expressions.placeholders import (
+    ConnectionBuiltins,
+    PlaceholderValues,
+)
+from tap_websocket.expressions.templates import (
+    Template,
+    names_in,
+    render_headers,
+    render_url,
+)
+from tap_websocket.feed.reconnector import backoff
+from tap_websocket.feed.subscription import requests
+from tap_websocket.feed.threads import in_thread
+from tap_websocket.jsontext import text_of
+from tap_websocket.network.tls import make_context
+from tap_websocket.network.urls import split_userinfo
+from tap_websocket.settings.topics import TopicRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tap_websocket.auth.token_client import Answer
+    from tap_websocket.feed.run_state import RunState
+    from tap_websocket.settings import Settings
+    from tap_websocket.settings.connections import PlannedConnection
+
+__all__ = ["fetch_topics", "plan_connections"]
+
+_LOGGER = logging.getLogger("tap-websocket")
+
+
+async def plan_connections(
+    settings: Settings,
+    run: RunState,
+) -> tuple[PlannedConnection, ...]:
+    """Return what each connection of the run is for; the log says how many there are.
+
+    Args:
+        settings: All settings.
+        run: Is told of failures, for the error of a run that never connected.
+
+    Raises:
+        TapError: When topics cannot be fetched.
+    """
+    listed = settings.topics.topics
+    if listed is None:
+        return settings.connections()
+    if isinstance(listed, TopicRequest):
+        listed = await _fetch(listed, settings, run)
+    planned = settings.connections(listed)
+    _log(settings, len(set(listed)), planned)
+    return planned
+
+
+def _log(
+    settings: Settings,
+    listed: int,
+    planned: tuple[PlannedConnection, ...],
+) -> None:
+    messages = sum(
+        request.item.message is not None
+        for one in planned
+        for request in requests(
+            settings.subscription.subscribe_messages, settings.topics, one.topics
+        )
+    )
+    _LOGGER.info(
+        "Topics: %d listed, %d for %s, on %d connections, in %d subscribe messages",
+        listed,
+        sum(len(one.topics) for one in planned),
+        settings.topics.shard if settings.topics.shard_count else "this run",
+        len(planned),
+        messages,
+    )
+    for number, one in enumerate(planned, 1):
+        _LOGGER.debug("Topics of connection %d: %s", number, ", ".join(one.topics))
+
+
+async def _fetch(
+    request: TopicRequest,
+    settings: Settings,
+    run: RunState,
+) -> tuple[str, ...]:
+    """Fetch the topics; tried again as a connection is, with `reconnect: true`.
+
+    Raises:
+        TapError: When they cannot be had.
+    """
+    connection, retries = settings.connection, settings.reconnect
+    client = TokenClient(
+        connection.connect_timeout,
+        connection.proxy,
+        lambda: make_context(connection.tls),
+        Purpose("topic list", "topics", connection.max_message_bytes),
+    )
+    values = PlaceholderValues(connection.placeholders)
+    attempt = 0
+    while True:
+        try:
+            return await in_thread(lambda: fetch_topics(request, client, values))
+        except TokenUnavailable as error:
+            run.failed(str(error))
+            if not retries.reconnect:
+                msg = f"{error}; reconnect: true would try again"
+                raise ConnectionFailed(msg) from error
+            attempt += 1
+            limit = retries.max_reconnect_attempts
+            if limit is not None and attempt > limit:
+                msg = (
+                    f"gave up on topics after {limit} retries "
+                    f"(max_reconnect_attempts); the last: {error}"
+                )
+                raise ConnectionFailed(msg) from error
+            if attempt == 1:
+                _LOGGER.warning("%s; trying again", error)
+            jitter = random.random()  # noqa: S311 - no secret depends on it
+            wait = backoff(retries, attempt, jitter)
+            await asyncio.sleep(max(error.retry_after, wait))
+
+
+def fetch_topics(
+    request: TopicRequest,
+    client: TokenClient,
+    values: Mapping[str, Any],
+) -> tuple[str, ...]:
+    """Return the topics that the reply to a request lists. Blocks.
+
+    Args:
+        request: What is asked, and where the topics are in the reply.
+        client: Sends it.
+        values: The values of placeholders.
+
+    Raises:
+        TokenUnavailable: When another try may succeed (`TokenClient.send`).
+        TapError: When it cannot: refused, no JSON, no match, or a match that is
+            neither a string nor a number.
+    """
+    moment = ConnectionBuiltins().moment()
+    url, userinfo = split_userinfo(
+        render_url(
+            request.url,
+            values,
+            moment,
+            where="topics.url",
+            schemes=("http", "https"),
+        ),
+    )
+    given = render_headers(request.headers, values, moment, where="topics.headers")
+    names = {name.lower() for name, _ in given}
+    headers = [item for item in userinfo if item[0].lower() not in names]
+    body = None
+    if request.body is not None:
+        template = Template(request.body, names_in(request.body) & values.keys())
+        body = template.render(values, moment).encode()
+        if not isinstance(request.body, str) and "content-type" not in names:
+            headers.append(("Content-Type", "application/json"))
+    answer = client.send(request.method, url, (*headers, *given), body)
+    if not answer.ok:
+        answer.refuse()
+    return _listed(request, answer)
+
+
+def _listed(request: TopicRequest, answer: Answer) -> tuple[str, ...]:
+    found = request.path.find(answer.json())
+    if not found:
+        msg = (
+            f"topics.path: the reply of {answer.where} has nothing at this path; "
+            "check the path, and that the request is granted"
+        )
+        raise ConnectionFailed(msg)
+    problem = next(filter(None, map(_problem, found)), None)
+    if problem is not None:
+        msg = (
+            f"topics.path: in the reply of {answer.where} a match is {problem}; a "
+            "topic is a string or a number"
+        )
+        raise ConnectionFailed(msg)
+    return tuple(map(text_of, found))
+
+
+def _problem(value: Any) -> str | None:  # noqa: ANN401 - any JSON
+    """Return what a match is that is no topic."""
+    match value:
+        case True | False:
+            return "true or false"
+        case None:
+            return "null"
+        case "":
+            return "an empty string"
+        case list():
+            return "an array (add [*] to the path for its items)"
+        case dict():
+            return "an object (add the name of a field to the path)"
+    return None
