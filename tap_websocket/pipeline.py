@@ -61,6 +61,7 @@ class Pipeline:
         max_messages: int | None = None,
         only_one: bool = False,
         documents: Documents | None = None,
+        discovers: bool = False,
     ) -> None:
         """Make a run that has not started.
 
@@ -72,6 +73,7 @@ class Pipeline:
             max_messages: Overrides the setting of that name, for a trial.
             only_one: Open one of the connections that topics are spread over.
             documents: Takes messages apart, where the settings do not.
+            discovers: The run is a sample for the catalog.
         """
         self.bridge = Bridge(settings.delivery)
         self._sampled: _Sampled = concurrent.futures.Future()
@@ -89,6 +91,7 @@ class Pipeline:
                 counts=counts,
                 secrets=secrets,
                 documents=documents,
+                discovers=discovers,
             )
             self._feed = runner.feed
             return runner
@@ -217,8 +220,10 @@ class LoopRunner:
         counts: Counts,
         secrets: SecretFilter,
         documents: Documents | None,
+        discovers: bool,
     ) -> None:
         """Wire the stages up, within the running loop (see `Pipeline`)."""
+        self._discovers = discovers
         self._settings = settings
         self._sampled = sampled
         self._counts = counts
@@ -267,7 +272,8 @@ class LoopRunner:
         except TapError as failure:
             error = error or failure
         _LOGGER.info(
-            "The run ended after %.1f s: %s; %s",
+            "%s after %.1f s: %s; %s",
+            "The sample for the catalog ended" if self._discovers else "The run ended",
             self._loop.time() - started,
             ending.reason,
             self._counts.summary(),

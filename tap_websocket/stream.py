@@ -65,12 +65,16 @@ class WebSocketStream(Stream):
 
     The feed starts when the first page is asked for, or, where the columns are to
     be inferred, when the schema is.
+
+    Attributes:
+        discovers: Whether the run is only a sample for the catalog.
     """
 
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
     def __init__(self, tap: FeedTap) -> None:
         """Make the stream; no connection is opened yet."""
+        self.discovers = False
         self._settings = tap.settings
         self._shutdown = tap.shutdown
         self._secrets = tap.mask
@@ -382,6 +386,7 @@ class WebSocketStream(Stream):
                 max_messages=self.ABORT_AT_RECORD_COUNT,
                 only_one=self.discovers or self.ABORT_AT_RECORD_COUNT is not None,
                 documents=self.decode if self._decodes else None,
+                discovers=self.discovers,
             )
             # Watched first: a signal that comes meanwhile must find what to stop.
             timeout = self._settings.delivery.drain_timeout

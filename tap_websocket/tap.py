@@ -139,6 +139,8 @@ class TapWebSocket(FeedTap):
             for stream in self.streams.values()
             if isinstance(stream, WebSocketStream)
         ]
+        for stream in streams:
+            stream.discovers = True
         if any(stream.samples for stream in streams):
             self._warn_of_acknowledgements()
         for stream in streams:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from tap_websocket.settings import Settings
 
 __all__ = ["Feed"]
+
+_LOGGER = logging.getLogger("tap-websocket")
 
 
 class Feed:
@@ -56,6 +59,10 @@ class Feed:
             counts=counts,
             subscribed=subscribed,
             max_messages=max_messages,
+            awaits_reply=any(
+                item.reply is not None
+                for item in settings.subscription.subscribe_messages
+            ),
         )
         self._loop = asyncio.get_running_loop()
         # Connections that are not closed for good, once it is known how many.
@@ -163,7 +170,21 @@ class Feed:
         duration = self._settings.ends.max_duration
         if duration is not None:
             await asyncio.sleep(duration)
+            self._warn_of_silence(duration)
             self._run.time_out(f"max_duration: {duration:g} s have passed")
+
+    def _warn_of_silence(self, duration: float) -> None:
+        """Warn if a run that waited for its end received no data, only other things."""
+        counts = self._run.counts
+        if not self._run.is_over and not counts.messages:
+            _LOGGER.warning(
+                "No data message came in %g s (max_duration): %d documents were "
+                "ignored (message_rules, or without a match of message_pattern or "
+                "records_path), %d were skipped (on_parse_error)",
+                duration,
+                counts.ignored,
+                counts.skipped,
+            )
 
     async def _watch_idle(self) -> None:
         timeout = self._settings.ends.idle_timeout

@@ -74,7 +74,7 @@ class RunState:
         ended: Is given why the run ended.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its collaborators, by keyword
         self,
         settings: EndSettings,
         *,
@@ -82,6 +82,7 @@ class RunState:
         counts: Counts,
         subscribed: Callable[[], None] = lambda: None,
         max_messages: int | None = None,
+        awaits_reply: bool = False,
     ) -> None:
         """Start the idle clock, within the running loop.
 
@@ -91,6 +92,7 @@ class RunState:
             counts: Counts that the run keeps.
             subscribed: Called when the first connection's subscription is complete.
             max_messages: Overrides the setting of that name, for a trial.
+            awaits_reply: Whether an item of the subscription awaits a reply.
         """
         self.counts = counts
         self.paused = False
@@ -106,6 +108,10 @@ class RunState:
         # Connections that were ever open; their numbers.
         self._connections = 0
         self._last_failure = "no connection was tried"
+        # Whether that failure came after a connection.
+        self._lost = False
+        # Whether a subscription awaits replies, of which none has come yet.
+        self._unanswered = awaits_reply
 
     @property
     def is_over(self) -> bool:
@@ -130,11 +136,24 @@ class RunState:
             self.ended.set_result(Ending(reason, error, close_code))
 
     def time_out(self, reason: str) -> None:
-        """End the run at one of its time limits: an error if it never connected."""
+        """End the run at one of its time limits.
+
+        It is an error if it never connected, or if no connection's subscription was
+        ever answered and there is no record: servers that refuse credentials often
+        close, or say nothing.
+        """
         error: ConnectionFailed | None = None
         if self._connections == 0:
             error = ConnectionFailed(
                 f"never connected ({reason}); the last try: {self._last_failure}",
+            )
+        elif self._unanswered and not self.counts.records:
+            last = "no connection was closed"
+            if self._lost:
+                last = f"the last connection: {self._last_failure}"
+            error = ConnectionFailed(
+                f"never subscribed ({reason}): the server sent no reply that "
+                f"subscribe_messages awaits; check credentials and reply; {last}",
             )
         self.end(reason, error)
 
@@ -167,8 +186,13 @@ class RunState:
         self.sessions.discard(session)
 
     def failed(self, reason: str) -> None:
-        """Keep the last failure, for the error of a run that never connected."""
+        """Keep the last failure, for the error of a run that received nothing."""
         self._last_failure = reason
+        self._lost = self._connections > 0
+
+    def replied(self) -> None:
+        """Report that a reply came which a subscription awaits."""
+        self._unanswered = False
 
     def subscribed(self) -> None:
         """Report that a connection's subscription is complete; the first one counts."""

@@ -107,6 +107,7 @@ class Session:
             send=self._subscribe,
             on_complete=self._subscribed,
             on_timeout=self._give_up,
+            on_reply=self._run.replied,
             schedule=self._loop.call_later,
             clock=self._loop.time,
             has_unread=self._has_unread,

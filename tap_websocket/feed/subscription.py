@@ -74,6 +74,7 @@ class Subscription:
         schedule: Schedule,
         clock: Callable[[], float],
         has_unread: Callable[[], bool] = lambda: False,
+        on_reply: Callable[[], None] = lambda: None,
     ) -> None:
         """Make a subscription of which nothing was sent yet.
 
@@ -86,6 +87,7 @@ class Subscription:
             schedule: Calls back after a number of seconds.
             clock: The time in seconds, from any start.
             has_unread: Whether something that has arrived is not read yet.
+            on_reply: Called when an awaited reply has come.
         """
         self._messages = iter(messages)
         self._interval = interval
@@ -95,6 +97,7 @@ class Subscription:
         self._schedule = schedule
         self._clock = clock
         self._has_unread = has_unread
+        self._on_reply = on_reply
         # The next request; None at the end.
         self._next: Request | None = next(self._messages, None)
         # Whether `subscribe_interval` is due before the next message.
@@ -160,6 +163,7 @@ class Subscription:
         found = [matcher for matcher in matchers.values() if matcher.test(value)]
         awaited = self._awaited
         if awaited is not None and any(one is awaited.reply for one in found):
+            self._on_reply()
             self._left -= 1
             if self._left == 0:
                 self._answered()

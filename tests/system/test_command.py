@@ -63,6 +63,8 @@ def test_discovery_prints_the_inferred_catalog(tmp_path: Path) -> None:
     assert stream["replication_method"] == "LOG_BASED"
     assert stream["schema"]["properties"]["trade_id"] == {"type": ["integer", "null"]}
     assert len(server.peers) == 1
+    assert "The sample for the catalog ended after" in run.stderr
+    assert "The run ended" not in run.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,162 @@
+"""A run in which nothing came: an error where a subscription was never answered."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_websocket.errors import ConnectionFailed
+from tests.support.raw import RawPeer, close_frame, frame, serve_raw
+from tests.support.receive import receive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SUBSCRIPTION = [{"message": {"op": "login"}, "reply": {"ok": True}}]
+
+pytestmark = pytest.mark.usefixtures("each_transport")
+
+
+async def refuses(peer: RawPeer) -> None:
+    """Close as Centrifugo does for a bad token."""
+    await peer.upgrade()
+    await peer.recv()
+    await peer.send(close_frame(3500, b"invalid token"))
+    await peer.wait()
+
+
+async def complains(peer: RawPeer) -> None:
+    """Answer with an error that nobody awaits, and stay open."""
+    await peer.upgrade()
+    await peer.recv()
+    await peer.send(frame(b'{"ok": false}'))
+    await peer.wait()
+
+
+async def says_nothing(peer: RawPeer) -> None:
+    await peer.upgrade()
+    await peer.wait()
+
+
+def accepts(*messages: Any) -> Callable[[RawPeer], Any]:
+    async def script(peer: RawPeer) -> None:
+        await peer.upgrade()
+        await peer.recv()
+        await peer.send(frame(b'{"ok": true}'))
+        await peer.send(*(frame(json.dumps(item).encode()) for item in messages))
+        await peer.wait()
+
+    return script
+
+
+@pytest.mark.parametrize("end", ["idle_timeout", "max_duration"])
+def test_a_login_that_is_refused_is_an_error(end: str) -> None:
+    given: dict[str, Any] = {end: 1.5}
+    with serve_raw(refuses) as server:
+        run = receive(
+            url=server.url,
+            subscribe_messages=SUBSCRIPTION,
+            reconnect=True,
+            reconnect_backoff=0.1 if end == "max_duration" else 10,
+            **given,
+        )
+    assert isinstance(run.error, ConnectionFailed)
+    assert "never subscribed" in str(run.error)
+    assert end in str(run.error)
+    assert "code 3500 ('invalid token')" in str(run.error)
+
+
+@pytest.mark.parametrize("script", [complains, says_nothing])
+def test_a_login_that_is_not_answered_is_an_error(
+    script: Callable[[RawPeer], Any],
+) -> None:
+    rules = [{"match": {"ok": False}, "then": "ignore"}]
+    with serve_raw(script) as server:
+        run = receive(
+            url=server.url,
+            subscribe_messages=SUBSCRIPTION,
+            message_rules=rules,
+            idle_timeout=1,
+        )
+    assert isinstance(run.error, ConnectionFailed)
+    assert "never subscribed" in str(run.error)
+    assert "no connection was closed" in str(run.error)
+
+
+def test_data_without_the_reply_is_no_error() -> None:
+    """The reply may look different from what was expected, but the feed works."""
+    with serve_raw(complains) as server:
+        run = receive(url=server.url, subscribe_messages=SUBSCRIPTION, idle_timeout=1)
+    assert run.error is None
+    assert run.records[0]["ok"] is False
+
+
+def test_a_reply_without_data_is_no_error() -> None:
+    with serve_raw(accepts()) as server:
+        run = receive(url=server.url, subscribe_messages=SUBSCRIPTION, idle_timeout=1)
+    assert run.error is None
+    assert not run.records
+
+
+def test_one_of_several_replies_is_enough() -> None:
+    """The first channel was accepted, so the credentials are right."""
+    with serve_raw(accepts()) as server:
+        run = receive(
+            url=server.url,
+            subscribe_messages=[*SUBSCRIPTION, {"message": "b", "reply": {"b": 1}}],
+            max_duration=1,
+        )
+    assert run.error is None
+
+
+def test_a_subscription_without_replies_says_nothing() -> None:
+    with serve_raw(says_nothing) as server:
+        run = receive(url=server.url, subscribe_messages=["a"], idle_timeout=1)
+    assert run.error is None
+
+
+def test_a_login_that_succeeded_once_is_no_error_later() -> None:
+    async def first_drops(peer: RawPeer) -> None:
+        if peer.number == 1:
+            await peer.upgrade()
+            await peer.recv()
+            await peer.send(frame(b'{"ok": true}'))
+            await asyncio.sleep(0.1)
+            peer.reset()
+        else:
+            await refuses(peer)
+
+    with serve_raw(first_drops) as server:
+        run = receive(
+            url=server.url,
+            subscribe_messages=SUBSCRIPTION,
+            reconnect=True,
+            reconnect_backoff=0.1,
+            max_duration=1.5,
+        )
+    assert run.error is None
+
+
+def test_a_long_run_without_data_is_warned_about(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with serve_raw(accepts({"type": "hb"}, {"type": "hb"})) as server:
+        receive(
+            url=server.url,
+            subscribe_messages=SUBSCRIPTION,
+            message_rules=[{"match": {"type": "hb"}, "then": "ignore"}],
+            max_duration=1,
+        )
+    (warning,) = (r for r in caplog.records if r.levelno == logging.WARNING)
+    assert "No data message came in 1 s (max_duration)" in warning.getMessage()
+    assert "3 documents were ignored" in warning.getMessage()
+
+
+def test_a_run_with_data_is_not_warned_about(caplog: pytest.LogCaptureFixture) -> None:
+    with serve_raw(accepts({"a": 1})) as server:
+        receive(url=server.url, subscribe_messages=SUBSCRIPTION, max_duration=1)
+    assert not [r for r in caplog.records if r.levelno == logging.WARNING]
