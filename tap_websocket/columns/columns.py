@@ -15,7 +15,7 @@ from tap_websocket.columns.column_set import ColumnSet
 from tap_websocket.columns.conversion import Mismatch, mismatch_reason
 from tap_websocket.columns.field_log import FieldLog, quoted
 from tap_websocket.columns.inference import infer_column
-from tap_websocket.columns.names import RESCUED
+from tap_websocket.columns.names import RESCUED, UNREAD_BYTES, UNREAD_TEXT
 from tap_websocket.columns.stored_columns import Column
 from tap_websocket.errors import SchemaError
 
@@ -176,8 +176,13 @@ class Columns:
         rescued: Record,
     ) -> Record:
         """Return a record with its message fields; what they hide is rescued."""
+        unread = not aside.keys().isdisjoint(_UNREAD)
         for name, value in aside.items():
-            self._put_aside(rescued, name, value, lambda: "array_columns has no name")
+            if unread:
+                # The message is logged where it could not be read.
+                rescued[name] = value
+            else:
+                self._put_aside(rescued, name, value, _unnamed)
         for name in record.keys() & fields.keys():
             self._put_aside(rescued, name, record[name], _hidden)
         return {**record, **fields}
@@ -305,6 +310,13 @@ class Columns:
             # The column `data` takes any JSON, and so the text of what it cannot hold.
             for name, value in rescued.items():
                 fitted[name] = jsontext.dumps(value).decode()
+
+
+_UNREAD = frozenset({UNREAD_TEXT, UNREAD_BYTES})
+
+
+def _unnamed() -> str:
+    return "array_columns has no name"
 
 
 def _hidden() -> str:

@@ -10,6 +10,8 @@ __all__ = [
     "RECEIVED_AT",
     "RESCUED",
     "SEQUENCE",
+    "UNREAD_BYTES",
+    "UNREAD_TEXT",
 ]
 
 DATA = "data"
@@ -32,3 +34,9 @@ ENVELOPE_RECEIVED_AT = "received_at"
 
 ENVELOPE_URL = "url"
 """The feed's URL (`envelope`)."""
+
+UNREAD_TEXT = "_message"
+"""In `_rescued_data`: the text of a message that cannot be read."""
+
+UNREAD_BYTES = "_message_base64"
+"""In `_rescued_data`: base64 of such a message that is no UTF-8."""

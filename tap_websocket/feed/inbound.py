@@ -33,6 +33,8 @@ class Origin(msgspec.Struct):
         live: Makes the values that are always there.
         subscription: Which replies are awaited.
         send: Sends a text message.
+        decompress: Takes the compression off a binary message, where those of the
+            connection are one stream; made for the first of them.
     """
 
     number: int
@@ -43,6 +45,7 @@ class Origin(msgspec.Struct):
     live: ConnectionBuiltins = msgspec.field(default_factory=ConnectionBuiltins)
     subscription: Subscription | None = None
     send: Callable[[str], None] = _discard
+    decompress: Callable[[bytes], bytes] | None = None
 
 
 class CloseAction(enum.Enum):
@@ -51,6 +54,7 @@ class CloseAction(enum.Enum):
     RECONNECT = "reconnect"
     STOP = "stop"
     TOO_BIG = "too big"
+    BROKEN_STREAM = "broken stream"
 
 
 class BatchResult(msgspec.Struct):

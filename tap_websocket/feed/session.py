@@ -32,6 +32,9 @@ __all__ = ["Session", "SessionOwner"]
 _NORMAL = 1000
 _MESSAGE_TOO_BIG = 1009
 _NO_VALUES: Mapping[str, Any] = {}
+_TAKES_NOTHING = frozenset(
+    {CloseAction.STOP, CloseAction.TOO_BIG, CloseAction.BROKEN_STREAM}
+)
 _CLOSE = 0x8
 _PONG = 0xA
 
@@ -182,9 +185,7 @@ class Session:
 
     def _takes_nothing(self) -> bool:
         return (
-            self._run.is_over
-            or self.ended.done()
-            or self.directive in {CloseAction.STOP, CloseAction.TOO_BIG}
+            self._run.is_over or self.ended.done() or self.directive in _TAKES_NOTHING
         )
 
     def control(self, opcode: int, payload: bytes) -> None:  # noqa: ARG002 - protocol
@@ -245,6 +246,8 @@ class Session:
             return
         if directive is CloseAction.RECONNECT:
             self.verdict = "a message rule asked for it"
+        elif directive is CloseAction.BROKEN_STREAM:
+            self.verdict = "its compressed stream cannot be read (payload_compression)"
         self._close(connection, _NORMAL)
 
     def _close(self, connection: Connection, code: int) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 import zlib
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_websocket.errors import ParseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tap_websocket.settings.decoding import Compression
+
 __all__ = [
-    "Compression",
     "PayloadTooBig",
     "StreamBroken",
     "ZstdMissing",
@@ -20,12 +21,8 @@ __all__ = [
     "make_decompress",
 ]
 
-Compression = Literal[
-    "none", "gzip", "zlib", "deflate", "zstd", "zlib_stream", "zstd_stream"
-]
-
-_MAX_MEMBERS = 100
-"""A gzip or zstd message may have several members; no feed has this many."""
+_MAX_MEMBERS = 1000
+"""A gzip or zstd message may have several; each costs a copy of the rest."""
 
 _WINDOW_BITS: dict[str, int] = {
     "gzip": 16 + zlib.MAX_WBITS,

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_websocket import jsontext
 from tap_websocket.columns.inference import infer
-from tap_websocket.columns.names import RESCUED
-from tap_websocket.records.extractor import DATA, Extracted
+from tap_websocket.columns.names import DATA, RESCUED
 from tap_websocket.records.plan import (
     CONNECTION,
     ENVELOPE_RECEIVED_AT,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from tap_websocket.counts import Counts
     from tap_websocket.delivery.pages import Pager
     from tap_websocket.feed.inbound import Origin
+    from tap_websocket.records.extractor import Extracted
     from tap_websocket.records.fast_path import FastPath
     from tap_websocket.settings import Settings
 
@@ -118,7 +118,7 @@ class RecordEmitter:
         self.passage: FastPath | None = None
         self._rows: list[Extracted] = []
         self._width = AdaptiveBatchSize()
-        self._passes_rows = settings.decoding.message_format == "json"
+        self._passes_rows = settings.decoding.is_structured
         self._sample = _Sample(settings)
         if not plan.infers:
             self._use(plan.columns())

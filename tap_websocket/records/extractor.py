@@ -13,6 +13,7 @@ import types
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tap_websocket import jsontext
+from tap_websocket.columns.names import DATA, UNREAD_BYTES, UNREAD_TEXT
 from tap_websocket.errors import ParseError
 from tap_websocket.expressions.documents import Document
 from tap_websocket.expressions.jsonpath import MISSING
@@ -27,10 +28,7 @@ if TYPE_CHECKING:
     Documents = Callable[[bytes], Sequence[bytes]]
     """Takes a message apart into documents."""
 
-__all__ = ["DATA", "Decoder", "Extracted", "Hears"]
-
-DATA = "data"
-"""The column of whatever is not a JSON object."""
+__all__ = ["Decoder", "Extracted", "Hears", "unread"]
 
 Record = dict[str, Any]
 Groups = dict[str, str | None]
@@ -51,6 +49,15 @@ class Extracted(NamedTuple):
     record: Record
     fields: Mapping[str, Any] = _NONE
     aside: Mapping[str, Any] = _NONE
+
+
+def unread(document: bytes) -> Extracted:
+    """Return the record of a document that cannot be read: its text, or its base64."""
+    try:
+        aside = {UNREAD_TEXT: document.decode()}
+    except UnicodeDecodeError:
+        aside = {UNREAD_BYTES: encode_binary(document)}
+    return Extracted({}, aside=aside)
 
 
 class Hears(Protocol):
@@ -133,7 +140,7 @@ class Decoder:
             if found is None:
                 return
             groups = dict(found)
-        if self._settings.message_format == "json":
+        if self._settings.is_structured:
             yield from self._json_rows(document, text or "", groups, hearing)
         elif not self._is_taken(text, hearing):
             yield self._row(self._value(document, text, groups), _NONE)

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from tap_websocket.errors import ParseError, TapError
 from tap_websocket.feed.inbound import BatchResult, CloseAction
 from tap_websocket.logs import LogThrottle
+from tap_websocket.records.decompression import PayloadTooBig, StreamBroken
 from tap_websocket.records.emitter import AdaptiveBatchSize, Arrival
-from tap_websocket.records.extractor import Decoder
-from tap_websocket.records.payloads import PayloadTooBig, decompress
+from tap_websocket.records.extractor import Decoder, unread
+from tap_websocket.records.payloads import PayloadReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -76,6 +77,7 @@ class MessageHandler:
             opens_arrays=plan.opens_arrays,
             documents=documents,
         )
+        self._reader = PayloadReader(settings.decoding)
         self._reads_messages = documents is None
         self._recorder = recorder
         self._width = AdaptiveBatchSize()
@@ -114,7 +116,7 @@ class MessageHandler:
         Raises:
             TapError: When one of them is fatal.
         """
-        for messages in self._decompressed(batch, payloads):
+        for messages in self._messages(batch, payloads):
             for plain, run in self._runs(messages):
                 self._take_run(batch, run, plain=plain)
                 if plain and self._judge.takes_notes:
@@ -122,19 +124,18 @@ class MessageHandler:
                 if batch.is_over:
                     return
 
-    def _decompressed(
+    def _messages(
         self,
         batch: _Batch,
         payloads: list[bytes],
     ) -> Iterator[list[bytes]]:
-        """Yield the messages without the feed's own compression.
+        """Yield the messages without the feed's own compression, and as JSON.
 
         Raises:
-            ParseError: When one is not what `payload_compression` says; those before
-                it were yielded.
+            ParseError: When one is not what `payload_compression` and `message_format`
+                say; those before it were yielded.
         """
-        decode = self._settings.decoding
-        if decode.payload_compression == "none" or not batch.binary:
+        if not batch.binary or not self._reader.changes:
             yield payloads
             return
         ready: list[bytes] = []
@@ -144,11 +145,7 @@ class MessageHandler:
                 yield ready
                 ready, size = [], 0
             try:
-                ready.append(
-                    decompress(
-                        payload, decode.payload_compression, decode.max_message_bytes
-                    ),
-                )
+                ready.append(self._reader.read(batch.arrival.source, payload))
             except PayloadTooBig:
                 yield ready
                 batch.outcome.directive = CloseAction.TOO_BIG
@@ -156,8 +153,14 @@ class MessageHandler:
             except ParseError as error:
                 yield ready
                 ready, size = [], 0
-                batch.outcome.taken += len(payload)
-                self._skip(error, len(payload))
+                if batch.is_over:
+                    return
+                self._take_unreadable(batch, payload, error)
+                if isinstance(error, StreamBroken):
+                    # What follows on this connection cannot be read, either.
+                    directive = batch.outcome.directive or CloseAction.BROKEN_STREAM
+                    batch.outcome.directive = directive
+                    return
             else:
                 size += len(ready[-1])
         yield ready
@@ -223,7 +226,7 @@ class MessageHandler:
         outcome.taken += len(payload)
         before = outcome.records
         try:
-            for document in self._documents(payload):
+            for document in self._documents(batch, payload):
                 hearing = None if plain else self._judge.hearing(source, outcome)
                 found = outcome.records
                 try:
@@ -231,7 +234,7 @@ class MessageHandler:
                         self._recorder.take(batch.arrival, row)
                         outcome.records += 1
                 except ParseError as error:
-                    self._skip(error, len(document))
+                    self._give_up(batch, document, error)
                 else:
                     self._counts.ignored += outcome.records == found
         finally:
@@ -239,7 +242,7 @@ class MessageHandler:
         if outcome.records > before:
             self._recorder.sampled(len(payload))
 
-    def _documents(self, payload: bytes) -> Sequence[bytes]:
+    def _documents(self, batch: _Batch, payload: bytes) -> Sequence[bytes]:
         """Take a message apart.
 
         Raises:
@@ -248,22 +251,46 @@ class MessageHandler:
         try:
             return self._decoder.documents(payload)
         except ParseError as error:
-            self._skip(error, len(payload))
+            self._give_up(batch, payload, error)
             return ()
 
-    def _skip(self, error: ParseError, size: int) -> None:
-        """Count and log what cannot be read.
+    def _take_unreadable(
+        self, batch: _Batch, payload: bytes, error: ParseError
+    ) -> None:
+        """Take a message of which nothing can be read.
 
         Raises:
             ParseError: With `on_parse_error: fail`.
         """
-        if self._settings.decoding.on_parse_error == "fail":
-            raise error
-        self._counts.skipped += 1
+        outcome = batch.outcome
+        outcome.taken += len(payload)
+        before = outcome.records
+        self._give_up(batch, payload, error)
+        if outcome.records > before:
+            outcome.messages += 1
+            self._recorder.sampled(len(payload))
+
+    def _give_up(self, batch: _Batch, document: bytes, error: ParseError) -> None:
+        """Do with a document that cannot be read as `on_parse_error` says.
+
+        Raises:
+            ParseError: With `fail`.
+        """
+        match self._settings.decoding.on_parse_error:
+            case "fail":
+                raise error
+            case "skip":
+                self._counts.skipped += 1
+                what = "was skipped"
+            case "rescue":
+                self._recorder.take(batch.arrival, unread(document))
+                batch.outcome.records += 1
+                what = "went to _rescued_data"
         self._skip_log(
             _LOGGER,
-            "A message of %d bytes could not be read and was skipped",
-            size,
+            "A message of %d bytes could not be read and %s",
+            len(document),
+            what,
         )
 
 

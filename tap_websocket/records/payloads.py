@@ -3,77 +3,93 @@
 from __future__ import annotations
 
 import base64
-import zlib
-from typing import Literal
+import functools
+from typing import TYPE_CHECKING
 
-from tap_websocket.errors import ParseError
+from tap_websocket.errors import ConfigError
+from tap_websocket.records.codecs.msgpack import msgpack_to_json
+from tap_websocket.records.decompression import (
+    ZstdMissing,
+    is_stream,
+    make_decompress,
+)
 
-__all__ = ["Compression", "PayloadTooBig", "decompress", "encode_binary", "split"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-Compression = Literal["none", "gzip", "zlib", "deflate"]
+    from tap_websocket.feed.inbound import Origin
+    from tap_websocket.settings import DecodingSettings
 
+    Read = Callable[[bytes], bytes]
+    """Makes a message of a payload; raises `ParseError` where that is not possible."""
 
-_MOST_MEMBERS = 1000
-"""Each member of a gzip file costs a copy of the rest."""
-
-_WINDOW_BITS = {
-    "gzip": 16 + zlib.MAX_WBITS,
-    "zlib": zlib.MAX_WBITS,
-    "deflate": -zlib.MAX_WBITS,
-}
+__all__ = ["PayloadReader", "encode_binary", "split"]
 
 
-class PayloadTooBig(ParseError):
-    """A message exceeds `max_message_bytes` once it is decompressed."""
+class PayloadReader:
+    """Reads binary messages: without the feed's compression, and as JSON.
 
-
-def decompress(payload: bytes, compression: Compression, most: int) -> bytes:
-    """Return a binary message without the feed's own compression.
+    Attributes:
+        changes: Whether binary messages are anything else than what they look like.
 
     Args:
-        payload: The message.
-        compression: `payload_compression`; `deflate` has no header (RFC 1951).
-        most: `max_message_bytes`; no more than this is ever inflated.
+        settings: `payload_compression`, `message_format`, `max_message_bytes`.
 
     Raises:
-        PayloadTooBig: When it inflates to more than `most` bytes.
-        ParseError: When it is not what `payload_compression` says.
+        ConfigError: When an extra is missing, or the Protobuf type cannot be read.
     """
-    if compression == "none":
-        return payload
-    parts: list[bytes] = []
-    size = 0
-    rest = payload
-    while rest or not parts:
-        inflater = zlib.decompressobj(_WINDOW_BITS[compression])
+
+    def __init__(self, settings: DecodingSettings) -> None:
+        compression, limit = settings.payload_compression, settings.max_message_bytes
+        self._make_decompress = functools.partial(make_decompress, compression, limit)
+        self._is_stream = is_stream(compression)
         try:
-            part = inflater.decompress(rest, most - size + 1)
-        except zlib.error as error:
-            raise _unreadable(payload, compression, _reason(error)) from error
-        size += len(part)
-        if size > most:
-            msg = f"a message inflates to over {most} bytes (max_message_bytes)"
-            raise PayloadTooBig(msg)
-        if not inflater.eof:
-            raise _unreadable(payload, compression, "it ends too early")
-        parts.append(part)
-        rest = inflater.unused_data
-        if rest and (compression != "gzip" or len(parts) == _MOST_MEMBERS):
-            raise _unreadable(payload, compression, "more bytes follow its end")
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+            # Of no use for streams, apart from what is missing being found at once.
+            self._decompress = self._make_decompress()
+        except ZstdMissing as error:
+            raise ConfigError([f"payload_compression: {error}"]) from error
+        self._decode = _codec(settings)
+        self.changes = compression != "none" or self._decode is not None
+
+    def read(self, origin: Origin, payload: bytes) -> bytes:
+        """Return a binary message of a connection as the document that it stands for.
+
+        Every binary message of a connection has to be passed, in order.
+
+        Raises:
+            PayloadTooBig: When it inflates to more than `max_message_bytes`.
+            StreamBroken: When the connection's stream cannot be read any more.
+            ParseError: When it is not what the settings say.
+        """
+        if self._is_stream and origin.decompress is None:
+            origin.decompress = self._make_decompress()
+        message = (origin.decompress or self._decompress)(payload)
+        return message if self._decode is None else self._decode(message)
 
 
-def _reason(error: zlib.error) -> str:
-    """Return zlib's own words: `Error -3 while decompressing data: …`."""
-    return str(error).rpartition(": ")[2]
+def _codec(settings: DecodingSettings) -> Read | None:
+    """Return what makes JSON of a binary message; None where it is left as it is."""
+    match settings.message_format:
+        case "msgpack":
+            return msgpack_to_json
+        case "cbor":
+            from tap_websocket.records.codecs.cbor import (  # noqa: PLC0415 - optional
+                cbor_to_json,
+            )
 
-
-def _unreadable(payload: bytes, compression: str, reason: str) -> ParseError:
-    msg = (
-        f"a message of {len(payload)} bytes is not valid {compression} ({reason}); "
-        "set payload_compression to what the feed sends, or on_parse_error: skip"
+            return cbor_to_json
+    protobuf = settings.protobuf
+    if protobuf is None:
+        return None
+    from tap_websocket.records.codecs.protobuf import (  # noqa: PLC0415 - optional
+        ProtobufReader,
     )
-    return ParseError(msg)
+
+    try:
+        reader = ProtobufReader(protobuf.descriptor_file, protobuf.message_type)
+    except ValueError as error:
+        raise ConfigError([f"protobuf.{error}"]) from error
+    return reader.to_json
 
 
 def split(payload: bytes, separator: str | None) -> list[bytes]:

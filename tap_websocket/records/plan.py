@@ -11,12 +11,11 @@ import msgspec
 from tap_websocket.columns import json_types
 from tap_websocket.columns.columns import Columns
 from tap_websocket.columns.inference import ANY_JSON, JSON_TEXT
-from tap_websocket.columns.names import RESCUED
+from tap_websocket.columns.names import DATA, RESCUED
 from tap_websocket.columns.naming import names_of
 from tap_websocket.columns.payload_check import compile_value
 from tap_websocket.columns.saver import ColumnSaver
 from tap_websocket.columns.store import ColumnStore
-from tap_websocket.records.extractor import DATA
 from tap_websocket.records.fast_path import FastPath
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ class RecordPlan(msgspec.Struct, frozen=True):
     def whole(self) -> bool:
         """Whether each record lands whole in the column `data`."""
         decode, stream = self.settings.decoding, self.settings.stream
-        if decode.message_format != "json" or decode.envelope:
+        if not decode.is_structured or decode.envelope:
             return decode.envelope or not decode.message_pattern
         return stream.schema is None and stream.infer_messages == 0
 
@@ -114,7 +113,7 @@ class RecordPlan(msgspec.Struct, frozen=True):
     def infers(self) -> bool:
         """Whether the columns are to be inferred from a sample."""
         return (
-            self.settings.decoding.message_format == "json"
+            self.settings.decoding.is_structured
             and not self.whole
             and self.settings.stream.schema is None
             and self.catalog_schema is None
@@ -188,14 +187,14 @@ class RecordPlan(msgspec.Struct, frozen=True):
         if self.whole and DATA in self.deselected:
             return None
         test = None
-        if decode.message_format == "json":
+        if decode.is_structured:
             data = columns.schema["properties"].get(DATA, {})
             test = compile_value(data) if self.whole else columns.decoder()
             if test is None:
                 return None
         return FastPath(
             test,
-            form=decode.message_format,
+            form="json" if decode.is_structured else decode.message_format,
             whole=self.whole,
             sequence=SEQUENCE if self._numbers else None,
         )
@@ -210,7 +209,7 @@ class RecordPlan(msgspec.Struct, frozen=True):
     @property
     def _rescues(self) -> bool:
         decode = self.settings.decoding
-        if decode.message_format != "json":
+        if not decode.is_structured:
             return False
         return not decode.envelope or self.settings.stream.schema is not None
 
@@ -222,7 +221,7 @@ class RecordPlan(msgspec.Struct, frozen=True):
         pattern = decode.message_pattern
         if given is not None:
             columns = {DATA: json_types.nullable(given)}
-        elif decode.message_format == "json":
+        elif decode.is_structured:
             columns = {DATA: ANY_JSON}
         elif pattern is None:
             columns = {DATA: _TEXT}

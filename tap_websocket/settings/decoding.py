@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tap_websocket.columns.names import RESCUED
@@ -16,6 +17,7 @@ from tap_websocket.settings.declare import (
     Idle,
     choice,
     group,
+    obj,
     setting,
 )
 
@@ -30,13 +32,17 @@ __all__ = [
     "Context",
     "DecodingSettings",
     "MessageFormat",
+    "ProtobufType",
     "idle",
+    "is_structured",
     "read_decoding",
 ]
 
-Compression = Literal["none", "gzip", "zlib", "deflate"]
-MessageFormat = Literal["json", "raw_string", "binary"]
-OnParseError = Literal["fail", "skip"]
+Compression = Literal[
+    "none", "gzip", "zlib", "deflate", "zstd", "zlib_stream", "zstd_stream"
+]
+MessageFormat = Literal["json", "msgpack", "cbor", "protobuf", "raw_string", "binary"]
+OnParseError = Literal["fail", "skip", "rescue"]
 
 Context = tuple[tuple[str, str], ...]
 """One of `contexts`: its keys and values."""
@@ -49,7 +55,9 @@ DECLARATIONS = group(
     payload_compression=setting(
         choice(*get_args(Compression)),
         "How the feed itself compresses each binary message: `none`, `gzip`, `zlib`, "
-        "or `deflate`, which is raw. Text frames pass as they are.",
+        "`deflate`, which is raw, or `zstd` (extra `zstd`). With `zlib_stream` and "
+        "`zstd_stream` the binary messages of a connection are one compressed stream, "
+        "flushed at the end of each. Text frames pass as they are.",
         default="none",
     ),
     record_separator=setting(
@@ -66,13 +74,26 @@ DECLARATIONS = group(
     message_format=setting(
         choice(*get_args(MessageFormat)),
         "`json` and `raw_string` also read binary frames; `binary` is base64 of the "
-        "payload.",
+        "payload. `msgpack`, `cbor` (extra `cbor`) and `protobuf` (extra `protobuf`) "
+        "read each binary message as one value, which is then treated as JSON; text "
+        "frames are JSON.",
         default="json",
+    ),
+    protobuf=setting(
+        obj(
+            ("descriptor_file", "message_type"),
+            descriptor_file=STRING,
+            message_type=STRING,
+        ),
+        "For `message_format: protobuf`: `descriptor_file` is the path of what `protoc "
+        "--descriptor_set_out=FILE --include_imports` writes, and `message_type` the "
+        "full name of the type of each message (`package.Name`).",
     ),
     on_parse_error=setting(
         choice(*get_args(OnParseError)),
-        "A message that cannot be read ends the run (`fail`), or is dropped, counted "
-        "and logged (`skip`).",
+        "A message that cannot be read ends the run (`fail`), is dropped, counted and "
+        "logged (`skip`), or becomes a record with nothing but `_rescued_data` "
+        "(`rescue`): `_message` in it is its text, or `_message_base64`.",
         default="fail",
     ),
     json_fields=setting(
@@ -118,7 +139,24 @@ DECLARATIONS = group(
     ),
 )
 
+_STRUCTURED: tuple[MessageFormat, ...] = ("json", "msgpack", "cbor", "protobuf")
+_EXTRAS = {"cbor": "cbor2", "protobuf": "google.protobuf"}
+"""What the extra of a format's name installs."""
+
 _OF_JSON = ("json_fields", "records_path", "array_columns", "message_fields")
+
+
+def is_structured(message_format: str) -> bool:
+    """Return whether messages are JSON, or become it: paths and inference apply."""
+    return message_format in _STRUCTURED
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class ProtobufType:
+    """The type of each message, and the file that describes it."""
+
+    descriptor_file: str
+    message_type: str
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -126,6 +164,7 @@ class DecodingSettings:
     """How a message becomes records.
 
     Attributes:
+        protobuf: None for another `message_format`.
         max_message_bytes: Bounds a message that is decompressed, too.
         keeps_arrays: A document that is an array is one record (`records_path: "$"`).
     """
@@ -135,6 +174,7 @@ class DecodingSettings:
     record_separator: str | None
     message_pattern: MessagePattern | None
     message_format: MessageFormat
+    protobuf: ProtobufType | None
     on_parse_error: OnParseError
     json_fields: tuple[Path, ...]
     records_path: Path | None
@@ -144,6 +184,11 @@ class DecodingSettings:
     envelope: bool
     record_metadata: bool
     contexts: tuple[Context, ...]
+
+    @property
+    def is_structured(self) -> bool:
+        """Whether messages are JSON, or become it: paths and inference apply."""
+        return is_structured(self.message_format)
 
     @property
     def takes_payloads_whole(self) -> bool:
@@ -165,13 +210,15 @@ def read_decoding(config: Mapping[str, Any], problems: list[str]) -> DecodingSet
         config: All settings, with their types.
         problems: Takes one line for each problem.
     """
-    is_json = config["message_format"] == "json"
+    is_json = is_structured(config["message_format"])
     paths = {
         path: compile_checked(name, path, problems) for name, path in _paths(config)
     }
     records_path = config.get("records_path") if is_json else None
+    _check_rescue(config, problems)
     return DecodingSettings(
         message_format=config["message_format"],
+        protobuf=_protobuf(config, problems),
         on_parse_error=config["on_parse_error"],
         payload_compression=config["payload_compression"],
         max_message_bytes=config["max_message_bytes"],
@@ -194,6 +241,55 @@ def read_decoding(config: Mapping[str, Any], problems: list[str]) -> DecodingSet
     )
 
 
+def _check_rescue(config: Mapping[str, Any], problems: list[str]) -> None:
+    """Check that a record of nothing but `_rescued_data` can be."""
+    if config["on_parse_error"] != "rescue":
+        return
+    form = config["message_format"]
+    if not is_structured(form):
+        problems.append(
+            f"on_parse_error: rescue needs the column {RESCUED}, which does not go "
+            f"with message_format: {form}; use skip"
+        )
+    elif config["envelope"] and "schema" not in config:
+        problems.append(
+            f"on_parse_error: rescue needs the column {RESCUED}, which an envelope has "
+            "with a schema only; use skip, or set schema"
+        )
+    if config["primary_keys"]:
+        problems.append(
+            "on_parse_error: rescue makes records without a key, which does not go "
+            "with primary_keys; use skip"
+        )
+
+
+def _protobuf(config: Mapping[str, Any], problems: list[str]) -> ProtobufType | None:
+    """Read the type of Protobuf messages, and check the extra of the format."""
+    form, given = config["message_format"], config.get("protobuf")
+    if form in _EXTRAS and not _is_installed(_EXTRAS[form]):
+        problems.append(
+            f"message_format: {form} needs an extra; run pip install "
+            f"'tap-websocket[{form}]'"
+        )
+    if form != "protobuf":
+        return None
+    if given is None:
+        problems.append(
+            "protobuf: is required with message_format: protobuf; give descriptor_file "
+            "and message_type"
+        )
+        return None
+    return ProtobufType(**given)
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        # The package that it is part of is missing.
+        return False
+
+
 def _paths(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield each JSONPath after the name of where it stands."""
     for number, path in enumerate(config["json_fields"]):
@@ -209,7 +305,7 @@ def _pattern(config: Mapping[str, Any], problems: list[str]) -> MessagePattern |
     if text is None or form == "binary":
         return None
     try:
-        return MessagePattern(text, parses=form == "json")
+        return MessagePattern(text, parses=is_structured(form))
     except ValueError as error:
         problems.append(f"message_pattern: {error}")
         return None
@@ -239,4 +335,5 @@ def idle(config: Mapping[str, Any]) -> Iterator[Idle]:
     unread = form == "binary" and config["payload_compression"] == "none"
     yield Idle(("on_parse_error",), unread, why)
     yield Idle(("message_pattern",), form == "binary", why)
-    yield Idle(_OF_JSON, form != "json", why)
+    yield Idle(_OF_JSON, not is_structured(form), why)
+    yield Idle(("protobuf",), form != "protobuf", why)

@@ -21,6 +21,7 @@ from tap_websocket.settings.declare import (
     setting,
     whole,
 )
+from tap_websocket.settings.decoding import is_structured
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -229,8 +230,9 @@ def idle(config: Mapping[str, Any]) -> Iterator[Idle]:
     """Yield the settings of the group that others can leave without effect."""
     form = config["message_format"]
     named = form == "raw_string" and "message_pattern" in config
-    whole_messages = form != "json" or config["envelope"]
-    why = f"with message_format: {form}" if form != "json" else "with envelope"
+    structured = is_structured(form)
+    whole_messages = not structured or config["envelope"]
+    why = "with envelope" if structured else f"with message_format: {form}"
     yield Idle((*_INFERENCE, "schema_evolution"), whole_messages and not named, why)
     yield Idle(_INFERENCE, named, why)
     inferred = not whole_messages

@@ -12,7 +12,7 @@ import pytest
 
 from tap_websocket.errors import ConnectionFailed, ParseError
 from tap_websocket.feed.inbound import Origin
-from tap_websocket.records.payloads import decompress
+from tap_websocket.records.payloads import PayloadReader
 from tests.support.intake import by_hand
 from tests.support.receive import make_settings, receive
 from tests.support.servers import Kind, Peer, serve
@@ -85,8 +85,8 @@ def test_a_message_that_is_not_compressed_as_said(kind: Kind) -> None:
 def test_large_messages_are_inflated_as_they_are_taken() -> None:
     large = gzip.compress(json.dumps({"x": "y" * 1_000_000}).encode())
     hand = by_hand(make_settings(payload_compression="gzip", max_messages=3))
-    with mock.patch(
-        "tap_websocket.records.message_handler.decompress", wraps=decompress
+    with mock.patch.object(
+        PayloadReader, "read", autospec=True, side_effect=PayloadReader.read
     ) as inflate:
         source = Origin(1, "ws://feed/", {})
         outcome = hand.intake.consume(source, [large] * 30, True, 3)

@@ -96,7 +96,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"fatal_close_codes": 4000}, "fatal_close_codes: must be an array; 4000 was"),
     (
         {"message_format": "xml"},
-        "message_format: must be one of json, raw_string, binary",
+        "message_format: must be one of json, msgpack, cbor, protobuf, raw_string, "
+        "binary",
     ),
     ({"on_parse_error": "ignore"}, "on_parse_error: must be one of fail, skip"),
     ({"envelope": "yes"}, "envelope: must be true or false; 'yes' was given"),
@@ -170,7 +171,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {"compression": True, "transport": "picows"},
         "transport: picows has no compression",
     ),
-    ({"payload_compression": "zstd"}, "payload_compression: must be one of none, gzip"),
+    (
+        {"payload_compression": "brotli"},
+        "payload_compression: must be one of none, gzip",
+    ),
     ({"record_separator": ""}, "record_separator: must be a string that is not empty"),
     ({"message_pattern": "("}, "message_pattern: '(' is not a regular expression"),
     ({"message_pattern": "(?P<x>.)"}, "message_pattern: '(?P<x>.)' has no group"),
