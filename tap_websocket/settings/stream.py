@@ -132,7 +132,7 @@ def read_stream(config: Mapping[str, Any], problems: list[str]) -> StreamSetting
 def infers(config: Mapping[str, Any]) -> bool:
     """Return whether the columns are those of the feed's records, unless declared."""
     return (
-        config["message_format"] == "json"
+        is_structured(config["message_format"])
         and not config["envelope"]
         and config["infer_messages"] > 0
         and "schema" not in config
