@@ -116,8 +116,11 @@ def _parse_slowly(
 ) -> Any:  # noqa: ANN401 - any JSON
     """Return the value of a JSON text that msgspec refuses, rightly or not."""
     try:
+        text = payload if isinstance(payload, str) else payload.decode()
+        # A byte order mark is no JSON, but RFC 8259, section 8.1, lets parsers ignore
+        # it, and .NET's encoders write it.
         return json.loads(
-            payload if isinstance(payload, str) else payload.decode(),
+            text.removeprefix("\ufeff"),
             parse_float=number,
             parse_int=_integer,
             parse_constant=_refuse,

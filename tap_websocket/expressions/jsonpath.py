@@ -6,6 +6,8 @@ finds in a tenth of its time; every other path is the library's.
 
 from __future__ import annotations
 
+import math
+import operator
 import re
 import warnings
 from decimal import Decimal
@@ -13,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from jsonpath_ng import jsonpath as ast
 from jsonpath_ng.exceptions import JSONPathError
+from jsonpath_ng.ext.arithmetic import Operation
 from jsonpath_ng.ext.parser import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 __all__ = ["MISSING", "Path", "compile_path"]
 
@@ -65,6 +68,9 @@ def compile_path(text: str) -> Path:
     Raises:
         ValueError: When it is none; the message says where, and how to write one.
     """
+    parts = _alternatives(text)
+    if len(parts) > 1:
+        return _Union([compile_path(part) for part in parts])
     expression = _parse(text)
     steps = _plain_steps(expression)
     if steps is None:
@@ -72,6 +78,40 @@ def compile_path(text: str) -> Path:
     if all(isinstance(step, _Keys) and len(step.keys) == 1 for step in steps):
         return _Lookup(steps)
     return _PlainPath(steps)
+
+
+def _alternatives(text: str) -> list[str]:
+    """Return the paths that a text joins with `|`.
+
+    The library's own `|` binds closer than a dot, so that `$.a | $.b` finds nothing
+    of what it says; and it warns that it will be removed (jsonpath-ng 1.16).
+
+    Raises:
+        ValueError: When one of several paths does not begin with `$`.
+    """
+    parts = [""]
+    depth = 0
+    for piece in _TOKEN.findall(text):
+        depth += (piece in "[(") - (piece in "])")
+        if piece == "|" and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += piece
+    parts = [part.strip() for part in parts]
+    if len(parts) > 1 and not all(part.startswith("$") for part in parts):
+        msg = (
+            f"{text!r} is not a JSONPath: | joins whole paths, each of which begins "
+            "with $, like $.price | $.last.price"
+        )
+        raise ValueError(msg)
+    return parts
+
+
+_TOKEN = re.compile(
+    r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|.""",
+    re.DOTALL,
+)
+"""A string, or one character."""
 
 
 _STUMBLES = (
@@ -90,7 +130,9 @@ def _parse(text: str) -> ast.JSONPath:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", DeprecationWarning)
-            return parse(text)
+            expression = parse(text)
+            _bound_arithmetic(expression)
+            return expression
     except (JSONPathError, DeprecationWarning, re.error, *_STUMBLES) as error:
         msg = (
             f"{text!r} is not a JSONPath ({error}); write it like $.data[*].price, "
@@ -231,6 +273,99 @@ class _Lookup(_PlainPath):
         except LookupError:
             return MISSING
         return value
+
+
+class _Union:
+    """Several paths, whose matches follow each other."""
+
+    names: tuple[str, ...] = ()
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+
+    def find(self, document: Any) -> list[Any]:  # noqa: ANN401 - any JSON
+        """Return the values of all matches, path by path."""
+        return [value for path in self._paths for value in path.find(document)]
+
+    def first(self, document: Any) -> Any:  # noqa: ANN401 - any JSON
+        """Return the value of the first match of the first path that has one."""
+        for path in self._paths:
+            value = path.first(document)
+            if value is not MISSING:
+                return value
+        return MISSING
+
+    def update(self, document: Any, new: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - any JSON
+        """Replace the value of each match in place."""
+        for path in self._paths:
+            document = path.update(document, new)
+        return document
+
+
+def _bound_arithmetic(expression: object) -> None:
+    """Bound the results of every operation inside of a path.
+
+    Otherwise a server chooses how much work a path is: `*` repeats a text as often as
+    a number says, and the digits of a product are those of both numbers together.
+    """
+    if isinstance(expression, Operation):
+        expression.op = _BOUNDED[expression.op_symbol]
+    if isinstance(expression, ast.JSONPath):
+        for part in vars(expression).values():
+            for item in part if isinstance(part, list) else (part,):
+                _bound_arithmetic(item)
+
+
+def _bounded(
+    operate: Callable[[Any, Any], Any],
+    *,
+    joins: bool = False,
+) -> Callable[[Any, Any], Any]:
+    """Return an operation on two numbers.
+
+    Args:
+        operate: The operation without bounds.
+        joins: Two texts or two arrays are joined.
+    """
+
+    def result(left: Any, right: Any) -> Any:  # noqa: ANN401 - any JSON
+        if joins and type(left) is type(right) and isinstance(left, str | list):
+            return operate(left, right)
+        if not (_is_number(left) and _is_number(right)):
+            # What the library takes for no match.
+            raise TypeError
+        if isinstance(left, Decimal) != isinstance(right, Decimal):
+            # A number of the path is a float where one of a message has a fraction.
+            left, right = _decimal(left), _decimal(right)
+        found = operate(left, right)
+        if isinstance(found, int) and abs(found) >= _MAX_INTEGER:
+            raise TypeError
+        if isinstance(found, float) and not math.isfinite(found):
+            raise TypeError
+        return found
+
+    return result
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, int):
+        return not isinstance(value, bool) and abs(value) < _MAX_INTEGER
+    return isinstance(value, float | Decimal)
+
+
+def _decimal(value: float | Decimal) -> Decimal:
+    return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+
+
+_MAX_INTEGER = 10**1000
+"""Larger integers are no numbers to operations: Python prints up to 4300 digits."""
+
+_BOUNDED = {
+    "+": _bounded(operator.add, joins=True),
+    "-": _bounded(operator.sub),
+    "*": _bounded(operator.mul),
+    "/": _bounded(operator.truediv),
+}
 
 
 class _LibraryPath:

@@ -109,7 +109,6 @@ def test_what_a_text_is_written_as(text: str, written: bytes) -> None:
         b'"a\nb"',
         b'"\xff"',
         b'"\xed\xa0\x80"',
-        b"\xef\xbb\xbf1",
         b"[" * 100_000,
         b"1e1000000000000000000",
         b'"secret',
@@ -128,3 +127,14 @@ def test_values_of_any_depth_are_written(levels: int) -> None:
         value = [value, {}]
     written = jsontext.dumps(value).decode()
     assert written == "[" * levels + '{"price":1.10}' + ",{}]" * levels
+
+
+@pytest.mark.parametrize("text", [b'\xef\xbb\xbf{"a":1.10}', '\ufeff{"a":1.10}'])
+def test_a_byte_order_mark_in_front_is_ignored(text: bytes | str) -> None:
+    assert jsontext.parse(text) == {"a": Decimal("1.10")}
+
+
+@pytest.mark.parametrize("text", ["\ufeff\ufeff1", "1\ufeff", '["\ufeff"'])
+def test_a_byte_order_mark_elsewhere_is_no_white_space(text: str) -> None:
+    with pytest.raises(jsontext.InvalidJson):
+        jsontext.parse(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import tracemalloc
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonpath_ng.ext.parser import parse
 
+from tap_websocket import jsontext
 from tap_websocket.expressions.jsonpath import MISSING, compile_path
+
+DOCUMENT: dict[str, Any] = {
+    "a": "s",
+    "b": 3,
+    "t": "t",
+    "x|y": 9,
+    "price": Decimal("1.10"),
+    "list": [{"s": "p|q", "n": 1}, {"s": "r", "n": 2}],
+}
 
 _NAMES = st.sampled_from(["a", "b", "a b", "err-code", "*", "", "é", "0", "`len`"])
 _SCALARS = st.none() | st.booleans() | st.integers() | st.sampled_from(["a", "xyz"])
@@ -135,3 +146,74 @@ def test_update_by_a_path_of_the_library() -> None:
     }
     assert compile_path("$.a[0:1]").update({"a": [1, 2]}, str) == {"a": ["1", 2]}
     assert compile_path("$.a.`len`").update({"a": [1]}, str) == {"a": [1]}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("$.a | $.b", ["s", 3]),
+        ("$.missing|$.b", [3]),
+        ("$.list[*].n | $.b | $.missing", [1, 2, 3]),
+        ("$['x|y']", [9]),
+        ("$.list[?(@.s == 'p|q')] | $.b", [{"s": "p|q", "n": 1}, 3]),
+        ('$.list[?(@.s == "it\'s | so")]', []),
+    ],
+)
+def test_paths_are_joined_with_a_bar(text: str, found: list[Any]) -> None:
+    path = compile_path(text)
+    assert path.find(DOCUMENT) == found
+    assert path.first(DOCUMENT) == (found[0] if found else MISSING)
+
+
+def test_joined_paths_are_replaced_each() -> None:
+    path = compile_path("$.a | $.c.d | $.missing")
+    document = {"a": "1", "b": "2", "c": {"d": "3"}}
+    assert path.update(document, int) == {"a": 1, "b": "2", "c": {"d": 3}}
+
+
+@pytest.mark.parametrize("text", ["$.a | b", "$.a |", "| $.a", "$.a || $.b", "a | b"])
+def test_each_of_several_paths_begins_at_the_root(text: str) -> None:
+    with pytest.raises(ValueError, match=r"\| joins whole paths"):
+        compile_path(text)
+
+
+def test_a_bar_inside_of_a_path_is_refused_with_the_reason() -> None:
+    with pytest.raises(ValueError, match="union"):
+        compile_path("$.(a | b)")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("$.b * 2", [6]),
+        ("$.list[*].n * $.list[*].n", [1, 4]),
+        ("$.price * 1.5", [Decimal("1.65")]),
+        ("$.price - $.b", [Decimal("-1.9")]),
+        ("$.a + $.t", ["st"]),
+        ("$.a + 1", []),
+        ("$.yes * 2", []),
+        ("$.a * $.many", []),
+        ("$.many * $.a", []),
+        ("$.list * $.many", []),
+        ("$.digits * $.digits", []),
+        ("$.digits + 1", []),
+        ("$.large * $.large", []),
+        ("$.list[?(@.n * $.b > 5)]", [{"s": "r", "n": 2}]),
+    ],
+)
+def test_operations_are_bounded(text: str, found: list[Any]) -> None:
+    """A message of 39 bytes is not to take gigabytes, or thousands of digits."""
+    document = DOCUMENT | {
+        "many": 2_500_000_000,
+        "digits": 10**3999,
+        "large": 1e308,
+        "yes": True,
+    }
+    tracemalloc.start()
+    result = compile_path(text).find(document)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert result == found
+    assert peak < 10_000_000
+    for value in result:
+        jsontext.dumps(value)
