@@ -108,9 +108,11 @@ class Dialer:
 
     def expect(self, connections: int) -> None:
         """Choose the transport for a number of connections of the run."""
+        connection = self._settings.connection
         self._transport = select_transport(
-            self._settings.connection,
-            max(1, connections),
+            connection.transport,
+            compression=connection.compression,
+            connections=max(1, connections),
         )
 
     async def dial(

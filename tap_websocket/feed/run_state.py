@@ -9,6 +9,7 @@ import msgspec
 
 from tap_websocket.errors import ConnectionFailed
 from tap_websocket.feed.inbound import BatchResult
+from tap_websocket.transports.rfc6455 import NORMAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["Ending", "OpenSession", "RunState"]
 
 
-_NORMAL = 1000
 """The purpose of the connection was fulfilled (RFC 6455, section 7.4.1)."""
 
 
@@ -36,7 +36,7 @@ class Ending(msgspec.Struct, frozen=True):
 
     reason: str
     error: Exception | None = None
-    close_code: int = _NORMAL
+    close_code: int = NORMAL
 
 
 class OpenSession(Protocol):
@@ -123,7 +123,7 @@ class RunState:
         reason: str,
         error: Exception | None = None,
         *,
-        close_code: int = _NORMAL,
+        close_code: int = NORMAL,
     ) -> None:
         """End the run; the first call decides why.
 

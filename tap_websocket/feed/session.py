@@ -10,12 +10,15 @@ from tap_websocket.expressions.placeholders import ConnectionBuiltins
 from tap_websocket.feed.inbound import CloseAction, Origin
 from tap_websocket.feed.keepalive import Keepalive
 from tap_websocket.feed.subscription import Subscription, requests
-from tap_websocket.transports.base import (
+from tap_websocket.transports.base import LINGER_SECONDS, Closing, Connection
+from tap_websocket.transports.rfc6455 import (
     ABNORMAL,
-    LINGER_SECONDS,
+    CLOSE,
     NO_CODE,
-    Closing,
-    Connection,
+    NORMAL,
+    PONG,
+    TOO_BIG,
+    TOO_BIG_TEXT,
 )
 
 if TYPE_CHECKING:
@@ -29,14 +32,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "SessionOwner"]
 
-_NORMAL = 1000
-_MESSAGE_TOO_BIG = 1009
 _NO_VALUES: Mapping[str, Any] = {}
 _TAKES_NOTHING = frozenset(
     {CloseAction.STOP, CloseAction.TOO_BIG, CloseAction.BROKEN_STREAM}
 )
-_CLOSE = 0x8
-_PONG = 0xA
 
 
 class SessionOwner(Protocol):
@@ -137,7 +136,7 @@ class Session:
         """Whether the server ended its feed as it should, replies and all."""
         if not self.ended.done() or self.verdict or self.awaits_reply:
             return False
-        return self.ended.result().code in {_NORMAL, NO_CODE}
+        return self.ended.result().code in {NORMAL, NO_CODE}
 
     def describe_end(self) -> str:
         """Return in a few words how the connection ended."""
@@ -188,13 +187,17 @@ class Session:
             self._run.is_over or self.ended.done() or self.directive in _TAKES_NOTHING
         )
 
+    def fragment(self) -> None:
+        """Take a part of a message as a sign of life."""
+        self._run.inbound()
+
     def control(self, opcode: int, payload: bytes) -> None:  # noqa: ARG002 - protocol
         """Handle a Close, Ping or Pong, which the transport has answered."""
         self._run.inbound()
-        if opcode == _CLOSE:
+        if opcode == CLOSE:
             # How the connection ends is known: no clock has a say any more.
             self._stop_clocks()
-        elif opcode == _PONG:
+        elif opcode == PONG:
             self._keepalive.pong()
 
     def closed(self, closing: Closing) -> None:
@@ -241,14 +244,14 @@ class Session:
             return
         self.directive = directive
         if directive is CloseAction.TOO_BIG:
-            self.verdict = "a message is larger than max_message_bytes"
-            self._close(connection, _MESSAGE_TOO_BIG)
+            self.verdict = TOO_BIG_TEXT
+            self._close(connection, TOO_BIG)
             return
         if directive is CloseAction.RECONNECT:
             self.verdict = "a message rule asked for it"
         elif directive is CloseAction.BROKEN_STREAM:
             self.verdict = "its compressed stream cannot be read (payload_compression)"
-        self._close(connection, _NORMAL)
+        self._close(connection, NORMAL)
 
     def _close(self, connection: Connection, code: int) -> None:
         """Start the closing handshake; nothing more is sent."""

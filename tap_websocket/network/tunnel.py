@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from python_socks import ProxyError
 
     from tap_websocket.network.proxy import Proxy
-    from tap_websocket.transports.base import Handshake
 
 __all__ = ["HUNG_UP", "NO_HTTP", "proxy_of", "proxy_refusal", "reach"]
 
@@ -47,37 +46,37 @@ _NEVER = 1e6
 """Seconds; python-socks wants a bound, and the caller has a lower one."""
 
 
-def proxy_of(handshake: Handshake) -> Proxy | None:
-    """Return the proxy of a handshake.
+def proxy_of(url: str | None) -> Proxy | None:
+    """Return the proxy that a URL names; None stands for none.
 
     Raises:
         BadHandshake: When it cannot be used.
     """
-    if handshake.proxy is None:
+    if url is None:
         return None
     try:
-        return parse_proxy(handshake.proxy)
+        return parse_proxy(url)
     except ValueError as error:
         msg = f"proxy: {error}"
         raise BadHandshake(msg) from error
 
 
 async def reach(
-    handshake: Handshake,
+    url: str,
     proxy: Proxy | None,
     window: int | None = None,
 ) -> socket.socket:
-    """Open a TCP connection to the server of a handshake.
+    """Open a TCP connection to a server.
 
     Args:
-        handshake: Names the server.
+        url: Names the server: `ws://` or `wss://`.
         proxy: An `http://` or SOCKS proxy to go through, or None.
         window: See `open_tcp`.
 
     Raises:
         HandshakeError: One of its subclasses, for whatever went wrong.
     """
-    parts = urlsplit(handshake.url)
+    parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
     if proxy is None:
         try:

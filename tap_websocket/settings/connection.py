@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tap_websocket import __version__
@@ -30,6 +30,7 @@ from tap_websocket.settings.declare import (
     setting,
     whole,
 )
+from tap_websocket.transports.select import AUTO, CHOICES, COMPRESSING, LIBRARIES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -42,7 +43,8 @@ __all__ = [
     "read_connection",
 ]
 
-TransportName = Literal["auto", "websockets", "picows"]
+_PREFERRED, _LAST = LIBRARIES[0], LIBRARIES[-1]
+_COMPRESSING = " or ".join(f"`{name}`" for name in COMPRESSING)
 
 DECLARATIONS = group(
     "Connection",
@@ -98,8 +100,8 @@ DECLARATIONS = group(
     ),
     compression=setting(
         BOOLEAN,
-        "Offer permessage-deflate, which the `websockets` transport does: `transport: "
-        "auto` takes that one, `transport: picows` is a config error.",
+        f"Offer permessage-deflate, which the {_COMPRESSING} transport does: "
+        "`transport: auto` takes that one, any other is a config error.",
         default=False,
     ),
     max_message_bytes=setting(
@@ -110,11 +112,11 @@ DECLARATIONS = group(
         default=67108864,
     ),
     transport=setting(
-        choice(*get_args(TransportName)),
-        "The WebSocket library that carries the frames. `auto`: picows when it is "
-        "installed (extra `fast`) and able to do what the config asks, else "
-        "websockets. Behaviour is the same on each.",
-        default="auto",
+        choice(*CHOICES),
+        f"The WebSocket library that carries the frames. `{AUTO}`: {_PREFERRED.name} "
+        f"when it is installed (extra `{_PREFERRED.extra}`) and able to do what the "
+        f"config asks, else {_LAST.name}. Behaviour is the same on each.",
+        default=AUTO,
     ),
     placeholders=setting(
         {
@@ -153,7 +155,7 @@ class ConnectionSettings:
     close_timeout: float
     compression: bool
     max_message_bytes: int
-    transport: TransportName
+    transport: str
     placeholders: Mapping[str, Any]
 
     @property
@@ -189,9 +191,11 @@ def read_connection(
     for name, value in config["headers"].items():
         check_placeholders(f"headers: the value of {name}", value, declared, problems)
     _check_subprotocols(config["subprotocols"], problems)
-    if config["compression"] and config["transport"] == "picows":
+    transport = config["transport"]
+    if config["compression"] and transport not in {AUTO, *COMPRESSING}:
+        others = " or ".join((AUTO, *COMPRESSING))
         problems.append(
-            "transport: picows has no compression; set it to auto or websockets, or "
+            f"transport: {transport} has no compression; set it to {others}, or "
             "compression to false",
         )
     return ConnectionSettings(

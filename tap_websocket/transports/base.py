@@ -16,24 +16,17 @@ from tap_websocket.logs import Redacted
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
 __all__ = [
-    "ABNORMAL",
     "LINGER_SECONDS",
-    "NO_CODE",
     "Closing",
     "Connection",
     "Handshake",
+    "Library",
     "Listener",
     "Transport",
 ]
-
-NO_CODE = 1005
-"""A Close frame without a code was received (RFC 6455, section 7.4.1)."""
-
-ABNORMAL = 1006
-"""No Close frame was received (RFC 6455, section 7.4.1)."""
-
 
 LINGER_SECONDS = 0.05
 """Time for the Close frame to go out on a connection that this side fails."""
@@ -43,7 +36,8 @@ class Closing(msgspec.Struct, frozen=True):
     """How a connection ended.
 
     Attributes:
-        code: The close code received, `NO_CODE` or `ABNORMAL`.
+        code: The close code received, or one of those that are never sent (see
+            `rfc6455`): `NO_CODE`, `ABNORMAL`.
         reason: The reason in the Close frame that was received, or empty.
         failure: Why this side gave the connection up or lost it, in words for a
             log, without message content; empty when a Close frame ended it.
@@ -65,7 +59,7 @@ class Handshake(Redacted, frozen=True):
         subprotocols: Offered in this order.
         tls: The context for `wss://`, for a TLS proxy too.
         server_name: Overrides the name that the certificate is checked for.
-        proxy: The proxy's URL (see `proxies.proxy_for`), or None for a direct
+        proxy: The proxy's URL (see `network.proxy.proxy_for`), or None for a direct
             connection, whatever the environment says.
         compression: Offer permessage-deflate (RFC 7692).
         max_message_bytes: Bound of one message, reassembled and inflated.
@@ -92,8 +86,14 @@ class Listener(Protocol):
     def messages(self, payloads: list[bytes], *, binary: bool) -> None:
         """Take complete messages of one kind; text is valid UTF-8."""
 
+    def fragment(self) -> None:
+        """Hear that a part of a message came, and the message is not complete."""
+
     def control(self, opcode: int, payload: bytes) -> None:
-        """Take notice of a Close (0x8), Ping (0x9) or Pong (0xA); answered already."""
+        """Take a Close (0x8), Ping (0x9) or Pong (0xA) frame; it is answered already.
+
+        A Close or Ping that came behind a violation is never handed on.
+        """
 
     def closed(self, closing: Closing) -> None:
         """Take the end of the connection: called once, after everything else."""
@@ -115,7 +115,7 @@ class Connection(Protocol):
         """Drop the connection at once."""
 
     def has_unread(self) -> bool:
-        """Tell whether something has arrived that was not read from the socket."""
+        """Return whether something has arrived that was not read from the socket."""
 
     def pause(self) -> None:
         """Stop reading from the socket; what was read is still delivered."""
@@ -139,3 +139,19 @@ class Transport(Protocol):
         Raises:
             HandshakeError: One of its subclasses, for whatever went wrong.
         """
+
+
+class Library(msgspec.Struct, frozen=True):
+    """A WebSocket library, as its package describes it before it is loaded.
+
+    Attributes:
+        name: Its name, of the setting `transport` and of the module to import.
+        compresses: It offers permessage-deflate where that is asked for.
+        extra: The extra that installs it, or None where it is always there.
+        make: Loads it; takes the size of a connection's read buffer, in bytes.
+    """
+
+    name: str
+    compresses: bool
+    extra: str | None
+    make: Callable[[int], Transport]

@@ -1,21 +1,56 @@
-"""How connections end: the payload of a Close frame (RFC 6455, section 5.5.1)."""
+"""Words of RFC 6455: opcodes, close codes, and what a Close frame says."""
 
 from __future__ import annotations
 
-from tap_websocket.transports.base import ABNORMAL, NO_CODE, Closing
+from tap_websocket.transports.base import Closing
 
 __all__ = [
+    "ABNORMAL",
+    "BINARY",
+    "CLOSE",
+    "CONTINUATION",
+    "GOING_AWAY",
+    "INVALID_DATA",
+    "NORMAL",
+    "NO_CODE",
+    "PING",
+    "PONG",
+    "PROTOCOL_ERROR",
+    "TEXT",
     "TOO_BIG",
+    "TOO_BIG_TEXT",
     "ViolationError",
     "failed",
     "parse_close",
+    "unfinished",
     "valid_prefix",
     "violation",
 ]
 
+# Opcodes (section 5.2).
+CONTINUATION = 0x0
+TEXT = 0x1
+BINARY = 0x2
+CLOSE = 0x8
+PING = 0x9
+PONG = 0xA
+
+# Close codes (section 7.4.1).
+NORMAL = 1000
+GOING_AWAY = 1001
+PROTOCOL_ERROR = 1002
+NO_CODE = 1005
+"""A Close frame without a code was received; it is never sent."""
+ABNORMAL = 1006
+"""No Close frame was received; it is never sent."""
+INVALID_DATA = 1007
 TOO_BIG = 1009
 
+TOO_BIG_TEXT = "a message is larger than max_message_bytes"
+
 _CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
+"""The registered codes that may be sent (the IANA registry, up to 1014)."""
+
 _PRIVATE = range(3000, 5000)
 _CODE_BYTES = 2
 
@@ -34,7 +69,7 @@ class ViolationError(Exception):
 
 
 def parse_close(payload: bytes) -> tuple[int, str]:
-    """Return the code and the reason of a Close frame.
+    """Return the code and the reason of a Close frame (section 5.5.1).
 
     Raises:
         ViolationError: When the code may not be sent, or the reason is no UTF-8.
@@ -42,28 +77,40 @@ def parse_close(payload: bytes) -> tuple[int, str]:
     if not payload:
         return NO_CODE, ""
     if len(payload) < _CODE_BYTES:
-        raise ViolationError(1002, "a Close frame with half a code")
+        raise ViolationError(PROTOCOL_ERROR, "a Close frame with half a code")
     code = int.from_bytes(payload[:_CODE_BYTES], "big")
     if code not in _CODES and code not in _PRIVATE:
-        raise ViolationError(1002, f"a Close frame with the invalid code {code}")
+        msg = f"a Close frame with the invalid code {code}"
+        raise ViolationError(PROTOCOL_ERROR, msg)
     try:
         return code, payload[_CODE_BYTES:].decode()
     except UnicodeDecodeError as error:
-        msg = "a Close frame whose reason is not valid UTF-8"
-        raise ViolationError(1007, msg) from error
+        msg = f"a Close frame with code {code} whose reason is not valid UTF-8"
+        raise ViolationError(INVALID_DATA, msg) from error
 
 
 def violation(code: int, reason: str) -> Closing:
-    """Say how a connection ended that this side failed with a close code."""
+    """Return how a connection ended that this side failed with a close code."""
     if code == TOO_BIG:
-        failure = "a message is larger than max_message_bytes"
-        return Closing(ABNORMAL, failure=failure, too_big=True)
+        return Closing(ABNORMAL, failure=TOO_BIG_TEXT, too_big=True)
     return Closing(ABNORMAL, failure=f"the server violated the protocol: {reason}")
 
 
 def failed(error: BaseException) -> str:
-    """Say that this side has an error, without a word of what it is about."""
+    """Return what a log says of an error of this side, without its content."""
     return f"an error in the tap: {type(error).__name__}"
+
+
+def unfinished(size: int) -> str:
+    """Return what a log says of a message that a Close frame cut off.
+
+    Args:
+        size: Bytes of it that had come.
+    """
+    return (
+        f"The server closed the connection inside of a message, of which {size} bytes "
+        "had come; they are dropped"
+    )
 
 
 def valid_prefix(payloads: list[bytes]) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Scanner"]
+__all__ = ["Scanner", "parse_header"]
 
 _TEXT = 0x81
 _BINARY = 0x82
@@ -69,7 +69,7 @@ class Scanner:
             if batch:
                 self._over = not self._messages(batch, self._kind == _BINARY)
                 continue
-            head = _header(data, start) if start < end else None
+            head = parse_header(data, start) if start < end else None
             if head is None:
                 self._rest = data[start:]
                 return
@@ -139,7 +139,7 @@ class Scanner:
         return stop
 
 
-def _header(data: bytes, start: int) -> tuple[int, int] | None:
+def parse_header(data: bytes, start: int) -> tuple[int, int] | None:
     """Return where a frame's payload begins, and its size; None until that is known."""
     if start + 2 > len(data):
         return None

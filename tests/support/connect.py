@@ -23,6 +23,7 @@ class Heard:
     most: int = 1
     texts: list[bytes] = dataclasses.field(default_factory=list)
     controls: list[tuple[int, bytes]] = dataclasses.field(default_factory=list)
+    fragments: int = 0
     closing: Closing | None = None
     connection: Connection | None = None
     over: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
@@ -35,6 +36,9 @@ class Heard:
         self.texts += payloads
         if len(self.texts) >= self.most and self.connection is not None:
             self.connection.close(1000)
+
+    def fragment(self) -> None:
+        self.fragments += 1
 
     def control(self, opcode: int, payload: bytes) -> None:
         self.controls.append((opcode, payload))

@@ -1,58 +1,136 @@
-"""What a server's answer to picows' handshake means."""
+"""The opening handshake: picows asks, `AnswerReader` reads what the server answers."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import picows
 
-from tap_websocket.network.errors import (
-    BadHandshake,
-    HandshakeError,
-    HandshakeRefused,
-    Incapable,
-)
-from tap_websocket.network.failures import network_error
-from tap_websocket.transports.answer import (
-    OTHER_EXTENSION,
-    find_refusal,
-    subprotocol_problem,
-)
+# picows 2.3 has no public way to look at the answer before its parser does. The stub
+# leaves the class out; `picows.api` makes it with these very arguments.
+from picows.picows import WSProtocol  # type: ignore[attr-defined]
+
+from tap_websocket.network.failures import hung_up, network_error
+from tap_websocket.transports.answer import Agreement, AnswerReader
 
 if TYPE_CHECKING:
+    import logging
+
     from tap_websocket.transports.base import Handshake
 
-__all__ = ["disagreement", "handshake_error"]
+__all__ = ["Upgrade"]
 
 
-def disagreement(handshake: Handshake, headers: Any) -> HandshakeError | None:  # noqa: ANN401
-    """Return what is wrong with the server's answer, if anything."""
-    if headers.get("Sec-WebSocket-Extensions"):
-        return BadHandshake(OTHER_EXTENSION)
-    agreed = headers.getall("Sec-WebSocket-Protocol", [])
-    return subprotocol_problem(handshake.subprotocols, agreed)
+class Upgrade(asyncio.Protocol):
+    """Sends the upgrade request on a connection and awaits the answer.
 
+    Args:
+        handshake: What to ask for.
+        listener: Called back by picows.
+        logger: Takes what picows logs.
+        read_bytes: Size of picows' read buffer at its start.
+    """
 
-def handshake_error(error: Exception) -> HandshakeError:
-    """Say what a failed handshake means, without a word of the URL."""
-    if isinstance(error, picows.WSInvalidStatusError) and error.response is not None:
-        headers = error.response.headers.items()
-        return HandshakeRefused(
-            int(error.response.status),
-            {name.lower(): value for name, value in headers},
+    def __init__(
+        self,
+        handshake: Handshake,
+        listener: picows.WSListener,
+        logger: logging.Logger,
+        read_bytes: int,
+    ) -> None:
+        self._handshake = handshake
+        self._reader: AnswerReader | None = None
+        # Done with the consent, or with the error that the handshake ends with.
+        self._answered: asyncio.Future[Agreement] = (
+            asyncio.get_running_loop().create_future()
         )
-    if isinstance(error, picows.WSInvalidUpgradeError) and _is_legal(error):
-        return Incapable("picows does not take the server's Connection header")
-    if isinstance(error, picows.WSInvalidMessageError):
-        return find_refusal(error.raw_header or b"") or BadHandshake(
-            "the server's answer is not HTTP; does it speak WebSocket?"
+        # What came behind the consent, until somebody takes it.
+        self._rest = bytearray()
+        self._transport: asyncio.Transport | None = None
+        self.inner: Any = _make_protocol(handshake, listener, logger, read_bytes)
+
+    async def agreement(self) -> bytes:
+        """Return what came behind the server's consent, once that is there.
+
+        Reading is paused then. To be called once.
+
+        Raises:
+            HandshakeError: When the server did not consent.
+        """
+        agreed = await self._answered
+        self._give(agreed.head)
+        return agreed.rest + bytes(self._rest)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection (asyncio's callback)."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - TCP or TLS
+        self._transport = transport
+        self.inner.connection_made(transport)
+        self._reader = AnswerReader(
+            self.inner.transport.request.headers["Sec-WebSocket-Key"],
+            subprotocols=self._handshake.subprotocols,
         )
-    if isinstance(error, picows.WSError):
-        return BadHandshake(f"the server did not agree to the handshake: {error}")
-    return network_error(error)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what was read (asyncio's callback)."""
+        if self._answered.done():
+            self._rest += data
+            return
+        assert self._reader is not None  # noqa: S101 - the connection is made
+        assert self._transport is not None  # noqa: S101 - likewise
+        try:
+            agreed = self._reader.feed(data)
+        except Exception as error:  # noqa: BLE001 - raised where it is awaited
+            self._answered.set_exception(error)
+            return
+        if agreed is not None:
+            # What follows stays in the socket until there is a scanner for it.
+            self._transport.pause_reading()
+            self._answered.set_result(agreed)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take the end of TCP (asyncio's callback)."""
+        if not self._answered.done():
+            error = hung_up(self._handshake.url) if exc is None else network_error(exc)
+            self._answered.set_exception(error)
+            # Nobody awaits it where the attempt was cancelled.
+            self._answered.exception()
+        self.inner.connection_lost(exc)
+
+    def _give(self, head: bytes) -> None:
+        """Give picows the answer, into its own buffer of at least 2 KiB."""
+        buffer = self.inner.get_buffer(len(head))
+        buffer[: len(head)] = head
+        self.inner.buffer_updated(len(head))
 
 
-def _is_legal(error: picows.WSInvalidUpgradeError) -> bool:
-    """Tell whether a Connection header names the upgrade, among others."""
-    tokens = [token.strip().lower() for token in (error.value or "").split(",")]
-    return error.name.lower() == "connection" and "upgrade" in tokens
+def _make_protocol(
+    handshake: Handshake,
+    listener: picows.WSListener,
+    logger: logging.Logger,
+    read_bytes: int,
+) -> Any:  # noqa: ANN401 - the stub has no such class
+    parts = urlsplit(handshake.url)
+    headers = list(handshake.headers)
+    if handshake.subprotocols:
+        offered = ", ".join(handshake.subprotocols)
+        headers.append(("Sec-WebSocket-Protocol", offered))
+    return WSProtocol(
+        host_port=parts.netloc,
+        ws_path=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
+        is_client_side=True,
+        ws_listener_factory=lambda *_: listener,
+        logger=logger,
+        disconnect_on_exception=True,
+        websocket_handshake_timeout=None,
+        enable_auto_ping=False,
+        auto_ping_idle_timeout=0,
+        auto_ping_reply_timeout=0,
+        auto_ping_strategy=picows.WSAutoPingStrategy.PING_WHEN_IDLE,
+        enable_auto_pong=False,
+        max_frame_size=handshake.max_message_bytes,
+        extra_headers=headers,
+        read_buffer_init_size=read_bytes,
+    )

@@ -1,4 +1,4 @@
-"""What picows logs: for a violation that it finds, the only sign in that moment."""
+"""What picows logs: it reports a protocol violation through its logger only."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ if TYPE_CHECKING:
 __all__ = ["make_logger"]
 
 
-class _Refusals(logging.Handler):
-    """Hears of a violation in the moment that picows logs it."""
+class _Violations(logging.Handler):
+    """Reports a violation in the moment that picows 2.3 logs it.
+
+    Without it the violation would be known when picows has hung up, some time later.
+    """
 
     def __init__(self, refused: Callable[[], None]) -> None:
         super().__init__()
         self._refused = refused
 
-    def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002 - one sign
+    def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002 - one meaning
         self._refused()
 
 
@@ -31,5 +34,5 @@ def make_logger(refused: Callable[[], None]) -> logging.Logger:
         refused: Called when picows has found a violation.
     """
     logger = logging.Logger("picows", level=logging.ERROR)  # noqa: LOG001 - of its own
-    logger.addHandler(_Refusals(refused))
+    logger.addHandler(_Violations(refused))
     return logger

@@ -9,7 +9,7 @@ from websockets import exceptions
 
 from tap_websocket.network.errors import BadHandshake, HandshakeError, Unreachable
 from tap_websocket.network.tunnel import HUNG_UP, NO_HTTP, proxy_refusal
-from tap_websocket.transports.answer import find_refusal
+from tap_websocket.transports.answer import NO_DEFLATE
 
 if TYPE_CHECKING:
     from tap_websocket.network.proxy import Proxy
@@ -17,31 +17,25 @@ if TYPE_CHECKING:
 __all__ = ["is_end", "protocol_error", "proxy_url"]
 
 
-def protocol_error(
-    error: exceptions.WebSocketException,
-    head: bytes = b"",
-) -> HandshakeError:
-    """Say what an answer means that the library does not take.
+def protocol_error(error: exceptions.WebSocketException) -> HandshakeError:
+    """Return what it means that the library does not go on.
 
-    Args:
-        error: What it says.
-        head: What the server has answered.
+    The server's answer itself is judged before the library reads it (see `answer`);
+    what is left are proxies that speak TLS, and parameters of compression.
     """
     if isinstance(error, exceptions.InvalidProxyStatus):
         return proxy_refusal(error.response.status_code)
     if isinstance(error, exceptions.ProxyError):
-        if is_end(error):
-            return Unreachable(HUNG_UP)
-        return BadHandshake(NO_HTTP)
-    if isinstance(error, exceptions.InvalidMessage):
-        return find_refusal(head) or BadHandshake(
-            "the server's answer is not HTTP; does it speak WebSocket?",
-        )
-    return BadHandshake(f"the server did not agree to the handshake: {error}")
+        return Unreachable(HUNG_UP) if is_end(error) else BadHandshake(NO_HTTP)
+    if isinstance(error, exceptions.NegotiationError):
+        return BadHandshake(NO_DEFLATE)
+    return BadHandshake(
+        f"the server did not agree to the handshake ({type(error).__name__})"
+    )
 
 
 def is_end(error: Exception) -> bool:
-    """Tell the end of the connection from an answer that makes no sense."""
+    """Return whether the connection ended, rather than that an answer is no HTTP."""
     return isinstance(error.__cause__, EOFError | OSError)
 
 

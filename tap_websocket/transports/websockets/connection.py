@@ -1,0 +1,376 @@
+"""An open connection of the websockets library, without the library's queue.
+
+Frames go to the listener in batches, one batch for each read from the socket. Plain
+messages never reach the library, unless they may be compressed (see `Scanner`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from websockets import exceptions
+from websockets.asyncio.client import ClientConnection
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.protocol import State
+
+from tap_websocket.network.errors import HandshakeError
+from tap_websocket.network.failures import describe_os_error
+from tap_websocket.network.peer import has_left, has_unread, undelivered
+from tap_websocket.transports.answer import AnswerReader
+from tap_websocket.transports.base import LINGER_SECONDS, Closing
+from tap_websocket.transports.flow import STALLED_TEXT, FlowControl
+from tap_websocket.transports.rfc6455 import (
+    ABNORMAL,
+    PROTOCOL_ERROR,
+    TOO_BIG,
+    failed,
+    valid_prefix,
+    violation,
+)
+from tap_websocket.transports.scanner import Scanner
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from websockets.protocol import Event
+
+    from tap_websocket.transports.base import Handshake, Listener
+    from tap_websocket.transports.websockets.protocol import FeedProtocol
+
+__all__ = ["FeedConnection"]
+
+_DATA = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
+
+
+class FeedConnection(ClientConnection):
+    """A connection that hands messages to its listener as they are read.
+
+    Args:
+        protocol: The library's Sans-I/O protocol.
+        handshake: What was asked for.
+        listener: Is called back, from `open` on.
+        options: The library's own.
+    """
+
+    protocol: FeedProtocol
+
+    def __init__(
+        self,
+        protocol: FeedProtocol,
+        handshake: Handshake,
+        listener: Listener,
+        **options: Any,  # noqa: ANN401 - the library's
+    ) -> None:
+        super().__init__(protocol, **options)
+        self._handshake = handshake
+        self._listener = listener
+        # Reads the server's answer; None as soon as that is whole.
+        self._answer: AnswerReader | None = AnswerReader(
+            protocol.key,
+            subprotocols=handshake.subprotocols,
+            compression=handshake.compression,
+        )
+        # Why the handshake failed, where the answer says so.
+        self.problem: HandshakeError | None = None
+        # The listener has the connection.
+        self._opened = False
+        # TCP is over.
+        self._ended = False
+        # This side has failed the connection: nothing more is taken.
+        self._failed = False
+        # Why this side has dropped the connection, in words.
+        self._dropped = ""
+        # What came behind the answer, until the listener has the connection.
+        self._unscanned = bytearray()
+        # None before that, after the end, and where an extension was agreed to.
+        self._scanner: Scanner | None = None
+        # Messages that are complete and not handed on; all are of one kind.
+        self._batch: list[bytes] = []
+        self._binary = False
+        # The payload so far of a fragmented message.
+        self._fragments = bytearray()
+        # Drops a connection whose closing handshake takes too long.
+        self._deadline: asyncio.TimerHandle | None = None
+        self._flow: FlowControl | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection (asyncio's callback)."""
+        super().connection_made(transport)
+        self._flow = FlowControl(
+            self.transport,
+            stalled=self._stalled,
+            pong=self._pong,
+        )
+        self.protocol.holds_pong = self._flow.holds_pong
+
+    def open(self) -> None:
+        """Give the listener the connection, then what came along with the handshake."""
+        assert self._flow is not None  # noqa: S101 - the connection is made
+        self._opened = True
+        if not (self.protocol.extensions or self._ended):
+            self._scanner = Scanner(
+                self._handshake.max_message_bytes,
+                messages=self._take_plain,
+                others=self._take_others,
+            )
+        try:
+            self._listener.opened(_Handle(self, self._flow))
+        except BaseException:
+            self.transport.abort()
+            raise
+        unscanned, self._unscanned = bytes(self._unscanned), bytearray()
+        if unscanned:
+            self.data_received(unscanned)
+        if self._ended:
+            self._listener.closed(self._closing())
+        else:
+            self._flow.start()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what was read (asyncio's callback)."""
+        if self._answer is not None:
+            self._read_answer(data)
+        elif not self._opened:
+            self._unscanned += data
+        elif self._scanner is not None:
+            self._scanner.feed(data)
+        else:
+            self._take_others(data)
+
+    def _read_answer(self, data: bytes) -> None:
+        """Read the server's answer; give the library a plain one."""
+        assert self._answer is not None  # noqa: S101 - the caller has looked
+        if self.problem is not None:
+            return
+        try:
+            agreed = self._answer.feed(data)
+        except HandshakeError as error:
+            self.problem = error
+            # The library waits for the end, which does not wait for the peer.
+            self.transport.abort()
+            return
+        if agreed is not None:
+            self._answer = None
+            self._unscanned += agreed.rest
+            # What follows stays in the socket until the listener is there.
+            self.transport.pause_reading()
+            super().data_received(agreed.head)
+
+    def process_event(self, event: Event) -> None:
+        """Take a frame, and leave the rest to the library."""
+        if isinstance(event, Frame):
+            self._take(event)
+        else:
+            super().process_event(event)
+
+    def _take_plain(self, messages: list[bytes], binary: bool) -> bool:  # noqa: FBT001 - the scanner's
+        self._binary = binary
+        self._batch = messages
+        self._deliver()
+        return self._goes_on
+
+    def _take_others(self, data: bytes) -> bool:
+        if self._goes_on:
+            super().data_received(data)
+            self._deliver()
+            self.bound_closing()
+        return self._goes_on
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the server has neither closed the connection nor violated it."""
+        protocol = self.protocol
+        return protocol.parser_exc is None and protocol.close_rcvd is None
+
+    def eof_received(self) -> None:
+        """Take what is left, then the FIN (asyncio's callback)."""
+        self._take_undelivered()
+        super().eof_received()
+
+    def _take_undelivered(self) -> None:
+        if rest := undelivered(self.transport):
+            self.data_received(rest)
+
+    def send_data(self) -> None:
+        """Write what is to be written, unless the peer has left.
+
+        The answer to its Close is written even then: many still read, and nothing that
+        is not read yet can be lost any more.
+        """
+        protocol = self.protocol
+        if protocol.writes and protocol.close_rcvd is None and has_left(self.transport):
+            protocol.data_to_send()
+        else:
+            super().send_data()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take the end of TCP (asyncio's callback)."""
+        self._take_undelivered()
+        super().connection_lost(exc)
+        if self._deadline is not None:
+            self._deadline.cancel()
+        if self._flow is not None:
+            self._flow.stop()
+        self._deliver()
+        self._ended = True
+        # The two know each other, and would wait for the garbage collector.
+        self._scanner = None
+        if self._opened:
+            self._listener.closed(self._closing())
+
+    def pause_writing(self) -> None:
+        """Stop reading; too much waits to be written (asyncio's callback)."""
+        super().pause_writing()
+        if self._flow is not None:
+            self._flow.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Read again (asyncio's callback)."""
+        super().resume_writing()
+        if self._flow is not None:
+            self._flow.resume_writing()
+
+    def _pong(self, payload: bytes) -> None:
+        if self.protocol.state is State.OPEN:
+            self.protocol.send_pong(payload)
+            self.send_data()
+
+    def _stalled(self) -> None:
+        self._dropped = STALLED_TEXT
+        self.transport.abort()
+
+    def bound_closing(self) -> None:
+        """Set a deadline for a closing handshake, whatever the peer does."""
+        if self._deadline is None and self.protocol.close_expected():
+            violated = self.protocol.parser_exc is not None
+            wait = LINGER_SECONDS if violated else self.close_timeout
+            self._deadline = self.loop.call_later(wait or 0, self.transport.abort)
+
+    def _take(self, frame: Frame) -> None:
+        if self._failed:
+            return
+        opcode = frame.opcode
+        if opcode in _DATA:
+            data = frame.data if type(frame.data) is bytes else bytes(frame.data)
+            if opcode is not Opcode.CONT:
+                binary = opcode is Opcode.BINARY
+                if binary is not self._binary:
+                    self._deliver()
+                    self._binary = binary
+                if frame.fin:
+                    self._add(data)
+                    return
+            self._fragments += data
+            if frame.fin:
+                data, self._fragments = bytes(self._fragments), bytearray()
+                self._add(data)
+            elif len(self._fragments) > self._handshake.max_message_bytes:
+                self._refuse(len(self._fragments))
+            else:
+                self._listener.fragment()
+        else:
+            self._deliver()
+            if not self._failed:
+                self._listener.control(opcode, bytes(frame.data))
+
+    def _add(self, message: bytes) -> None:
+        if self._failed:
+            return
+        if len(message) > self._handshake.max_message_bytes:
+            self._refuse(len(message))
+        else:
+            self._batch.append(message)
+
+    def _refuse(self, size: int) -> None:
+        """Fail the connection for a message that is too big."""
+        self._deliver()
+        if not self._failed:
+            most = self._handshake.max_message_bytes
+            error = exceptions.PayloadTooBig(size, most)
+            self._fail(CloseCode.MESSAGE_TOO_BIG, error)
+
+    def _deliver(self) -> None:
+        if not self._batch or not self._opened:
+            return
+        batch, self._batch = self._batch, []
+        valid = len(batch) if self._binary else valid_prefix(batch)
+        if valid:
+            self._listener.messages(batch[:valid], binary=self._binary)
+        if valid < len(batch):
+            error = exceptions.ProtocolError("a text message is not valid UTF-8")
+            self._fail(CloseCode.INVALID_DATA, error)
+
+    def _fail(self, code: CloseCode, error: exceptions.WebSocketException) -> None:
+        self._failed = True
+        self.protocol.parser_exc = error
+        if self.protocol.state is not State.CLOSED:
+            self.protocol.fail(code, str(error))
+            self.send_data()
+            self.bound_closing()
+
+    def _closing(self) -> Closing:
+        """Return how the connection ended; what was decided first counts."""
+        protocol = self.protocol
+        cause = protocol.parser_exc
+        if self._dropped:
+            return Closing(ABNORMAL, failure=self._dropped)
+        if protocol.bad_close is not None:
+            return violation(protocol.bad_close.code, str(protocol.bad_close))
+        if isinstance(cause, exceptions.PayloadTooBig):
+            return violation(TOO_BIG, "")
+        if isinstance(cause, exceptions.ProtocolError):
+            return violation(PROTOCOL_ERROR, str(cause))
+        if protocol.close_rcvd is not None:
+            return Closing(protocol.close_rcvd.code, protocol.close_rcvd.reason)
+        if isinstance(self.connection_exc, OSError):
+            failure = f"the connection broke: {describe_os_error(self.connection_exc)}"
+        elif self.connection_exc is not None:
+            failure = failed(self.connection_exc)
+        else:
+            failure = "the server ended the connection without a Close frame"
+        return Closing(ABNORMAL, failure=failure)
+
+
+class _Handle:
+    """The connection as the feed sees it."""
+
+    def __init__(self, connection: FeedConnection, flow: FlowControl) -> None:
+        self._connection = connection
+        self._flow = flow
+
+    def send(self, message: str | bytes) -> None:
+        protocol = self._connection.protocol
+        if isinstance(message, str):
+            self._write(lambda: protocol.send_text(message.encode()))
+        else:
+            self._write(lambda: protocol.send_binary(message))
+
+    def ping(self, payload: bytes) -> None:
+        self._write(lambda: self._connection.protocol.send_ping(payload))
+
+    def close(self, code: int, reason: str = "") -> None:
+        self._write(lambda: self._connection.protocol.send_close(code, reason))
+
+    def _write(self, act: Callable[[], None]) -> None:
+        connection = self._connection
+        try:
+            act()
+        except exceptions.InvalidState:
+            # It is closing or closed: nothing is said any more.
+            return
+        connection.send_data()
+        connection.bound_closing()
+        self._flow.check()
+
+    def abort(self) -> None:
+        self._connection.transport.abort()
+
+    def has_unread(self) -> bool:
+        return has_unread(self._connection.transport)
+
+    def pause(self) -> None:
+        self._flow.pause()
+
+    def resume(self) -> None:
+        self._flow.resume()

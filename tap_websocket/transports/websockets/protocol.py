@@ -1,0 +1,77 @@
+"""The library's Sans-I/O protocol, but for Close and Ping frames."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from websockets import exceptions
+from websockets.client import ClientProtocol
+from websockets.frames import Frame, Opcode
+
+from tap_websocket.transports.rfc6455 import (
+    INVALID_DATA,
+    ViolationError,
+    parse_close,
+    unfinished,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["FeedProtocol"]
+
+_LOGGER = logging.getLogger("tap-websocket")
+
+_CONTROL_BYTES = 125
+"""The library's bound is one of control frames too: this much has to pass it."""
+
+
+class FeedProtocol(ClientProtocol):
+    """Takes frames as the library does, but for Close and Ping frames.
+
+    Args:
+        given: The protocol that the library has made, to take the place of.
+        max_message_bytes: Bound of one message.
+    """
+
+    def __init__(self, given: ClientProtocol, max_message_bytes: int) -> None:
+        super().__init__(
+            given.uri,
+            extensions=given.available_extensions,
+            subprotocols=given.available_subprotocols,
+            max_size=max_message_bytes + _CONTROL_BYTES,
+            logger=given.logger,
+        )
+        # What is wrong with the Close frame that was received.
+        self.bad_close: ViolationError | None = None
+        # Keeps a Ping's payload, and answers later, where it returns True.
+        self.holds_pong: Callable[[bytes], bool] = lambda _: False
+
+    def recv_frame(self, frame: Frame) -> None:
+        """Process an incoming frame.
+
+        A Ping is answered later where the server does not read (see `FlowControl`).
+
+        websockets 17.4 fails a connection that is closed inside of a fragmented
+        message, which RFC 6455 allows (section 5.4), and forgets the code. It names no
+        invalid code.
+
+        Raises:
+            ProtocolError: When a Close frame has a code that may not be sent.
+        """
+        if frame.opcode is Opcode.PING and self.holds_pong(bytes(frame.data)):
+            self.events.append(frame)
+            return
+        if frame.opcode is Opcode.CLOSE:
+            try:
+                parse_close(bytes(frame.data))
+            except ViolationError as error:
+                self.bad_close = error
+                # What is wrong with the reason, the library finds and answers itself.
+                if error.code != INVALID_DATA:
+                    raise exceptions.ProtocolError(str(error)) from error
+            if self.current_size is not None and self.bad_close is None:
+                _LOGGER.warning(unfinished(self.current_size))
+                self.current_size = None
+        super().recv_frame(frame)
