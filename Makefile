@@ -6,6 +6,7 @@ SHELL := bash
 BIN := .venv/bin
 PYTHON := $(BIN)/python
 UV := UV_NATIVE_TLS=1 UV_COMPILE_BYTECODE=1 $(BIN)/uv pip install --quiet --python $(PYTHON)
+UV_LOWEST := $(subst --python $(PYTHON),--python .tools/lowest/bin/python,$(UV))
 
 .PHONY: help
 help: ## Say what there is
@@ -46,6 +47,12 @@ test: .venv/dev ## Run the whole test suite
 check: lint ## Check in a minute: lint, and the tests that need no socket
 	$(PYTHON) -m pytest -n auto --hypothesis-profile dev tests/unit
 
+.PHONY: lowest
+lowest: .venv/dev ## Test with the lowest versions of the dependencies
+	@$(BIN)/uv venv --quiet --clear .tools/lowest
+	@$(UV_LOWEST) --resolution lowest-direct --editable '.[aws,cbor,fast,jwt,protobuf,socks,zstd]' --group test
+	timeout 900 .tools/lowest/bin/python -m pytest -n auto tests/unit tests/integration
+
 .PHONY: bench
 bench: .venv/base ## Measure the tap beside its peers, for the README (half an hour)
 	@$(PYTHON) -m scripts.tools matplotlib
@@ -66,6 +73,7 @@ lint: .venv/dev ## Check style and types, and that generated files are current
 	$(BIN)/mypy
 	$(BIN)/lint-imports --contract handed-on --contract sdk --contract libraries
 	$(PYTHON) -m scripts.generate --check
+	$(BIN)/zizmor --offline --quiet .github
 
 .PHONY: generate
 generate: .venv/dev ## Write README's settings table, meltano.yml and the Hub definition
