@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tap_websocket.delivery.buffer import Buffer
     from tap_websocket.delivery.pages import Page
     from tap_websocket.logs import SecretFilter
-    from tap_websocket.records.extractor import Documents
+    from tap_websocket.records.message_handler import Documents
     from tap_websocket.records.plan import RecordPlan
     from tap_websocket.settings import Settings
 
@@ -192,8 +192,8 @@ class RecordStages:
         handler = MessageHandler(
             settings,
             plan=plan,
-            judge=router,
-            recorder=emitter,
+            router=router,
+            emitter=emitter,
             counts=counts,
             now_ns=now_ns,
             documents=documents,

@@ -92,7 +92,7 @@ class _Compiled(msgspec.Struct, frozen=True):
     groups: tuple[tuple[str, str], ...]
 
     @property
-    def notes(self) -> bool:
+    def only_captures(self) -> bool:
         """Tell whether it only captures, from parsed documents."""
         return self.then is None and not self.groups and not _is_for_texts(self)
 
@@ -130,7 +130,7 @@ class RuleSet:
         names: What the rules capture.
         needles: What a message's bytes, decompressed and not yet split, must hold for
             a rule to do more than take a note (see `matchers.prefilter`).
-        noted: The names of notes: values that rules capture from parsed documents
+        captured_names: The names of values that rules capture from parsed documents
             without doing anything else.
         asks_texts: There are rules that look at texts.
         asks_documents: There are rules that look at parsed documents.
@@ -144,10 +144,12 @@ class RuleSet:
         self.names = frozenset(
             name for rule in rules for name, _ in (*rule.paths, *rule.groups)
         )
-        self._notes = [rule for rule in rules if rule.notes]
-        self.noted = frozenset(name for rule in self._notes for name, _ in rule.paths)
-        self._may_note: dict[frozenset[str], Prefilter | None] = {}
-        self.needles = _needles(rule for rule in rules if not rule.notes)
+        self._capture_only = [rule for rule in rules if rule.only_captures]
+        self.captured_names = frozenset(
+            name for rule in self._capture_only for name, _ in rule.paths
+        )
+        self._may_capture: dict[frozenset[str], Prefilter | None] = {}
+        self.needles = _needles(rule for rule in rules if not rule.only_captures)
         self.asks_texts = bool(self._texts)
         self.asks_documents = bool(self._documents)
         self.acknowledges = any(
@@ -186,7 +188,7 @@ class RuleSet:
         )
         return _decide(matching, lambda: found)
 
-    def note(
+    def capture_only(
         self,
         newest_first: Iterable[bytes],
         parse: Callable[[bytes], Iterable[Answered]],
@@ -198,28 +200,28 @@ class RuleSet:
             parse: Returns the documents of a message, the last one first; called for
                 as few messages as can be.
         """
-        noted: dict[str, Any] = {}
-        missing = self.noted
+        captured: dict[str, Any] = {}
+        missing = self.captured_names
         for message in newest_first:
-            may_note = self._prefilter_for(missing)
-            if may_note is None or may_note(message):
+            may_capture = self._prefilter_for(missing)
+            if may_capture is None or may_capture(message):
                 for found in parse(message):
-                    noted = dict(self.decide_document(found).captures) | noted
-                missing = self.noted.difference(noted)
+                    captured = dict(self.decide_document(found).captures) | captured
+                missing = self.captured_names.difference(captured)
             if not missing:
                 break
-        return noted
+        return captured
 
     def _prefilter_for(self, names: frozenset[str]) -> Prefilter | None:
         """Return the test of a message for the rules that note any of the names."""
-        if names not in self._may_note:
+        if names not in self._may_capture:
             rules = (
                 rule
-                for rule in self._notes
+                for rule in self._capture_only
                 if any(name in names for name, _ in rule.paths)
             )
-            self._may_note[names] = prefilter(_needles(rules))
-        return self._may_note[names]
+            self._may_capture[names] = prefilter(_needles(rules))
+        return self._may_capture[names]
 
 
 def _needles(rules: Iterable[_Compiled]) -> list[tuple[bytes, ...] | None]:

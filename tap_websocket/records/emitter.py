@@ -6,20 +6,20 @@ that is as they want it goes on as the bytes that it is.
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket import jsontext
 from tap_websocket.columns.inference import infer
-from tap_websocket.columns.names import DATA, RESCUED
-from tap_websocket.records.plan import (
+from tap_websocket.columns.names import (
     CONNECTION,
+    DATA,
     ENVELOPE_RECEIVED_AT,
     ENVELOPE_URL,
     RECEIVED_AT,
+    RESCUED,
     SEQUENCE,
-    RecordPlan,
 )
+from tap_websocket.records.batch import MAX_BATCH, AdaptiveBatchSize, take_fast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,64 +27,17 @@ if TYPE_CHECKING:
     from tap_websocket.columns.columns import Columns
     from tap_websocket.counts import Counts
     from tap_websocket.delivery.pages import Pager
-    from tap_websocket.feed.inbound import Origin
+    from tap_websocket.records.batch import Arrival
     from tap_websocket.records.extractor import Extracted
     from tap_websocket.records.fast_path import FastPath
+    from tap_websocket.records.plan import RecordPlan
     from tap_websocket.settings import Settings
 
-__all__ = ["AdaptiveBatchSize", "Arrival", "RecordEmitter"]
+__all__ = ["RecordEmitter"]
 
 _DECODED_SIZE = 16
-_WIDEST = 1024
 
 Record = dict[str, Any]
-
-
-class Arrival:
-    """Where records came from, and when.
-
-    Attributes:
-        source: Their connection.
-    """
-
-    __slots__ = ("_at", "_stamp", "source")
-
-    def __init__(self, source: Origin, at: int) -> None:
-        """Keep the connection, and the time in nanoseconds since the epoch."""
-        self.source = source
-        self._at = at
-        self._stamp = ""
-
-    @property
-    def stamp(self) -> str:
-        """The time as RFC 3339 in UTC, with microseconds."""
-        if not self._stamp:
-            seconds, rest = divmod(self._at, 1_000_000_000)
-            time = dt.datetime.fromtimestamp(seconds, dt.UTC)
-            self._stamp = f"{time:%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}Z"
-        return self._stamp
-
-
-class AdaptiveBatchSize:
-    """How many are tried at once: it follows what the feed sends.
-
-    A record that cannot pass costs a second look at those that stand before it.
-
-    Attributes:
-        now: So many.
-    """
-
-    def __init__(self) -> None:
-        """Start with as many as can be."""
-        self.now = _WIDEST
-
-    def learn(self, passed: int, tried: int) -> bool:
-        """Take notice of a try; tell whether all passed."""
-        if passed == tried:
-            self.now = min(2 * self.now, _WIDEST)
-            return True
-        self.now = max(self.now // 2, 1)
-        return False
 
 
 class RecordEmitter:
@@ -115,9 +68,9 @@ class RecordEmitter:
         self._settled = settled
         self._columns: Columns | None = None
         self._version = -1
-        self.passage: FastPath | None = None
+        self.fast_path: FastPath | None = None
         self._rows: list[Extracted] = []
-        self._width = AdaptiveBatchSize()
+        self._batch_size = AdaptiveBatchSize()
         self._passes_rows = settings.decoding.is_structured
         self._sample = _Sample(settings)
         if not plan.infers:
@@ -133,7 +86,7 @@ class RecordEmitter:
             return
         stream = self._settings.stream
         schema = infer(
-            ({**row.record, **row.fields} for row, _ in self._sample.records),
+            ({**row.record, **row.message_fields} for row, _ in self._sample.records),
             nested=stream.infer_nested,
             keys=stream.primary_keys,
         )
@@ -156,7 +109,7 @@ class RecordEmitter:
     def _refresh(self, columns: Columns) -> None:
         """Compile the test of payloads for the columns as they are now."""
         self._version = columns.version
-        self.passage = self._plan.passage(columns)
+        self.fast_path = self._plan.fast_path(columns)
 
     def sampled(self, size: int) -> None:
         """Take notice of a message in the sample; its end settles the columns.
@@ -187,11 +140,11 @@ class RecordEmitter:
         Returns:
             How many of them, from the first on, are.
         """
-        if self.passage is None:
+        if self.fast_path is None:
             return 0
         added = self._added(arrival)
         added.pop(SEQUENCE, None)
-        lines = self.passage.take(arrival.source, texts, added, binary=binary)
+        lines = self.fast_path.take(arrival.origin, texts, added, binary=binary)
         if lines:
             self._pager.extend(lines)
         return len(lines)
@@ -203,11 +156,11 @@ class RecordEmitter:
             SchemaError: When one may not be made to fit.
         """
         if self._columns is None:
-            arrival.source.sequence += 1
+            arrival.origin.sequence += 1
             self._sample.records.append((row, self._added(arrival)))
             return
         self._rows.append(row)
-        if len(self._rows) == _WIDEST:
+        if len(self._rows) == MAX_BATCH:
             self.put(arrival)
 
     def put(self, arrival: Arrival) -> None:
@@ -220,32 +173,39 @@ class RecordEmitter:
             SchemaError: When one may not be made to fit.
         """
         rows, self._rows = self._rows, []
-        texts = list(map(self._text, rows)) if self._passes_rows else []
-        start = 0
-        while start < len(rows):
-            if texts and self.passage is not None:
-                part = texts[start : start + self._width.now]
-                passed = self.pass_on(arrival, part)
-                start += passed
-                if self._width.learn(passed, len(part)):
-                    continue
-            arrival.source.sequence += 1
-            self._emit(rows[start], self._added(arrival))
-            start += 1
+        if not self._passes_rows:
+            for row in rows:
+                self._emit_next(arrival, row)
+            return
+
+        def fast(texts: list[bytes]) -> int:
+            return self.pass_on(arrival, texts)
+
+        def slow(index: int) -> bool:
+            self._emit_next(arrival, rows[index])
+            return True
+
+        take_fast(list(map(self._text, rows)), self._batch_size, fast, slow)
 
     def _text(self, row: Extracted) -> bytes:
         """Return the JSON text of a record, or none where it cannot pass."""
-        if row.aside or not row.fields.keys().isdisjoint(row.record):
+        if row.unnamed or not row.message_fields.keys().isdisjoint(row.record):
             return b""
-        value = {**row.record, **row.fields} if row.fields else row.record
-        if not self._plan.whole:
+        value = (
+            {**row.record, **row.message_fields} if row.message_fields else row.record
+        )
+        if not self._plan.single_column:
             return jsontext.dumps(value)
-        return b"" if row.fields else jsontext.dumps(value[DATA])
+        return b"" if row.message_fields else jsontext.dumps(value[DATA])
+
+    def _emit_next(self, arrival: Arrival, row: Extracted) -> None:
+        arrival.origin.sequence += 1
+        self._emit(row, self._added(arrival))
 
     def _emit(self, row: Extracted, added: Record) -> None:
         columns = self._columns
         assert columns is not None  # noqa: S101 - records wait for them
-        fitted = columns.conform(row.record, added, row.fields, row.aside)
+        fitted = columns.conform(row.record, added, row.message_fields, row.unnamed)
         if fitted.get(RESCUED) is not None:
             self._counts.rescued += 1
         self._pager.use_schema(columns.schema)
@@ -255,16 +215,16 @@ class RecordEmitter:
 
     def _added(self, arrival: Arrival) -> Record:
         """Return the values of the columns that the tap adds (`added_columns`)."""
-        decode, source = self._settings.decoding, arrival.source
+        decoding, origin = self._settings.decoding, arrival.origin
         added: Record = {}
-        if decode.envelope:
+        if decoding.envelope:
             added[ENVELOPE_RECEIVED_AT] = arrival.stamp
-            added[ENVELOPE_URL] = source.url
-        if decode.record_metadata:
+            added[ENVELOPE_URL] = origin.url
+        if decoding.record_metadata:
             added[RECEIVED_AT] = arrival.stamp
-            added[CONNECTION] = source.number
-            added[SEQUENCE] = source.sequence
-        added.update(source.context)
+            added[CONNECTION] = origin.number
+            added[SEQUENCE] = origin.sequence
+        added.update(origin.context)
         for name in self._plan.deselected & added.keys():
             del added[name]
         return added

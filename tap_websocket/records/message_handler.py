@@ -6,111 +6,111 @@ passes as the bytes that the server sent; everything else goes the slow way.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket.errors import ParseError, TapError
-from tap_websocket.feed.inbound import BatchResult, CloseAction
+from tap_websocket.expressions.documents import Document
+from tap_websocket.expressions.pattern import JSON_GROUP
+from tap_websocket.feed.inbound import CloseAction
 from tap_websocket.logs import LogThrottle
+from tap_websocket.records.batch import AdaptiveBatchSize, Batch, take_fast
 from tap_websocket.records.decompression import PayloadTooBig, StreamBroken
-from tap_websocket.records.emitter import AdaptiveBatchSize, Arrival
-from tap_websocket.records.extractor import Decoder, unread
-from tap_websocket.records.payloads import PayloadReader
+from tap_websocket.records.extractor import Extractor, parsed_or_missing, unread
+from tap_websocket.records.formats import codec_of, format_of
+from tap_websocket.records.payloads import PayloadReader, split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tap_websocket.counts import Counts
-    from tap_websocket.expressions.documents import Document
-    from tap_websocket.feed.inbound import Origin
+    from tap_websocket.feed.inbound import BatchResult, Origin
     from tap_websocket.records.emitter import RecordEmitter
-    from tap_websocket.records.extractor import Documents
-    from tap_websocket.records.fast_path import FastPath
+    from tap_websocket.records.extractor import Extracted
     from tap_websocket.records.plan import RecordPlan
-    from tap_websocket.records.router import MessageRouter
+    from tap_websocket.records.router import MessageRouter, Route
     from tap_websocket.settings import Settings
+
+    Documents = Callable[[bytes], Sequence[bytes]]
+    """Takes a message apart into documents."""
 
 __all__ = ["MessageHandler"]
 
 _LOGGER = logging.getLogger("tap-websocket")
-_WIDEST = 1024
+
 _INFLATED_BYTES = 1024 * 1024
 """Messages that take more are not inflated before those in front of them are taken."""
 
-Record = dict[str, Any]
-
 
 class MessageHandler:
-    """Takes messages and puts their records into pages."""
+    """Takes messages and puts their records into pages.
+
+    Args:
+        settings: All settings.
+        plan: What records are to become.
+        router: Decides what is no data.
+        emitter: Takes the records.
+        counts: Counts that the handler keeps.
+        now_ns: The wall clock, in nanoseconds since the epoch.
+        documents: Takes a message apart, in the place of `record_separator`. Its
+            documents need not look like the message.
+    """
 
     def __init__(  # noqa: PLR0913 - its collaborators, by keyword
         self,
         settings: Settings,
         *,
         plan: RecordPlan,
-        judge: MessageRouter,
-        recorder: RecordEmitter,
+        router: MessageRouter,
+        emitter: RecordEmitter,
         counts: Counts,
         now_ns: Callable[[], int],
         documents: Documents | None = None,
     ) -> None:
-        """Make an intake.
-
-        Args:
-            settings: All settings.
-            plan: What records are to become.
-            judge: Tells what is no data.
-            recorder: Takes the records.
-            counts: Counts that the intake keeps.
-            now_ns: The wall clock, in nanoseconds since the epoch.
-            documents: Takes a message apart, in the place of `record_separator`. Its
-                documents need not look like the message.
-        """
-        self._settings = settings
-        self._judge = judge
+        decoding = settings.decoding
+        separator = decoding.record_separator
+        self._decoding = decoding
+        self._router = router
+        self._emitter = emitter
         self._counts = counts
         self._now_ns = now_ns
-        self._decoder = Decoder(
-            settings.decoding,
-            whole=plan.whole,
+        self._format = format_of(decoding.message_format)
+        self._extractor = Extractor(
+            decoding,
+            single_column=plan.single_column,
             opens_arrays=plan.opens_arrays,
-            documents=documents,
+            structured=self._format.structured,
         )
-        self._reader = PayloadReader(settings.decoding)
+        self._reader = PayloadReader(decoding, codec_of(decoding))
+        self._split = documents or (lambda payload: split(payload, separator))
+        # Whether the bytes of a message tell what its documents are.
         self._reads_messages = documents is None
-        self._recorder = recorder
-        self._width = AdaptiveBatchSize()
-        self._passes_messages = (
-            self._reads_messages and settings.decoding.takes_payloads_whole
-        )
+        self._passes_messages = self._reads_messages and decoding.takes_payloads_whole
+        self._batch_size = AdaptiveBatchSize()
         self._skip_log = LogThrottle(10.0)
-
-    @property
-    def passage(self) -> FastPath | None:
-        """The way of messages that are records as they stand, while there is one."""
-        return self._recorder.passage
 
     def consume(
         self,
-        source: Origin,
+        origin: Origin,
         payloads: list[bytes],
         binary: bool,  # noqa: FBT001 - the `BatchHandler` protocol
         room: int | None,
     ) -> BatchResult:
         """Take a batch of messages (see `BatchHandler`)."""
-        outcome = BatchResult()
-        batch = _Batch(source, outcome, self._now_ns(), room, binary=binary)
+        batch = Batch(origin, self._now_ns(), room, binary=binary)
         try:
             try:
                 self._take_batch(batch, payloads)
             finally:
-                self._recorder.put(batch.arrival)
+                # What came before a fatal message was received, and is written.
+                self._emitter.put(batch.arrival)
         except TapError as error:
-            outcome.error = error
-        return outcome
+            batch.result.error = error
+        return batch.result
 
-    def _take_batch(self, batch: _Batch, payloads: list[bytes]) -> None:
+    def _take_batch(self, batch: Batch, payloads: list[bytes]) -> None:
         """Take messages until the run or the feed is over.
 
         Raises:
@@ -119,14 +119,15 @@ class MessageHandler:
         for messages in self._messages(batch, payloads):
             for plain, run in self._runs(messages):
                 self._take_run(batch, run, plain=plain)
-                if plain and self._judge.takes_notes:
-                    self._judge.note(batch.arrival.source, reversed(run), self._parsed)
+                if plain and self._router.captures_from_data:
+                    origin = batch.arrival.origin
+                    self._router.capture(origin, reversed(run), self.parsed)
                 if batch.is_over:
                     return
 
     def _messages(
         self,
-        batch: _Batch,
+        batch: Batch,
         payloads: list[bytes],
     ) -> Iterator[list[bytes]]:
         """Yield the messages without the feed's own compression, and as JSON.
@@ -145,10 +146,10 @@ class MessageHandler:
                 yield ready
                 ready, size = [], 0
             try:
-                ready.append(self._reader.read(batch.arrival.source, payload))
+                ready.append(self._reader.read(batch.arrival.origin, payload))
             except PayloadTooBig:
                 yield ready
-                batch.outcome.directive = CloseAction.TOO_BIG
+                batch.result.directive = CloseAction.TOO_BIG
                 return
             except ParseError as error:
                 yield ready
@@ -158,8 +159,8 @@ class MessageHandler:
                 self._take_unreadable(batch, payload, error)
                 if isinstance(error, StreamBroken):
                     # What follows on this connection cannot be read, either.
-                    directive = batch.outcome.directive or CloseAction.BROKEN_STREAM
-                    batch.outcome.directive = directive
+                    directive = batch.result.directive or CloseAction.BROKEN_STREAM
+                    batch.result.directive = directive
                     return
             else:
                 size += len(ready[-1])
@@ -167,124 +168,194 @@ class MessageHandler:
 
     def _runs(self, messages: list[bytes]) -> Iterator[tuple[bool, list[bytes]]]:
         """Yield messages in order: runs that are plain data, and others."""
-        may_match = self._judge.prefilter
-        if self._judge.idle:
+        may_match = self._router.prefilter
+        if self._router.idle:
             yield True, messages
         elif may_match is None or not self._reads_messages:
             yield False, messages
         else:
-            for told, run in itertools.groupby(messages, may_match):
-                yield not told, list(run)
+            for found, run in itertools.groupby(messages, may_match):
+                yield not found, list(run)
 
-    def _parsed(self, payload: bytes) -> Iterator[Document]:
-        """Yield the documents of a message, the last one first."""
-        for document in reversed(self._decoder.documents(payload)):
-            yield from reversed(self._decoder.parsed(document))
-
-    def _take_run(self, batch: _Batch, run: list[bytes], *, plain: bool) -> None:
+    def _take_run(self, batch: Batch, run: list[bytes], *, plain: bool) -> None:
         """Take messages: as they are while they can be, else one by one.
 
         Raises:
             TapError: When one of them is fatal.
         """
-        start = 0
-        passes = plain and self._passes_messages
-        while start < len(run) and not batch.is_over:
-            if passes and self.passage is not None:
-                width = min(self._width.now, batch.left or _WIDEST)
-                part = run[start : start + width]
-                passed = self._pass(batch, part)
-                start += passed
-                if self._width.learn(passed, len(part)):
-                    continue
-            self._take(batch, run[start], plain=plain)
-            start += 1
 
-    def _pass(self, batch: _Batch, part: list[bytes]) -> int:
+        def slow(index: int) -> bool:
+            if batch.is_over:
+                return False
+            self._take(batch, run[index], plain=plain)
+            return True
+
+        def fast(part: list[bytes]) -> int:
+            return self._pass(batch, part)
+
+        if plain and self._passes_messages:
+            take_fast(run, self._batch_size, fast, slow)
+        else:
+            for index in range(len(run)):
+                if not slow(index):
+                    break
+
+    def _pass(self, batch: Batch, part: list[bytes]) -> int:
         """Take messages whose bytes are records as they stand.
 
         Returns:
             How many of them, from the first on, are.
         """
-        self._recorder.put(batch.arrival)
-        passed = self._recorder.pass_on(batch.arrival, part, binary=batch.binary)
+        self._emitter.put(batch.arrival)
+        passed = self._emitter.pass_on(
+            batch.arrival, part[: batch.left], binary=batch.binary
+        )
         if passed:
             taken = part if passed == len(part) else part[:passed]
             # To join them is the fastest way to add their lengths up.
-            batch.outcome.taken += len(b"".join(taken))
-            batch.outcome.messages += passed
-            batch.outcome.records += passed
+            batch.result.taken += len(b"".join(taken))
+            batch.result.messages += passed
+            batch.result.records += passed
         return passed
 
-    def _take(self, batch: _Batch, payload: bytes, *, plain: bool) -> None:
+    def _take(self, batch: Batch, payload: bytes, *, plain: bool) -> None:
         """Take one message.
 
         Raises:
             TapError: When it is fatal.
         """
-        source, outcome = batch.arrival.source, batch.outcome
-        outcome.taken += len(payload)
-        before = outcome.records
+        origin, result = batch.arrival.origin, batch.result
+        result.taken += len(payload)
+        before = result.records
         try:
             for document in self._documents(batch, payload):
-                hearing = None if plain else self._judge.hearing(source, outcome)
-                found = outcome.records
+                route = None if plain else self._router.route(origin, result)
+                found = result.records
                 try:
-                    for row in self._decoder.rows(document, hearing):
-                        self._recorder.take(batch.arrival, row)
-                        outcome.records += 1
+                    for record in self._records(document, route):
+                        self._emitter.take(batch.arrival, record)
+                        result.records += 1
                 except ParseError as error:
                     self._give_up(batch, document, error)
                 else:
-                    self._counts.ignored += outcome.records == found
+                    self._counts.ignored += result.records == found
         finally:
-            outcome.messages += outcome.records > before
-        if outcome.records > before:
-            self._recorder.sampled(len(payload))
+            result.messages += result.records > before
+        if result.records > before:
+            self._emitter.sampled(len(payload))
 
-    def _documents(self, batch: _Batch, payload: bytes) -> Sequence[bytes]:
-        """Take a message apart.
+    def _documents(self, batch: Batch, payload: bytes) -> Sequence[bytes]:
+        """Split a message into documents.
 
         Raises:
             ParseError: When that is not possible, with `on_parse_error: fail`.
         """
         try:
-            return self._decoder.documents(payload)
+            return self._split(payload)
         except ParseError as error:
             self._give_up(batch, payload, error)
             return ()
 
-    def _take_unreadable(
-        self, batch: _Batch, payload: bytes, error: ParseError
-    ) -> None:
+    def _records(self, document: bytes, route: Route | None) -> Iterator[Extracted]:
+        """Yield the records of a document; none where it is something else.
+
+        This is the order of all steps (docs/feeds.md).
+
+        Args:
+            document: What was sent, split and decompressed.
+            route: Takes what is no data; None where everything is data.
+
+        Raises:
+            ParseError: When the document is not what `message_format` says.
+            FeedError: When a rule says that it is fatal.
+        """
+        text = self._format.text(document)
+        if (
+            route is not None
+            and text is not None
+            and route.takes_text(text, lambda: self._look(text))
+        ):
+            return
+        groups = self._groups(text)
+        if groups is None:
+            return
+        value = self._format.value(document, text, groups)
+        documents = self._extractor.documents(value)
+        # An item of an array has no text of its own.
+        whole = None if documents is value else text or ""
+        for found in documents:
+            if route is not None and route.asks_documents:
+                seen = self._seen(found, text, groups)
+                if route.takes(seen, whole):
+                    continue
+            yield from self._extractor.records(found)
+
+    def _groups(self, text: str | None) -> Mapping[str, str | None] | None:
+        """Return what `message_pattern` finds; None where the document is ignored."""
+        pattern = self._decoding.message_pattern
+        if pattern is None or text is None:
+            return {}
+        return pattern.groups(text)
+
+    def _seen(
+        self,
+        value: Any,  # noqa: ANN401 - any JSON
+        text: str | None,
+        groups: Mapping[str, str | None],
+    ) -> Document:
+        """Return a document as rules look at it: as JSON, whatever the format."""
+        if self._format.structured:
+            return Document(value, groups)
+        return Document() if text is None else self._look(text)
+
+    def _look(self, text: str) -> Document:
+        """Parse and search a text; what is not JSON is `MISSING`."""
+        groups = self._groups(text) or {}
+        return Document(parsed_or_missing(groups.get(JSON_GROUP) or text), groups)
+
+    def parsed(self, payload: bytes) -> Iterator[Document]:
+        """Yield the documents of a message as rules look at them, the last one first.
+
+        What cannot be read is nothing here: it is reported where it is taken.
+        """
+        for document in reversed(self._split(payload)):
+            with contextlib.suppress(ParseError):
+                text = self._format.text(document)
+                groups = self._groups(text)
+                if groups is not None:
+                    value = self._format.value(document, text, groups)
+                    for found in reversed(self._extractor.documents(value)):
+                        yield self._seen(found, text, groups)
+
+    def _take_unreadable(self, batch: Batch, payload: bytes, error: ParseError) -> None:
         """Take a message of which nothing can be read.
 
         Raises:
             ParseError: With `on_parse_error: fail`.
         """
-        outcome = batch.outcome
-        outcome.taken += len(payload)
-        before = outcome.records
+        result = batch.result
+        result.taken += len(payload)
+        before = result.records
         self._give_up(batch, payload, error)
-        if outcome.records > before:
-            outcome.messages += 1
-            self._recorder.sampled(len(payload))
+        if result.records > before:
+            result.messages += 1
+            self._emitter.sampled(len(payload))
 
-    def _give_up(self, batch: _Batch, document: bytes, error: ParseError) -> None:
+    def _give_up(self, batch: Batch, document: bytes, error: ParseError) -> None:
         """Do with a document that cannot be read as `on_parse_error` says.
 
         Raises:
             ParseError: With `fail`.
         """
-        match self._settings.decoding.on_parse_error:
+        match self._decoding.on_parse_error:
             case "fail":
                 raise error
             case "skip":
                 self._counts.skipped += 1
                 what = "was skipped"
             case "rescue":
-                self._recorder.take(batch.arrival, unread(document))
-                batch.outcome.records += 1
+                self._emitter.take(batch.arrival, unread(document))
+                batch.result.records += 1
                 what = "went to _rescued_data"
         self._skip_log(
             _LOGGER,
@@ -292,33 +363,3 @@ class MessageHandler:
             len(document),
             what,
         )
-
-
-class _Batch:
-    """Messages that came together."""
-
-    __slots__ = ("_room", "arrival", "binary", "outcome")
-
-    def __init__(
-        self,
-        source: Origin,
-        outcome: BatchResult,
-        at: int,
-        room: int | None,
-        *,
-        binary: bool,
-    ) -> None:
-        self.outcome = outcome
-        self.arrival = Arrival(source, at)
-        self._room = room
-        self.binary = binary
-
-    @property
-    def left(self) -> int | None:
-        """How many more messages the run has room for, or None for any number."""
-        return None if self._room is None else self._room - self.outcome.messages
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more of it may be taken."""
-        return self.left == 0 or self.outcome.directive is CloseAction.STOP

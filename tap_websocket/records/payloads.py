@@ -7,7 +7,6 @@ import functools
 from typing import TYPE_CHECKING
 
 from tap_websocket.errors import ConfigError
-from tap_websocket.records.codecs.msgpack import msgpack_to_json
 from tap_websocket.records.decompression import (
     ZstdMissing,
     is_stream,
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     Read = Callable[[bytes], bytes]
     """Makes a message of a payload; raises `ParseError` where that is not possible."""
 
-__all__ = ["PayloadReader", "encode_binary", "split"]
+__all__ = ["PayloadReader", "Read", "encode_binary", "split"]
 
 
 class PayloadReader:
@@ -33,13 +32,14 @@ class PayloadReader:
         changes: Whether binary messages are anything else than what they look like.
 
     Args:
-        settings: `payload_compression`, `message_format`, `max_message_bytes`.
+        settings: `payload_compression` and `max_message_bytes`.
+        codec: Makes a JSON document of a binary message; None: it is one as it is.
 
     Raises:
-        ConfigError: When an extra is missing, or the Protobuf type cannot be read.
+        ConfigError: When an extra is missing.
     """
 
-    def __init__(self, settings: DecodingSettings) -> None:
+    def __init__(self, settings: DecodingSettings, codec: Read | None) -> None:
         compression, limit = settings.payload_compression, settings.max_message_bytes
         self._make_decompress = functools.partial(make_decompress, compression, limit)
         self._is_stream = is_stream(compression)
@@ -48,7 +48,7 @@ class PayloadReader:
             self._decompress = self._make_decompress()
         except ZstdMissing as error:
             raise ConfigError([f"payload_compression: {error}"]) from error
-        self._decode = _codec(settings)
+        self._decode = codec
         self.changes = compression != "none" or self._decode is not None
 
     def read(self, origin: Origin, payload: bytes) -> bytes:
@@ -65,31 +65,6 @@ class PayloadReader:
             origin.decompress = self._make_decompress()
         message = (origin.decompress or self._decompress)(payload)
         return message if self._decode is None else self._decode(message)
-
-
-def _codec(settings: DecodingSettings) -> Read | None:
-    """Return what makes JSON of a binary message; None where it is left as it is."""
-    match settings.message_format:
-        case "msgpack":
-            return msgpack_to_json
-        case "cbor":
-            from tap_websocket.records.codecs.cbor import (  # noqa: PLC0415 - optional
-                cbor_to_json,
-            )
-
-            return cbor_to_json
-    protobuf = settings.protobuf
-    if protobuf is None:
-        return None
-    from tap_websocket.records.codecs.protobuf import (  # noqa: PLC0415 - optional
-        ProtobufReader,
-    )
-
-    try:
-        reader = ProtobufReader(protobuf.descriptor_file, protobuf.message_type)
-    except ValueError as error:
-        raise ConfigError([f"protobuf.{error}"]) from error
-    return reader.to_json
 
 
 def split(payload: bytes, separator: str | None) -> list[bytes]:

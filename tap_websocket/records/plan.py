@@ -11,12 +11,21 @@ import msgspec
 from tap_websocket.columns import json_types
 from tap_websocket.columns.columns import Columns
 from tap_websocket.columns.inference import ANY_JSON, JSON_TEXT
-from tap_websocket.columns.names import DATA, RESCUED
+from tap_websocket.columns.names import (
+    CONNECTION,
+    DATA,
+    ENVELOPE_RECEIVED_AT,
+    ENVELOPE_URL,
+    RECEIVED_AT,
+    RESCUED,
+    SEQUENCE,
+)
 from tap_websocket.columns.naming import names_of
 from tap_websocket.columns.payload_check import compile_value
 from tap_websocket.columns.saver import ColumnSaver
 from tap_websocket.columns.store import ColumnStore
 from tap_websocket.records.fast_path import FastPath
+from tap_websocket.records.formats import format_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,13 +33,7 @@ if TYPE_CHECKING:
     from tap_websocket.columns.stored_columns import StoredColumns
     from tap_websocket.settings import Settings
 
-__all__ = ["CONNECTION", "RECEIVED_AT", "SEQUENCE", "RecordPlan", "added_columns"]
-
-RECEIVED_AT = "_received_at"
-CONNECTION = "_connection"
-SEQUENCE = "_sequence"
-ENVELOPE_RECEIVED_AT = "received_at"
-ENVELOPE_URL = "url"
+__all__ = ["RecordPlan", "added_columns"]
 
 _TEXT = {"type": ["string", "null"]}
 _TIME = {"type": ["string", "null"], "format": "date-time"}
@@ -96,10 +99,10 @@ class RecordPlan(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, store=store, stored=stored)
 
     @property
-    def whole(self) -> bool:
+    def single_column(self) -> bool:
         """Whether each record lands whole in the column `data`."""
         decode, stream = self.settings.decoding, self.settings.stream
-        if not decode.is_structured or decode.envelope:
+        if not self.settings.decoding.is_structured or decode.envelope:
             return decode.envelope or not decode.message_pattern
         return stream.schema is None and stream.infer_messages == 0
 
@@ -107,14 +110,14 @@ class RecordPlan(msgspec.Struct, frozen=True):
     def opens_arrays(self) -> bool:
         """Whether an array of objects is several documents; else it stays whole."""
         decode = self.settings.decoding
-        return (not self.whole or decode.envelope) and not decode.keeps_arrays
+        return (not self.single_column or decode.envelope) and not decode.keeps_arrays
 
     @property
     def infers(self) -> bool:
         """Whether the columns are to be inferred from a sample."""
         return (
             self.settings.decoding.is_structured
-            and not self.whole
+            and not self.single_column
             and self.settings.stream.schema is None
             and self.catalog_schema is None
             and not (self.stored is not None and self.stored.columns)
@@ -181,21 +184,21 @@ class RecordPlan(msgspec.Struct, frozen=True):
             reserved=(*added_columns(self.settings), RESCUED),
         )
 
-    def passage(self, columns: Columns) -> FastPath | None:
-        """Make the passage for what is a record as it stands."""
-        decode = self.settings.decoding
-        if self.whole and DATA in self.deselected:
+    def fast_path(self, columns: Columns) -> FastPath | None:
+        """Make the fast path for what is a record as it stands."""
+        message_format = format_of(self.settings.decoding.message_format)
+        if self.single_column and DATA in self.deselected:
             return None
         test = None
-        if decode.is_structured:
+        if message_format.structured:
             data = columns.schema["properties"].get(DATA, {})
-            test = compile_value(data) if self.whole else columns.decoder()
+            test = compile_value(data) if self.single_column else columns.decoder()
             if test is None:
                 return None
         return FastPath(
+            message_format,
             test,
-            form="json" if decode.is_structured else decode.message_format,
-            whole=self.whole,
+            single_column=self.single_column,
             sequence=SEQUENCE if self._numbers else None,
         )
 
@@ -208,10 +211,12 @@ class RecordPlan(msgspec.Struct, frozen=True):
 
     @property
     def _rescues(self) -> bool:
-        decode = self.settings.decoding
-        if not decode.is_structured:
+        if not self.settings.decoding.is_structured:
             return False
-        return not decode.envelope or self.settings.stream.schema is not None
+        return (
+            not self.settings.decoding.envelope
+            or self.settings.stream.schema is not None
+        )
 
     def _declared(self) -> Schema:
         """Return the record's schema where nothing is inferred."""
@@ -221,7 +226,7 @@ class RecordPlan(msgspec.Struct, frozen=True):
         pattern = decode.message_pattern
         if given is not None:
             columns = {DATA: json_types.nullable(given)}
-        elif decode.is_structured:
+        elif self.settings.decoding.is_structured:
             columns = {DATA: ANY_JSON}
         elif pattern is None:
             columns = {DATA: _TEXT}

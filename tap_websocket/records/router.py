@@ -1,4 +1,4 @@
-"""What a document is besides data: rules and awaited replies, asked and obeyed."""
+"""What a document is besides data: rules and awaited replies, asked and applied."""
 
 from __future__ import annotations
 
@@ -21,17 +21,24 @@ if TYPE_CHECKING:
 
 __all__ = ["MessageRouter", "Route"]
 
-_MOST_SHOWN = 500
+_MAX_SHOWN = 500
+"""Characters of a document in the error of `then: fail`."""
 
 
 class MessageRouter:
-    """Knows the rules and the replies of a run.
+    """Applies the rules and the awaited replies of a run to its documents.
+
+    Args:
+        settings: The rules, and the subscription's items.
+        mask: Replaces secrets in a text.
+        learn: Is given captured values by their names: they are secrets.
 
     Attributes:
-        idle: There are none of either that do more than take notes: every document
-            is data.
-        prefilter: Tells of a message's bytes whether there may be more to it; False
-            is certain. None where there may be of each.
+        rules: The rules of the run.
+        idle: No rule or reply can act, so every document is data; rules that only
+            capture do not count.
+        prefilter: Returns whether a payload may match a rule or reply; False is
+            certain. None if any payload may.
     """
 
     def __init__(
@@ -41,13 +48,6 @@ class MessageRouter:
         mask: Callable[[str], str],
         learn: Callable[[Mapping[str, Any]], None],
     ) -> None:
-        """Make a judge.
-
-        Args:
-            settings: The rules, and the subscription's items.
-            mask: Blots secrets out of a text.
-            learn: Takes captured values by their names: they are secrets.
-        """
         self.rules = settings.message_rules
         self._mask = mask
         self._learn = learn
@@ -59,31 +59,33 @@ class MessageRouter:
         self.prefilter: Prefilter | None = prefilter(needles)
 
     @property
-    def takes_notes(self) -> bool:
+    def captures_from_data(self) -> bool:
         """Whether values are captured from what is plain data."""
-        return bool(self.rules.noted)
+        return bool(self.rules.captured_names)
 
-    def note(
+    def capture(
         self,
-        source: Origin,
+        origin: Origin,
         newest_first: Iterable[bytes],
         parse: Callable[[bytes], Iterable[Answered]],
     ) -> None:
-        """Capture what plain data leaves (see `RuleSet.note`)."""
-        self._capture(source, self.rules.note(newest_first, parse))
+        """Capture from plain data (see `RuleSet.capture_only`)."""
+        self._keep(origin, self.rules.capture_only(newest_first, parse))
 
-    def hearing(self, source: Origin, outcome: BatchResult) -> Route:
-        """Begin to hear a document."""
-        return Route(self, source, outcome)
+    def route(self, origin: Origin, result: BatchResult) -> Route:
+        """Return what the steps of one document of a message are put to."""
+        return Route(self, origin, result)
 
-    def obey(
+    def apply(
         self,
-        source: Origin,
-        verdict: RuleMatch,
-        outcome: BatchResult,
+        origin: Origin,
+        match: RuleMatch,
+        result: BatchResult,
         text: Callable[[], str],
     ) -> bool:
-        """Do what the rules say of a document.
+        """Do what the rules ask for a document.
+
+        Captured values are kept before the reply is filled in: it may hold them.
 
         Returns:
             Whether it was taken, and so is no data.
@@ -91,55 +93,57 @@ class MessageRouter:
         Raises:
             FeedError: With `then: fail`.
         """
-        self._capture(source, dict(verdict.captures))
-        if verdict.reply is not None:
-            template, answered = verdict.reply.template, verdict.reply.answered
-            moment = source.live.moment()
-            source.send(template.render(source.values, moment, answered))
-        match verdict.then:
+        self._keep(origin, dict(match.captures))
+        if match.reply is not None:
+            template, answered = match.reply.template, match.reply.answered
+            builtins = origin.live.moment()
+            origin.send(template.render(origin.values, builtins, answered))
+        match match.then:
             case "emit":
                 return False
             case "fail":
-                shown = self._mask(text())[:_MOST_SHOWN]
+                # Masked before it is cut, so that no half of a secret is left.
+                shown = self._mask(text())[:_MAX_SHOWN]
                 msg = f"message_rules: the feed sent what a rule calls fatal: {shown}"
                 raise FeedError(msg)
             case "stop":
-                outcome.directive = CloseAction.STOP
+                result.directive = CloseAction.STOP
             case "reconnect":
-                outcome.directive = outcome.directive or CloseAction.RECONNECT
+                result.directive = result.directive or CloseAction.RECONNECT
         return True
 
-    def _capture(self, source: Origin, captured: Mapping[str, Any]) -> None:
+    def _keep(self, origin: Origin, captured: Mapping[str, Any]) -> None:
         if captured:
-            source.values.capture(captured)
+            origin.values.capture(captured)
             self._learn(captured)
 
 
 class Route:
-    """One document of a message before the judge, and what is inside of it."""
+    """The way of one document of a message past the rules and the awaited replies."""
 
-    __slots__ = ("_acted", "_judge", "_outcome", "_source", "_subscription")
+    __slots__ = ("_acted", "_origin", "_result", "_router", "_subscription")
 
     def __init__(
-        self, judge: MessageRouter, source: Origin, outcome: BatchResult
+        self, router: MessageRouter, origin: Origin, result: BatchResult
     ) -> None:
-        """Begin; `MessageRouter.hearing` does."""
-        self._judge = judge
-        self._source = source
-        self._outcome = outcome
-        self._subscription = source.subscription
+        """Begin; `MessageRouter.route` does."""
+        self._router = router
+        self._origin = origin
+        self._result = result
+        self._subscription = origin.subscription
+        # Set when a text rule acted: no rule for parsed documents is asked then.
         self._acted = False
 
     @property
     def asks_documents(self) -> bool:
         """Whether parsed documents are looked at."""
         subscription = self._subscription
-        return self._judge.rules.asks_documents or (
+        return self._router.rules.asks_documents or (
             subscription is not None and subscription.asks_documents
         )
 
-    def text(self, text: str, look: Callable[[], Answered]) -> bool:
-        """Hear a document's text.
+    def takes_text(self, text: str, look: Callable[[], Answered]) -> bool:
+        """Apply what looks at a document's text.
 
         Args:
             text: The text.
@@ -152,12 +156,12 @@ class Route:
         Raises:
             FeedError: With `then: fail`.
         """
-        judge, subscription = self._judge, self._subscription
+        router, subscription = self._router, self._subscription
         taken = False
-        if judge.rules.asks_texts:
-            verdict = judge.rules.decide_text(text, look)
-            self._acted = verdict.acted
-            taken = judge.obey(self._source, verdict, self._outcome, lambda: text)
+        if router.rules.asks_texts:
+            match = router.rules.decide_text(text, look)
+            self._acted = match.acted
+            taken = router.apply(self._origin, match, self._result, lambda: text)
         if subscription is not None:
             if subscription.asks_texts:
                 taken = subscription.answers_text(text) or taken
@@ -167,12 +171,12 @@ class Route:
                     subscription.answers_document(document)
         return taken
 
-    def document(self, found: Answered, text: str | None) -> bool:
-        """Hear a parsed document.
+    def takes(self, found: Answered, text: str | None) -> bool:
+        """Apply what looks at a parsed document.
 
         Args:
             found: The document; `MISSING` where the text is not JSON.
-            text: Its text, or None for a part of the document.
+            text: Its text, or None for an item of an array.
 
         Returns:
             Whether it was taken, and so is no data.
@@ -180,7 +184,7 @@ class Route:
         Raises:
             FeedError: With `then: fail`.
         """
-        judge, subscription = self._judge, self._subscription
+        router, subscription = self._router, self._subscription
         taken = False
 
         def shown() -> str:
@@ -188,9 +192,9 @@ class Route:
                 return text
             return jsontext.dumps(found.document).decode(errors="replace")
 
-        if judge.rules.asks_documents and not self._acted:
-            verdict = judge.rules.decide_document(found)
-            taken = judge.obey(self._source, verdict, self._outcome, shown)
+        if router.rules.asks_documents and not self._acted:
+            match = router.rules.decide_document(found)
+            taken = router.apply(self._origin, match, self._result, shown)
         if subscription is not None and found.document is not MISSING:
             taken = subscription.answers_document(found.document) or taken
         return taken

@@ -89,7 +89,7 @@ def test_large_messages_are_inflated_as_they_are_taken() -> None:
         PayloadReader, "read", autospec=True, side_effect=PayloadReader.read
     ) as inflate:
         source = Origin(1, "ws://feed/", {})
-        outcome = hand.intake.consume(source, [large] * 30, True, 3)
+        outcome = hand.handler.consume(source, [large] * 30, True, 3)
     assert outcome.messages == 3
     assert inflate.call_count <= 5
 

@@ -1,4 +1,4 @@
-"""An intake and what stands behind it, to be fed by hand."""
+"""A message handler and what stands behind it, to be fed by hand."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ NOW = 1_764_000_000_123_456_789
 class ByHand:
     """What a run has between the network and the bridge."""
 
-    intake: MessageHandler
-    recorder: RecordEmitter
-    judge: MessageRouter
+    handler: MessageHandler
+    emitter: RecordEmitter
+    router: MessageRouter
     pager: Pager
     counts: Counts
     pages: list[Page]
 
     def finish(self) -> None:
         """End the sample, if there is one, and the last page."""
-        self.recorder.settle()
+        self.emitter.settle()
         self.pager.flush()
 
 
@@ -48,7 +48,7 @@ def _no_timer(delay: float, act: Callable[[], None]) -> mock.Mock:
 
 
 def by_hand(settings: Settings, deselected: frozenset[str] = frozenset()) -> ByHand:
-    """Make an intake of the settings, with pages of seven records."""
+    """Make a handler of the settings, with pages of seven records."""
     pages: list[Page] = []
     pager = Pager(
         put=pages.append,

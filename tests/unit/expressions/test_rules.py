@@ -203,7 +203,9 @@ def test_no_more_messages_are_parsed_than_hold_what_is_noted() -> None:
         parsed.append(json.loads(message))
         return [Document(parsed[-1])]
 
-    notes = rules.note([json.dumps(message).encode() for message in messages], parse)
+    notes = rules.capture_only(
+        [json.dumps(message).encode() for message in messages], parse
+    )
     assert notes == {"session": "b", "seq": 4}
     assert parsed == [messages[0], messages[1], messages[3]]
 
@@ -214,7 +216,7 @@ def test_some_captures_may_be_in_every_message(path: str) -> None:
     may_match = prefilter(rules.needles)
     assert may_match is not None
     assert not may_match(b'{"b":1}')
-    notes = rules.note([b"{}"], lambda _: [Document({"a": 1})])
+    notes = rules.capture_only([b"{}"], lambda _: [Document({"a": 1})])
     assert notes.keys() == {"a"}
 
 

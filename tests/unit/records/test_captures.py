@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tap_websocket import jsontext
 from tap_websocket.expressions.placeholders import PlaceholderValues
 from tap_websocket.feed.inbound import Origin
-from tap_websocket.records.extractor import Decoder
+from tap_websocket.records.message_handler import MessageHandler
 from tests.support.examples import examples
 from tests.support.intake import by_hand
 from tests.support.receive import make_settings
@@ -48,13 +48,13 @@ def run(batches: list[list[bytes]], *, noting: bool) -> Any:
         message_rules=RULES, on_parse_error="skip", infer_messages=2, max_messages=999
     )
     hand = by_hand(config)
-    intake, judge, counts = hand.intake, hand.judge, hand.counts
+    handler, router, counts = hand.handler, hand.router, hand.counts
     if not noting:
-        judge.prefilter, judge.idle = None, False
+        router.prefilter, router.idle = None, False
     sent: list[str] = []
     source = Origin(1, "ws://feed/", {}, values=PlaceholderValues(), send=sent.append)
     for batch in batches:
-        assert intake.consume(source, batch, False, None).error is None
+        assert handler.consume(source, batch, False, None).error is None
     hand.finish()
     records = [jsontext.parse(line) for page in hand.pages for line in page.records()]
     return records, sent, dict(source.values), counts.ignored, counts.skipped
@@ -70,8 +70,9 @@ def test_notes_are_what_each_message_in_turn_would_leave(
 
 def test_plain_data_is_parsed_once_a_batch() -> None:
     batch = [b'{"c":%d}' % number for number in range(1000)]
-    parsed = mock.create_autospec(Decoder.parsed, side_effect=Decoder.parsed)
-    with mock.patch.object(Decoder, "parsed", parsed):
+    parse = MessageHandler.parsed
+    parsed = mock.create_autospec(parse, side_effect=parse)
+    with mock.patch.object(MessageHandler, "parsed", parsed):
         values = run([batch[:10], batch, [b'{"d":1}']], noting=True)[2]
     assert values == {"cursor": 999}
     assert [call.args[1] for call in parsed.call_args_list] == [batch[9], batch[999]]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tap_websocket import jsontext
 from tap_websocket.feed.inbound import Origin
+from tap_websocket.records.emitter import RecordEmitter
 from tap_websocket.records.plan import RecordPlan
 from tests.support.examples import examples
 from tests.support.intake import by_hand
@@ -21,7 +22,7 @@ from tests.support.receive import make_settings
 
 
 class Trial:
-    """An intake by hand, with the page path or without."""
+    """A handler by hand, with the page path or without."""
 
     def __init__(
         self, *, fast: bool, deselected: frozenset[str] = frozenset(), **given: Any
@@ -32,27 +33,29 @@ class Trial:
         )
         self.passed = 0
         with mock.patch.object(
-            RecordPlan, "passage", RecordPlan.passage if fast else none
+            RecordPlan, "fast_path", RecordPlan.fast_path if fast else none
         ):
             self.hand = by_hand(config, deselected)
-        self.intake, self.counts = self.hand.intake, self.hand.counts
+        self.handler, self.counts = self.hand.handler, self.hand.counts
         self.pages = self.hand.pages
         self.fast = fast
+        mock.patch.object(self.hand.emitter, "pass_on", self._pass_on).start()
 
     def send(self, batches: list[list[bytes]], *, binary: bool = False) -> None:
         source = Origin(1, "ws://feed/path", {"region": "eu"} if self.regional else {})
         with mock.patch.object(
-            RecordPlan, "passage", RecordPlan.passage if self.fast else none
+            RecordPlan, "fast_path", RecordPlan.fast_path if self.fast else none
         ):
             for batch in batches:
-                outcome = self.intake.consume(source, batch, binary, None)
+                outcome = self.handler.consume(source, batch, binary, None)
                 assert outcome.error is None
-                self._count()
             self.hand.finish()
 
-    def _count(self) -> None:
-        if self.intake.passage is not None:
-            self.passed = max(self.passed, self.intake.passage.taken)
+    def _pass_on(self, *given: Any, **options: Any) -> int:
+        """Count what takes the page path."""
+        passed = RecordEmitter.pass_on(self.hand.emitter, *given, **options)
+        self.passed += passed
+        return passed
 
     regional = False
 

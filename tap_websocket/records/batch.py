@@ -1,0 +1,136 @@
+"""Messages that came together, and how many of them are tried at once."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, TypeVar
+
+from tap_websocket.feed.inbound import BatchResult, CloseAction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_websocket.feed.inbound import Origin
+
+__all__ = ["MAX_BATCH", "AdaptiveBatchSize", "Arrival", "Batch", "take_fast"]
+
+MAX_BATCH = 1024
+"""Items that are tried at once: enough that the try itself costs nothing, and few
+enough that a pause of the loop's thread is not felt."""
+
+T = TypeVar("T")
+
+
+class Arrival:
+    """Where records came from, and when.
+
+    Args:
+        origin: Their connection.
+        at: The time in nanoseconds since the epoch.
+    """
+
+    __slots__ = ("_at", "_stamp", "origin")
+
+    def __init__(self, origin: Origin, at: int) -> None:
+        self.origin = origin
+        self._at = at
+        # The text of the time; made when the first record wants it.
+        self._stamp = ""
+
+    @property
+    def stamp(self) -> str:
+        """The time as RFC 3339 in UTC, with microseconds."""
+        if not self._stamp:
+            seconds, rest = divmod(self._at, 1_000_000_000)
+            time = dt.datetime.fromtimestamp(seconds, dt.UTC)
+            self._stamp = f"{time:%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}Z"
+        return self._stamp
+
+
+class Batch:
+    """Messages that were read together from one connection.
+
+    Args:
+        origin: Their connection.
+        at: When they came, in nanoseconds since the epoch.
+        room: Messages that may yield records before the run ends; None: all.
+        binary: Whether they came in binary frames.
+
+    Attributes:
+        arrival: Where they came from, and when.
+        result: What became of them so far.
+    """
+
+    __slots__ = ("_room", "arrival", "binary", "result")
+
+    def __init__(
+        self,
+        origin: Origin,
+        at: int,
+        room: int | None,
+        *,
+        binary: bool,
+    ) -> None:
+        self.arrival = Arrival(origin, at)
+        self.result = BatchResult()
+        self._room = room
+        self.binary = binary
+
+    @property
+    def left(self) -> int | None:
+        """How many more messages the run has room for, or None for any number."""
+        return None if self._room is None else self._room - self.result.messages
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more of it may be taken."""
+        return self.left == 0 or self.result.directive is CloseAction.STOP
+
+
+class AdaptiveBatchSize:
+    """How many items the fast path tries at once.
+
+    Halved after a miss, since an item that cannot pass costs a second look at those in
+    front of it; doubled after a full pass.
+
+    Attributes:
+        size: Number of items for the next try.
+    """
+
+    __slots__ = ("size",)
+
+    def __init__(self) -> None:
+        self.size = MAX_BATCH
+
+    def adjust(self, passed: int, tried: int) -> bool:
+        """Set the size for the next try; return whether all passed."""
+        if passed == tried:
+            self.size = min(2 * self.size, MAX_BATCH)
+            return True
+        self.size = max(self.size // 2, 1)
+        return False
+
+
+def take_fast(
+    items: list[T],
+    size: AdaptiveBatchSize,
+    fast: Callable[[list[T]], int],
+    slow: Callable[[int], bool],
+) -> None:
+    """Take items in order: many at once while they pass, one by one where not.
+
+    Args:
+        items: What is to be taken.
+        size: How many are tried at once.
+        fast: Takes items from the first on, and returns how many passed.
+        slow: Takes the item at an index; returns whether to go on.
+    """
+    start = 0
+    while start < len(items):
+        part = items[start : start + size.size]
+        passed = fast(part)
+        start += passed
+        if not size.adjust(passed, len(part)):
+            if not slow(start):
+                return
+            start += 1
