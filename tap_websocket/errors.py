@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "CatalogError",
     "ConfigError",
     "ConnectionFailed",
     "CredentialError",
@@ -21,6 +22,10 @@ class TapError(Exception):
 
     The message says what failed, where, and what to do. It never holds a secret.
     """
+
+
+class CatalogError(TapError):
+    """The catalog that was given is not one of this tap's stream."""
 
 
 class ConfigError(TapError):
@@ -65,4 +70,4 @@ class SchemaError(TapError):
 
 
 class StreamMapError(TapError):
-    """An expression of a stream map fails on a record."""
+    """Stream maps cannot be set up, or an expression fails on a record."""

@@ -15,12 +15,12 @@ from singer_sdk.tap_base import Tap
 
 from tap_websocket import jsontext
 from tap_websocket.counts import Counts
-from tap_websocket.errors import DeliveryError, StreamMapError
+from tap_websocket.errors import DeliveryError
 from tap_websocket.pipeline import Pipeline
 from tap_websocket.records.payloads import split
 from tap_websocket.records.plan import RecordPlan
 from tap_websocket.settings import resubscribed, subscription_of
-from tap_websocket.singer import sdk
+from tap_websocket.singer import sdk, stream_maps
 from tap_websocket.singer.batch_files import BatchFiles, until_failure
 from tap_websocket.singer.metrics import log_counts
 from tap_websocket.singer.progress import Progress
@@ -82,7 +82,11 @@ class WebSocketStream(Stream):
         self.forced_replication_method = REPLICATION_LOG_BASED
         self.primary_keys = tap.settings.stream.primary_keys
         self._counts = Counts()
-        self._plan = RecordPlan(tap.settings, keys=tap.settings.stream.primary_keys)
+        self._plan = RecordPlan(
+            tap.settings,
+            keys=tap.settings.stream.primary_keys,
+            takes_schema=sdk.takes_schema(tap.config),
+        )
         # None until the schema or the first page is asked for.
         self._pipeline: Pipeline | None = None
         # Set by the tap before it asks for the catalog: a sample is all that it wants.
@@ -306,16 +310,10 @@ class WebSocketStream(Stream):
         try:
             yield from super()._sync_records(context, write_messages=write_messages)
         except Exception as error:
-            failed = sdk.failed_expression(error)
+            failed = stream_maps.expression_error(error)
             if failed is None:
                 raise
-            expression, name = failed
-            msg = (
-                f"stream_maps: the expression {expression!r} of {name!r} failed on a "
-                f"record ({type(error).__name__}); numbers with a fraction are exact "
-                "decimals, which float(…) turns into floats"
-            )
-            raise StreamMapError(msg) from error
+            raise failed from error
         finally:
             self._flush()
 

@@ -16,7 +16,7 @@ from singer_sdk.helpers.capabilities import (
     TapCapabilities,
 )
 
-from tap_websocket.errors import ConfigError
+from tap_websocket.errors import CatalogError, ConfigError
 from tap_websocket.logs import SecretFilter
 from tap_websocket.settings import (
     coerce,
@@ -24,7 +24,7 @@ from tap_websocket.settings import (
     read_settings,
     schema,
 )
-from tap_websocket.singer import environment, sdk
+from tap_websocket.singer import environment, sdk, stream_maps
 from tap_websocket.singer.cli import TapCommand
 from tap_websocket.singer.sdk import classproperty
 from tap_websocket.singer.shutdown import Shutdown
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     import click
     from singer_sdk.mapper import PluginMapper
+    from singer_sdk.streams import Stream
 
 __all__ = ["TapWebSocket"]
 
@@ -79,6 +80,7 @@ class TapWebSocket(FeedTap):
     def _schema(cls) -> dict[str, Any]:
         """The config JSON schema with the SDK's own settings."""
         cls.append_builtin_config(cls.config_jsonschema)
+        sdk.mend_schema(cls.config_jsonschema)
         return cls.config_jsonschema
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
@@ -93,6 +95,7 @@ class TapWebSocket(FeedTap):
         problems = [
             *coerce.emptied(self._config, os.environ, self._env_var_prefix),
             *prepared.problems,
+            *sdk.missing_encoders(self._config),
         ]
         if problems:
             problems += missing_end(prepared.given)
@@ -110,6 +113,30 @@ class TapWebSocket(FeedTap):
             raise sdk.config_error(problems)
         return problems
 
+    @property
+    def streams(self) -> dict[str, Stream]:
+        """The one stream by its name, with the catalog applied that was given.
+
+        Raises:
+            CatalogError: When the catalog has no stream of the tap's.
+            StreamMapError: When a stream map is of no stream of the tap's.
+        """
+        known = self._streams is not None
+        streams = super().streams
+        if known:
+            return streams
+        catalog = self.input_catalog
+        if catalog is not None and not any(map(catalog.get_stream, streams)):
+            has = ", ".join(repr(entry.tap_stream_id) for entry in catalog.streams)
+            msg = (
+                f"the catalog has no stream {', '.join(map(repr, streams))} (it has "
+                f"{has or 'none'}); discover again, or set stream_name"
+            )
+            raise CatalogError(msg)
+        # Before a connection: a mask that does not act would let values through.
+        stream_maps.check_names(self.config.get("stream_maps"), streams)
+        return streams
+
     def setup_mapper(self) -> None:
         """Leave the stream maps until the columns are known (see `mapper`)."""
 
@@ -119,9 +146,20 @@ class TapWebSocket(FeedTap):
 
         Their making asks for the stream's schema, which a feed may have to be
         sampled for; a tap that is only constructed opens no connection.
+
+        Raises:
+            StreamMapError: When they cannot be set up.
+            TapError: When the feed cannot be sampled.
         """
         if self._mapper is None:
-            super().setup_mapper()
+            # Sampled first, so that what fails below are the stream maps.
+            _ = self.catalog
+            try:
+                super().setup_mapper()
+            except Exception as error:
+                # The SDK raises its own errors, NotImplementedError and ValueError.
+                self._mapper = None
+                raise stream_maps.setup_error(error) from error
         return super().mapper
 
     @mapper.setter

@@ -47,6 +47,7 @@ class ColumnSet:
         rescue: Declare `_rescued_data`.
         deselected: Columns that stay out for good.
         naming: What becomes of names that some target takes for one.
+        takes_schema: Returns whether what comes behind takes a schema.
 
     Attributes:
         schema: The JSON schema in force; a new object whenever it grows.
@@ -65,6 +66,7 @@ class ColumnSet:
         deselected: Collection[str] = (),
         naming: ColumnNaming = "exact",
         sent_as: Mapping[str, str] = _NONE,
+        takes_schema: Callable[[Schema], bool] | None = None,
     ) -> None:
         self._keys = tuple(keys)
         self._own = frozenset({*added, RESCUED})
@@ -80,6 +82,7 @@ class ColumnSet:
         self._properties: dict[str, Schema] = {}
         self.by_field: dict[str, tuple[str, Convert]] = {}
         self._dropped = set(deselected) - set(sent_as)
+        self._takes_schema = takes_schema
         self._folds = naming == "portable"
         self._names = ColumnNames(naming, reserved=self._own)
         # Fields that were only ever null, which tells no type: they are no columns yet.
@@ -128,6 +131,13 @@ class ColumnSet:
             return "a column that the tap adds has this name, or one like it"
         return "not every target can have a column of this name (docs/columns.md)"
 
+    def takes(self, column: str, declared: Schema) -> bool:
+        """Return whether the schema could be flattened with another column in it."""
+        if self._takes_schema is None:
+            return True
+        properties = {**self._properties, **self._added, column: declared}
+        return self._takes_schema({"type": "object", "properties": properties})
+
     def add(self, field: str, column: str, declared: Schema) -> None:
         """Add a column for a new field; the schema grows with it."""
         self._declare(field, column, declared)
@@ -143,6 +153,7 @@ class ColumnSet:
                 column.sent_as not in self.by_field
                 and not self.is_full
                 and self._names.may_be(column.name)
+                and self.takes(column.name, column.schema)
             ):
                 self._declare(column.sent_as, column.name, column.schema)
         if len(self._properties) > before:
@@ -189,6 +200,10 @@ class ColumnSet:
         # A key's name is its column's; no earlier field may take it.
         for key in self._keys:
             self._names.claim(key)
+        # One by one only where the whole does not fit: each check takes all columns.
+        flattens = self._takes_schema is None or self._takes_schema(
+            {"type": "object", "properties": {**properties, **self._added}},
+        )
         for name, declared in properties.items():
             field = sent_as.get(name, name)
             if name in self._own:
@@ -202,7 +217,11 @@ class ColumnSet:
                 column = name if self._names.may_be(name) else None
             else:
                 column = self._names.free(name)
-            if column is not None and not self.is_full:
+            if (
+                column is not None
+                and not self.is_full
+                and (flattens or self.takes(column, declared))
+            ):
                 self._declare(field, column, declared)
             else:
                 _LOGGER.warning(

@@ -56,6 +56,8 @@ class Columns:
         sent_as: Column of the schema to the name that its field is sent by, where that
             is known.
         save: Saves new columns before they are announced, where they are to last.
+        takes_schema: Returns whether what comes behind takes a schema; a column with
+            which it does not is none.
     """
 
     def __init__(  # noqa: PLR0913 - by keyword
@@ -72,6 +74,7 @@ class Columns:
         naming: ColumnNaming = "exact",
         sent_as: Mapping[str, str] = _NONE,
         save: Save | None = None,
+        takes_schema: Callable[[Schema], bool] | None = None,
     ) -> None:
         self._keys = tuple(keys)
         self._evolution = evolution
@@ -91,6 +94,7 @@ class Columns:
             deselected=deselected,
             naming=naming,
             sent_as=sent_as,
+            takes_schema=takes_schema,
         )
 
     @property
@@ -257,6 +261,11 @@ class Columns:
     ) -> None:
         """Take a field that becomes a column."""
         declared = infer_column(value, nested=self._nested)
+        if not self._set.takes(column, declared):
+            self._put_aside(
+                rescued, name, value, lambda: "flattening gives a column this name"
+            )
+            return
         if self._save is None:
             self._set.add(name, column, declared)
         else:

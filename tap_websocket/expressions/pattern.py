@@ -33,7 +33,7 @@ class MessagePattern:
         try:
             self._search = re.compile(pattern).search
             groups = re.compile(pattern).groupindex
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             msg = f"{pattern!r} is not a regular expression: {error}"
             raise ValueError(msg) from error
         if parses and JSON_GROUP not in groups:

@@ -28,7 +28,7 @@ from tap_websocket.records.fast_path import FastPath
 from tap_websocket.records.formats import format_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tap_websocket.columns.stored_columns import StoredColumns
     from tap_websocket.settings import Settings
@@ -64,6 +64,8 @@ class RecordPlan(msgspec.Struct, frozen=True):
         deselected: Properties that the catalog deselects.
         store: The file that keeps the columns between runs, once it was opened.
         stored: The columns that it held then.
+        takes_schema: Whether what comes behind takes a schema: flattening does not take
+            each; None where all are taken.
     """
 
     settings: Settings
@@ -72,6 +74,7 @@ class RecordPlan(msgspec.Struct, frozen=True):
     deselected: frozenset[str] = frozenset()
     store: ColumnStore | None = None
     stored: StoredColumns | None = None
+    takes_schema: Callable[[dict[str, Any]], bool] | None = None
 
     def opened(self) -> RecordPlan:
         """Return the plan with the columns of `schema_location`, where that is set.
@@ -142,6 +145,7 @@ class RecordPlan(msgspec.Struct, frozen=True):
             fields=[name for name, _ in settings.decoding.message_fields],
             naming=settings.stream.column_names,
             sent_as=sent_as,
+            takes_schema=self.takes_schema,
             save=None if self.store is None else self._saver(self.store).offer,
         )
 

@@ -5,18 +5,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import importlib.util
+from typing import TYPE_CHECKING, Any, cast
 
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers._catalog import get_selected_schema
 from singer_sdk.helpers._classproperty import classproperty
+from singer_sdk.helpers._flattening import FlatteningOptions, flatten_schema
 from singer_sdk.helpers._state import StateWriter
 from singer_sdk.io_base import SingerWriter
 from singer_sdk.mapper import CustomStreamMap, SameRecordTransform
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from singer_sdk.helpers._flattening import PluginFlatteningConfig
     from singer_sdk.mapper import StreamMap
     from singer_sdk.streams import Stream
     from singer_sdk.tap_base import Tap
@@ -27,9 +30,11 @@ __all__ = [
     "classproperty",
     "config_error",
     "evaluates",
-    "failed_expression",
     "keeps_records",
+    "mend_schema",
+    "missing_encoders",
     "replace_schema",
+    "takes_schema",
 ]
 
 
@@ -61,21 +66,62 @@ def evaluates(stream_map: StreamMap) -> bool:
     return isinstance(stream_map, CustomStreamMap)
 
 
-def failed_expression(error: Exception) -> tuple[str, str] | None:
-    """Return the stream map's expression that raised an error, and its property.
+def mend_schema(schema: Any) -> None:  # noqa: ANN401 - any JSON
+    """Take alternatives that are no schemas out of a schema, in place.
 
-    The SDK raises what the expression raises, bare; where it was evaluating stands in
-    the traceback alone.
+    singer-sdk 0.54 writes `"null"` where a schema belongs (`__else__` of stream maps),
+    and jsonschema fails on it with an AttributeError.
     """
-    traceback = error.__traceback__
-    found = None
-    while traceback is not None:
-        frame = traceback.tb_frame
-        if frame.f_code is CustomStreamMap._eval.__code__:  # noqa: SLF001
-            values = frame.f_locals
-            found = str(values["expr"]), str(values["property_name"] or "__filter__")
-        traceback = traceback.tb_next
-    return found
+    if isinstance(schema, list):
+        for item in schema:
+            mend_schema(item)
+    elif isinstance(schema, dict):
+        options = schema.get("anyOf")
+        if isinstance(options, list) and not all(isinstance(o, dict) for o in options):
+            # Whatever is given then, the SDK itself says what is wrong with it.
+            del schema["anyOf"]
+        for inner in schema.values():
+            mend_schema(inner)
+
+
+def missing_encoders(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for a format of batch files whose package is not installed."""
+    batch = config.get("batch_config")
+    encoding = batch.get("encoding") if isinstance(batch, dict) else None
+    form = encoding.get("format") if isinstance(encoding, dict) else None
+    if form == "parquet" and importlib.util.find_spec("pyarrow") is None:
+        yield (
+            "batch_config: the format 'parquet' needs a package that is not "
+            "installed: pip install 'singer-sdk[parquet]', or set the format jsonl"
+        )
+
+
+def takes_schema(config: Mapping[str, Any]) -> Callable[[dict[str, Any]], bool] | None:
+    """Return whether flattening takes a schema, or None where nothing is flattened.
+
+    It takes none in which a field has the name of a flattened one: `n__x` beside an
+    object `n` with a field `x`.
+
+    Args:
+        config: The config, with the SDK's own settings.
+    """
+    options = FlatteningOptions.from_dict(cast("PluginFlatteningConfig", config))
+    if not options.enabled or options.max_level < 1:
+        return None
+
+    def takes(schema: dict[str, Any]) -> bool:
+        try:
+            flatten_schema(
+                schema,
+                max_level=options.max_level,
+                separator=options.separator,
+                max_key_length=options.max_key_length,
+            )
+        except ValueError:
+            return False
+        return True
+
+    return takes
 
 
 def replace_schema(stream: Stream, tap: Tap, schema: dict[str, Any]) -> None:

@@ -179,6 +179,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     ({"record_separator": ""}, "record_separator: must be a string that is not empty"),
     ({"message_pattern": "("}, "message_pattern: '(' is not a regular expression"),
+    (
+        {"message_pattern": "(?P<json>a{99999999999999999999})"},
+        "is not a regular expression: the repetition number is too large",
+    ),
     ({"message_pattern": "(?P<x>.)"}, "message_pattern: '(?P<x>.)' has no group"),
     (
         {"message_pattern": "x", "message_format": "raw_string"},
