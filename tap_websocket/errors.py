@@ -62,7 +62,42 @@ class LocationError(TapError):
 
 
 class ParseError(TapError):
-    """A message is not what `message_format` says (`on_parse_error: fail`)."""
+    """A message cannot be read; `on_parse_error` decides what becomes of it.
+
+    Args:
+        problem: What is wrong, and where in the message, without any of its content;
+            with `size` given, it continues "a message of … bytes".
+        size: Bytes of the message.
+        advice: What to do about it.
+
+    Attributes:
+        kind: What the message is: of a text frame or a binary one, where known.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        size: int | None = None,
+        advice: str = "",
+    ) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.kind = "message"
+        self._size = size
+        self._advice = advice
+
+    @property
+    def reason(self) -> str:
+        """What is wrong, behind a line that names the message already."""
+        return self.problem if self._size is None else f"it {self.problem}"
+
+    def __str__(self) -> str:
+        """Return the line for users."""
+        text = self.problem
+        if self._size is not None:
+            text = f"a {self.kind} of {self._size} bytes {self.problem}"
+        return f"{text}; {self._advice}" if self._advice else text
 
 
 class SchemaError(TapError):

@@ -180,7 +180,7 @@ class RecordStages:
             documents: Takes messages apart, where the settings do not.
         """
         router = MessageRouter(
-            settings.subscription, mask=secrets.text, learn=secrets.capture
+            settings.subscription, excerpt=secrets.excerpt, learn=secrets.capture
         )
         emitter = RecordEmitter(
             settings,
@@ -248,6 +248,7 @@ class LoopRunner:
             documents=documents,
         )
         self._emitter = stages.emitter
+        self._handler = stages.handler
         self.feed = Feed(
             settings,
             dialer=Dialer(settings, learn=secrets.learn),
@@ -278,6 +279,7 @@ class LoopRunner:
             ending.reason,
             self._counts.summary(),
         )
+        self._handler.warn_of_paths()
         self._emitter.close()
         # The target gets the last page before servers answer our Close frames.
         self._buffer.close(error)

@@ -210,8 +210,8 @@ class _Stream:
             rest = self._decoder.unused_data if self._decoder.eof else b""
         return b"".join(parts)
 
-    def _unreadable(self, payload: bytes, reason: str) -> StreamBroken:
-        return StreamBroken(str(_unreadable(payload, self._compression, reason)))
+    def _unreadable(self, payload: bytes, reason: str) -> ParseError:
+        return _unreadable(payload, self._compression, reason, StreamBroken)
 
 
 def _too_big(max_bytes: int) -> PayloadTooBig:
@@ -224,9 +224,15 @@ def _reason(error: Exception) -> str:
     return str(error).rpartition(": ")[2]
 
 
-def _unreadable(payload: bytes, compression: str, reason: str) -> ParseError:
-    msg = (
-        f"a message of {len(payload)} bytes is not valid {compression} ({reason}); "
-        "set payload_compression to what the feed sends, or on_parse_error: skip"
+def _unreadable(
+    payload: bytes,
+    compression: str,
+    reason: str,
+    error: type[ParseError] = ParseError,
+) -> ParseError:
+    return error(
+        f"is not valid {compression} ({reason})",
+        size=len(payload),
+        advice="set payload_compression to what the feed sends, or on_parse_error: "
+        "skip",
     )
-    return ParseError(msg)

@@ -11,7 +11,7 @@ from tap_websocket.expressions.jsonpath import MISSING
 from tap_websocket.records.payloads import encode_binary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tap_websocket.settings import DecodingSettings
 
@@ -68,6 +68,18 @@ class Extractor:
         self._single_column = single_column
         self._opens_arrays = opens_arrays
         self._structured = structured
+        # Documents whose paths were looked up, and the settings of which no path has
+        # found anything yet: each leaves at its first match.
+        self._documents_seen = 0
+        fields = (name for name, _ in settings.message_fields)
+        self._unmatched = {f"message_fields.{name}" for name in fields}
+        if settings.records_path is not None:
+            self._unmatched.add("records_path")
+
+    @property
+    def unmatched(self) -> Sequence[str]:
+        """The settings whose path matched in no document, if there were any."""
+        return sorted(self._unmatched) if self._documents_seen else ()
 
     def documents(self, value: Any) -> list[Any]:  # noqa: ANN401 - any JSON
         """Return the documents of a value: itself, or the items of an array.
@@ -95,12 +107,21 @@ class Extractor:
         }
         path = settings.records_path
         opens = path is not None and not settings.keeps_arrays
-        for match in (document,) if path is None else path.find(document):
+        matches = (document,) if path is None else path.find(document)
+        if self._unmatched:
+            self._note_matches(fields, matches)
+        for match in matches:
             if opens and isinstance(match, list) and _are_objects(match):
                 for item in match:
                     yield self._record(item, fields)
             elif match != []:
                 yield self._record(match, fields)
+
+    def _note_matches(self, fields: Mapping[str, Any], matches: Sequence[Any]) -> None:
+        self._documents_seen += 1
+        self._unmatched.difference_update(f"message_fields.{name}" for name in fields)
+        if matches:
+            self._unmatched.discard("records_path")
 
     def _opens(self, items: list[Any]) -> bool:
         """Return whether each item of an array is a document of its own.

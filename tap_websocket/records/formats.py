@@ -100,11 +100,8 @@ class Json:
         try:
             return jsontext.parse(document if part is None else part)
         except jsontext.InvalidJson as error:
-            msg = (
-                f"a message of {len(document)} bytes is not valid JSON ({error}); set "
-                "message_format: raw_string, or on_parse_error: skip"
-            )
-            raise ParseError(msg) from error
+            problem = f"is not valid JSON ({error})"
+            raise _unreadable(document, problem, "raw_string") from error
 
     def fast(
         self,
@@ -243,11 +240,13 @@ def _utf8(document: bytes) -> str:
     try:
         return document.decode()
     except UnicodeDecodeError as error:
-        msg = (
-            f"a message of {len(document)} bytes is not valid UTF-8; set "
-            "message_format: binary, or on_parse_error: skip"
-        )
-        raise ParseError(msg) from error
+        problem = f"is not valid UTF-8 at byte {error.start}"
+        raise _unreadable(document, problem, "binary") from error
+
+
+def _unreadable(document: bytes, problem: str, other_format: str) -> ParseError:
+    advice = f"set message_format: {other_format}, or on_parse_error: skip"
+    return ParseError(problem, size=len(document), advice=advice)
 
 
 def _is_utf8(payload: bytes) -> bool:

@@ -40,6 +40,11 @@ __all__ = ["MessageHandler"]
 
 _LOGGER = logging.getLogger("tap-websocket")
 
+_MAX_SHOWN = 200
+_MAX_LOOKED_AT = 16 * 1024
+"""Characters of a message that are logged at debug level, and bytes that they may be
+made of: a secret that begins among them is found as a whole."""
+
 _INFLATED_BYTES = 1024 * 1024
 """Messages that take more are not inflated before those in front of them are taken."""
 
@@ -347,6 +352,8 @@ class MessageHandler:
         Raises:
             ParseError: With `fail`.
         """
+        error.kind = "binary message" if batch.binary else "text message"
+        self._show(document)
         match self._decoding.on_parse_error:
             case "fail":
                 raise error
@@ -359,7 +366,24 @@ class MessageHandler:
                 what = "went to _rescued_data"
         self._skip_log(
             _LOGGER,
-            "A message of %d bytes could not be read and %s",
+            "A %s of %d bytes could not be read and %s: %s",
+            error.kind,
             len(document),
             what,
+            error.reason,
         )
+
+    def _show(self, document: bytes) -> None:
+        """Log the beginning of a document, for who looks for the reason."""
+        if _LOGGER.isEnabledFor(logging.DEBUG):
+            text = document[:_MAX_LOOKED_AT].decode(errors="backslashreplace")
+            _LOGGER.debug("It begins with %s", self._router.excerpt(text, _MAX_SHOWN))
+
+    def warn_of_paths(self) -> None:
+        """Warn of paths that matched in no document of the run."""
+        for where in self._extractor.unmatched:
+            _LOGGER.warning(
+                "%s: the path matched in no document of the run; check it, and that "
+                "message_rules leave only data",
+                where,
+            )

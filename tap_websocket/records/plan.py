@@ -113,7 +113,7 @@ class RecordPlan(msgspec.Struct, frozen=True):
     def opens_arrays(self) -> bool:
         """Whether an array of objects is several documents; else it stays whole."""
         decode = self.settings.decoding
-        return (not self.single_column or decode.envelope) and not decode.keeps_arrays
+        return (not self.single_column or decode.envelope) and not decode.reads_arrays
 
     @property
     def infers(self) -> bool:

@@ -30,7 +30,7 @@ class MessageRouter:
 
     Args:
         settings: The rules, and the subscription's items.
-        mask: Replaces secrets in a text.
+        excerpt: Returns the beginning of a text for a line, without secrets.
         learn: Is given captured values by their names: they are secrets.
 
     Attributes:
@@ -45,11 +45,11 @@ class MessageRouter:
         self,
         settings: SubscriptionSettings,
         *,
-        mask: Callable[[str], str],
+        excerpt: Callable[[str, int], str],
         learn: Callable[[Mapping[str, Any]], None],
     ) -> None:
         self.rules = settings.message_rules
-        self._mask = mask
+        self.excerpt = excerpt
         self._learn = learn
         replies = [
             item.reply for item in settings.subscribe_messages if item.reply is not None
@@ -102,8 +102,7 @@ class MessageRouter:
             case "emit":
                 return False
             case "fail":
-                # Masked before it is cut, so that no half of a secret is left.
-                shown = self._mask(text())[:_MAX_SHOWN]
+                shown = self.excerpt(text(), _MAX_SHOWN)
                 msg = f"message_rules: the feed sent what a rule calls fatal: {shown}"
                 raise FeedError(msg)
             case "stop":

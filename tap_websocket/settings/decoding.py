@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import re
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tap_websocket.columns.names import RESCUED
@@ -49,6 +50,10 @@ Context = tuple[tuple[str, str], ...]
 
 _DOCUMENT = "$"
 """The `records_path` that means the whole document."""
+
+_OF_AN_ARRAY = re.compile(r"\s*\$\s*(?:$|\[\s*[^'\"\s])")
+"""A `records_path` that means an array as a whole: `$`, or brackets behind it in which
+no name stands."""
 
 DECLARATIONS = group(
     "From message to record",
@@ -104,7 +109,8 @@ DECLARATIONS = group(
     records_path=setting(
         STRING,
         "JSONPath of the records inside a document; a match that is an array of "
-        "objects is one record for each. `$` keeps an array whole.",
+        "objects is one record for each. `$` keeps an array whole, and `$[…]` looks "
+        "into it. Several paths are joined with `|`.",
     ),
     array_columns=setting(
         STRINGS,
@@ -167,6 +173,8 @@ class DecodingSettings:
         protobuf: None for another `message_format`.
         max_message_bytes: Bounds a message that is decompressed, too.
         keeps_arrays: A document that is an array is one record (`records_path: "$"`).
+        reads_arrays: `records_path` looks into a document that is an array, which is
+            then not opened before (`$`, or an index behind it).
     """
 
     payload_compression: Compression
@@ -179,6 +187,7 @@ class DecodingSettings:
     json_fields: tuple[Path, ...]
     records_path: Path | None
     keeps_arrays: bool
+    reads_arrays: bool
     array_columns: tuple[str, ...]
     message_fields: tuple[tuple[str, Path], ...]
     envelope: bool
@@ -229,6 +238,7 @@ def read_decoding(config: Mapping[str, Any], problems: list[str]) -> DecodingSet
         ),
         records_path=paths[records_path] if records_path else None,
         keeps_arrays=records_path is not None and records_path.strip() == _DOCUMENT,
+        reads_arrays=bool(records_path and _OF_AN_ARRAY.match(records_path)),
         array_columns=_array_columns(config, problems) if is_json else (),
         message_fields=tuple(
             (name, path)

@@ -78,7 +78,7 @@ def receive(
         settings,
         plan=RecordPlan(settings, keys=settings.stream.primary_keys),
         counts=counts,
-        secrets=SecretFilter(),
+        secrets=SecretFilter(settings.secrets),
     )
     bridge = pipeline.bridge
     begin = time.monotonic()

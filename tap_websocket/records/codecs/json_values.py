@@ -129,8 +129,8 @@ def unreadable(payload: bytes, form: str, reason: str) -> ParseError:
         form: Name of the format, for people.
         reason: What is wrong with it, without any of its content.
     """
-    msg = (
-        f"a message of {len(payload)} bytes is not valid {form} ({reason}); set "
-        "message_format to what the feed sends, or on_parse_error: skip"
+    return ParseError(
+        f"is not valid {form} ({reason})",
+        size=len(payload),
+        advice="set message_format to what the feed sends, or on_parse_error: skip",
     )
-    return ParseError(msg)

@@ -1,0 +1,177 @@
+"""What a log says of messages that cannot be read, and of paths that find nothing."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_websocket.errors import FeedError, ParseError
+from tests.support.raw import RawPeer, close_frame, frame, serve_raw
+from tests.support.receive import receive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SECRET = "hunter2-token"
+
+pytestmark = pytest.mark.usefixtures("each_transport")
+
+
+def sends(*frames: bytes) -> Callable[[RawPeer], Any]:
+    async def script(peer: RawPeer) -> None:
+        await peer.upgrade()
+        await peer.send(*frames, close_frame(1000))
+        await peer.wait()
+
+    return script
+
+
+def document(value: Any) -> bytes:
+    return frame(json.dumps(value).encode())
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (
+            frame(b'{"a": 1, oops}'),
+            "a text message of 14 bytes is not valid JSON (",
+        ),
+        (frame(b'{"a": 1, oops}'), " at character 9)"),
+        (
+            frame(b'{"a": "\xff"}', opcode=2),
+            "a binary message of 10 bytes is not valid UTF-8 at byte 7; ",
+        ),
+        (frame(b'["a" 1]', opcode=2), "a binary message of 7 bytes is not valid JSON"),
+    ],
+)
+def test_an_error_says_what_is_not_valid_and_where(sent: bytes, said: str) -> None:
+    with serve_raw(sends(document({"a": 0}), sent)) as server:
+        run = receive(url=server.url)
+    assert isinstance(run.error, ParseError)
+    assert said in str(run.error)
+    assert "oops" not in str(run.error)
+    assert [record["a"] for record in run.records] == [0]
+
+
+@pytest.mark.parametrize("on_parse_error", ["skip", "rescue"])
+def test_a_skipped_message_is_explained_without_its_content(
+    on_parse_error: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serve_raw(sends(frame(b'{"a": oops}'))) as server:
+        receive(url=server.url, on_parse_error=on_parse_error)
+    (line,) = (text for text in caplog.messages if "could not be read" in text)
+    assert line.startswith("A text message of 11 bytes could not be read and w")
+    assert line.endswith("at character 6)")
+    assert "oops" not in caplog.text
+
+
+def test_the_beginning_shows_at_debug_level_with_secrets_masked(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    body = b"\x1b[31m{" + SECRET.encode() + b"x" * 300 + b"END"
+    with caplog.at_level(logging.DEBUG), serve_raw(sends(frame(body))) as server:
+        receive(
+            url=server.url,
+            on_parse_error="skip",
+            auth={"type": "bearer", "token": SECRET},
+        )
+    (line,) = (text for text in caplog.messages if "It begins with" in text)
+    assert line.startswith("It begins with \\x1b[31m{****xxx")
+    assert "END" not in caplog.text
+
+
+def test_a_byte_order_mark_is_ignored() -> None:
+    texts = (b'\xef\xbb\xbf{"a": 1}', b'{"a": 2}', b'\xef\xbb\xbf{"a": 3}')
+    frames = [frame(text) for text in texts]
+    binary = frame(texts[0], opcode=2)
+    with serve_raw(sends(*frames, binary)) as server:
+        run = receive(url=server.url)
+    assert run.error is None
+    assert [record["a"] for record in run.records] == [1, 2, 3, 1]
+
+
+def test_what_a_rule_calls_fatal_stays_on_one_line() -> None:
+    text = b'{"error": "a\x7f"}\n\x1b[2J\x00' + "\u2028\u202e".encode()
+    with serve_raw(sends(frame(text))) as server:
+        run = receive(
+            url=server.url,
+            message_rules=[{"match": {"$regex": "error"}, "then": "fail"}],
+        )
+    assert isinstance(run.error, FeedError)
+    assert str(run.error).isprintable()
+    assert "\\n\\x1b[2J\\x00\\u2028\\u202e" in str(run.error)
+
+
+def test_what_a_rule_calls_fatal_is_cut() -> None:
+    with serve_raw(sends(frame(b"error" + b"x" * 5_000_000))) as server:
+        run = receive(
+            url=server.url,
+            message_rules=[{"match": {"$regex": "^error"}, "then": "fail"}],
+        )
+    assert len(str(run.error)) < 700
+
+
+ORDERS = [{"a": 1, "b": 2, "c": 3}, {"a": 4, "b": 5, "c": 6}]
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("$[*]", [1, 4]),
+        (" $[0]", [1]),
+        ("$[-1:]", [4]),
+        ("$[?(@.a > 1)]", [4]),
+        ("$", None),
+        ("$['a']", None),
+        (None, [1, 4]),
+    ],
+)
+def test_a_path_with_brackets_looks_into_an_array(
+    path: str | None, found: list[int] | None
+) -> None:
+    given: dict[str, Any] = {} if path is None else {"records_path": path}
+    with serve_raw(sends(*[document(ORDERS)] * 20)) as server:
+        run = receive(url=server.url, **given)
+    assert run.error is None
+    if found is not None:
+        assert [record["a"] for record in run.records] == found * 20
+    elif path == "$":
+        assert len(run.records) == 20
+    else:
+        assert [record["data"] for record in run.records] == [1, 4] * 20
+
+
+def test_a_path_that_found_nothing_is_named_at_the_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    messages = [document({"data": [{"a": 1}], "s": "x"})] * 3
+    with serve_raw(sends(*messages)) as server:
+        receive(
+            url=server.url,
+            records_path="$.data[*]",
+            message_fields={"symbol": "$.s", "time": "$.tiem"},
+        )
+    warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    (line,) = warnings
+    assert line.startswith("message_fields.time: the path matched in no document")
+
+
+def test_a_records_path_that_found_nothing_is_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with serve_raw(sends(document({"data": [{"a": 1}]}))) as server:
+        run = receive(url=server.url, records_path="$.dta[*]")
+    assert not run.records
+    assert any(text.startswith("records_path: ") for text in caplog.messages)
+
+
+def test_paths_of_a_feed_that_sent_nothing_are_not_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with serve_raw(sends()) as server:
+        receive(url=server.url, records_path="$.data[*]")
+    assert not [r for r in caplog.records if r.levelno == logging.WARNING]
