@@ -88,7 +88,10 @@ def prepare(raw: Mapping[str, Any], schema: Schema) -> Prepared:
         given=frozenset(known),
         problems=tuple(dict.fromkeys(problems)),
         warnings=tuple(
-            _unknown(name, properties) for name in given if name not in known
+            _unknown(name, properties)
+            for name in given
+            # Editors want a config file to name its schema.
+            if name not in known and name != "$schema"
         ),
     )
 

@@ -72,6 +72,7 @@ def test_the_definition_names_every_setting_once() -> None:
     kinds = {setting["name"]: setting["kind"] for setting in definition()["settings"]}
     assert kinds["reconnect"] == "boolean"
     assert kinds["idle_timeout"] == "string"
+    assert kinds["max_messages"] == "integer"
     assert kinds["contexts"] == "array"
     assert kinds["transport"] == "options"
 
