@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from tap_websocket.auth.credentials import (
     Auth,
+    Aws,
     Credentials,
     Custom,
+    Jwt,
     OAuth2,
     Signed,
     TokenEndpoint,
 )
 from tap_websocket.auth.oauth2 import AccessTokens
-from tap_websocket.auth.signatures import Signatures
+from tap_websocket.auth.signatures import AwsSignatures, Signatures, Tokens
 from tap_websocket.auth.token_endpoint import TokenRequests
 from tap_websocket.expressions.templates import render_headers
 
@@ -38,7 +40,7 @@ class Authenticator:
         clock: Returns the time in seconds, from any start: tokens expire by it.
 
     Raises:
-        ValueError: When a JSONPath or the secret of the setting is none.
+        ValueError: When a JSONPath, the secret or the key of the setting is none.
     """
 
     def __init__(
@@ -48,6 +50,16 @@ class Authenticator:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._provider = _provider(auth, client, clock)
+
+    @property
+    def blocks(self) -> bool:
+        """Whether `credentials` may wait for a server."""
+        return isinstance(self._provider, AccessTokens | TokenRequests | AwsSignatures)
+
+    @property
+    def mints(self) -> bool:
+        """Whether each message needs credentials of its own (see `mint`)."""
+        return isinstance(self._provider, _Minting)
 
     def credentials(
         self, values: Mapping[str, Any], moment: MessageBuiltins
@@ -63,6 +75,17 @@ class Authenticator:
             TapError: When trying again is no use.
         """
         return self._provider.credentials(values, moment)
+
+    def mint(self, values: Mapping[str, Any], moment: MessageBuiltins) -> Credentials:
+        """Return the credentials for a message; it never blocks.
+
+        Args:
+            values: The values of placeholders, for the texts of the setting.
+            moment: The built-in placeholders of this message.
+        """
+        if isinstance(self._provider, _Minting):
+            return self._provider.mint(values, moment)
+        return Credentials()
 
     def refresh(self, stale: Credentials) -> bool:
         """Forget credentials that a server refused (401, 403).
@@ -85,6 +108,14 @@ class _Provider(Protocol):
         """Forget what was refused, and return whether there is more."""
 
 
+@runtime_checkable
+class _Minting(Protocol):
+    """A provider whose credentials hold the time, so that servers refuse old ones."""
+
+    def mint(self, values: Mapping[str, Any], moment: MessageBuiltins) -> Credentials:
+        """Return the credentials for a message."""
+
+
 def _provider(auth: Auth, client: TokenClient, clock: Callable[[], float]) -> _Provider:
     match auth:
         case OAuth2():
@@ -93,6 +124,10 @@ def _provider(auth: Auth, client: TokenClient, clock: Callable[[], float]) -> _P
             return TokenRequests(auth, client)
         case Signed():
             return Signatures(auth)
+        case Jwt():
+            return Tokens(auth)
+        case Aws():
+            return AwsSignatures(auth)
     return _Fixed(auth)
 
 

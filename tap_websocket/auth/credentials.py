@@ -16,14 +16,18 @@ from tap_websocket.logs import Redacted
 from tap_websocket.network.urls import Headers, _credentials, basic, userinfo_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+    from tap_websocket.auth.keys import Algorithm, Hash
 
 __all__ = [
     "Auth",
+    "Aws",
     "Basic",
     "Bearer",
     "Credentials",
     "Custom",
+    "Jwt",
     "NoAuth",
     "OAuth2",
     "Signed",
@@ -39,11 +43,13 @@ class Credentials(Redacted, frozen=True):
         headers: For the handshake; they win over those of the setting `headers`.
         values: For placeholders.
         secrets: What of these must not show in any output.
+        sign_url: Returns the URL of the handshake with a signature in it.
     """
 
     headers: Headers = ()
     values: Mapping[str, Any] = {}
     secrets: tuple[str, ...] = ()
+    sign_url: Callable[[str], str] | None = None
 
 
 class Auth(Redacted, frozen=True):
@@ -222,15 +228,19 @@ class TokenEndpoint(Auth, frozen=True):
 
 
 class Signed(Auth, frozen=True):
-    """An HMAC over a template that holds the time (RFC 2104).
+    """A signature over a template that holds the time.
 
     Attributes:
+        secret: The key of `hmac`; else empty.
+        key: The private key of the other algorithms, in PEM.
         timestamp_offset: Seconds from now to the timestamp.
     """
 
     secret: str
     template: str
-    hash: Literal["sha256", "sha384", "sha512"] = "sha256"
+    key: str = ""
+    algorithm: Algorithm = "hmac"
+    hash: Hash = "sha256"
     encoding: Literal["base64", "hex"] = "base64"
     secret_encoding: Literal["text", "base64"] = "text"  # noqa: S105 - an encoding
     timestamp: Literal["s", "ms", "iso"] = "s"
@@ -243,13 +253,112 @@ class Signed(Auth, frozen=True):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The secret and the template."""
-        return (self.secret, self.template)
+        """The secret or key, and the template."""
+        return (*filter(None, [self.secret]), *_pem_secrets(self.key), self.template)
 
     @property
     def texts(self) -> Headers:
         """The template; `{timestamp}` is declared in it, `{signature}` is not."""
         return (("auth.template", self.template),)
+
+
+class Jwt(Auth, frozen=True):
+    """A JSON Web Token (RFC 7519), made anew for each use.
+
+    Attributes:
+        key: The secret of the `HS…` algorithms, else a private key in PEM.
+        algorithm: Its registered name: `ES256`.
+        given: Headers of the token, besides `alg` and `typ`.
+        claims: What it says.
+        lifetime: Seconds from now to its end.
+    """
+
+    key: str
+    algorithm: str
+    given: Mapping[str, Any] = {}
+    claims: Mapping[str, Any] = {}
+    lifetime: float = 120.0
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The placeholder `{jwt}`."""
+        return frozenset({"jwt"})
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The key, and every string of the headers and claims."""
+        return (
+            *_pem_secrets(self.key),
+            *_values_in(self.given),
+            *_values_in(self.claims),
+        )
+
+    @property
+    def texts(self) -> Headers:
+        """Each string of the headers and claims."""
+        return (
+            *(("auth.headers", text) for text in texts_in(self.given)),
+            *(("auth.claims", text) for text in texts_in(self.claims)),
+        )
+
+
+class Aws(Auth, frozen=True):
+    """Signature Version 4 of AWS, in the URL of the handshake.
+
+    Attributes:
+        profile: Of the AWS configuration files, where no keys are given.
+        http_url: Address of the API that signed headers are for.
+        bodies: Name to the body, as text, that the signed headers of a placeholder of
+            this name are for.
+    """
+
+    service: str
+    region: str
+    access_key: str = ""
+    secret_key: str = ""
+    session_token: str = ""
+    profile: str | None = None
+    http_url: str | None = None
+    bodies: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The placeholders of signed headers."""
+        return frozenset(name for name, _ in self.bodies)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The keys."""
+        given = (self.access_key, self.secret_key, self.session_token)
+        return tuple(filter(None, given))
+
+    @property
+    def texts(self) -> Headers:
+        """The bodies, and the URL of the API."""
+        url = (("auth.http_url", self.http_url),) if self.http_url else ()
+        bodies = ((f"auth.bodies.{name}", body) for name, body in self.bodies)
+        return (*url, *bodies)
+
+
+def _pem_secrets(key: str) -> Iterator[str]:
+    """Yield a key, and each of its lines: a log may show one of them alone."""
+    if key:
+        yield key
+        lines = key.replace("\\n", "\n").splitlines()
+        yield from (line for line in lines[1:-1] if line and not line.startswith("-"))
+
+
+def _values_in(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
+    """Yield the strings of a JSON value, apart from the names of its members."""
+    match value:
+        case str():
+            yield value
+        case dict():
+            for item in value.values():
+                yield from _values_in(item)
+        case list():
+            for item in value:
+                yield from _values_in(item)
 
 
 def decode_secret(secret: str, encoding: Literal["text", "base64"]) -> bytes:

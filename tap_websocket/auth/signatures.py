@@ -1,36 +1,43 @@
-"""Signatures over a template that holds the time: logins and headers of exchanges."""
+"""Credentials that are signed here, and anew for each message: they hold the time."""
 
 from __future__ import annotations
 
 import base64
-import hmac
 from typing import TYPE_CHECKING, Any
 
-from tap_websocket.auth.credentials import Credentials, Signed, decode_secret
+from tap_websocket import jsontext
+from tap_websocket.auth.aws import AwsSigner, Keys
+from tap_websocket.auth.credentials import Aws, Credentials, Jwt, Signed, decode_secret
+from tap_websocket.auth.jwt import JwtSigner
+from tap_websocket.auth.keys import make_signer
 from tap_websocket.expressions.placeholders import iso_time
-from tap_websocket.expressions.templates import Template, names_in
+from tap_websocket.expressions.templates import Template, names_in, render_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tap_websocket.expressions.placeholders import MessageBuiltins
 
-__all__ = ["Signatures"]
+__all__ = ["AwsSignatures", "Signatures", "Tokens"]
 
 
 class Signatures:
-    """Signs the time of each connection attempt.
+    """Signs a template that holds the time (`signed`).
 
     Args:
         auth: The setting.
 
     Raises:
-        ValueError: When its secret is not what `secret_encoding` says.
+        ValueError: When its secret is not what `secret_encoding` says, or its key not
+            one of the algorithm.
     """
 
     def __init__(self, auth: Signed) -> None:
         self._auth = auth
-        self._key = decode_secret(auth.secret, auth.secret_encoding)
+        key = auth.key.encode()
+        if auth.algorithm == "hmac":
+            key = decode_secret(auth.secret, auth.secret_encoding)
+        self._sign = make_signer(auth.algorithm, key, auth.hash)
         self._template = Template(auth.template, names_in(auth.template))
 
     def credentials(
@@ -39,14 +46,18 @@ class Signatures:
         """Return the timestamp and the signature of a moment."""
         timestamp = self._timestamp(moment.now + self._auth.timestamp_offset)
         message = self._template.render({**values, "timestamp": timestamp}, moment)
-        mac = hmac.new(self._key, message.encode(), self._auth.hash).digest()
-        signature = mac.hex()
+        signed = self._sign(message.encode())
+        signature = signed.hex()
         if self._auth.encoding == "base64":
-            signature = base64.b64encode(mac).decode("ascii")
+            signature = base64.b64encode(signed).decode("ascii")
         return Credentials(
             values={"timestamp": timestamp, "signature": signature},
             secrets=(signature,),
         )
+
+    def mint(self, values: Mapping[str, Any], moment: MessageBuiltins) -> Credentials:
+        """Return others, for a message: servers refuse old ones."""
+        return self.credentials(values, moment)
 
     def _timestamp(self, seconds: float) -> str:
         match self._auth.timestamp:
@@ -60,3 +71,104 @@ class Signatures:
     def refresh(self, stale: Credentials) -> bool:  # noqa: ARG002 - protocol
         """Return False: the secret stays the same."""
         return False
+
+
+class Tokens:
+    """Makes JSON Web Tokens (`jwt`).
+
+    Args:
+        auth: The setting.
+
+    Raises:
+        ValueError: When its key is not one of the algorithm.
+    """
+
+    def __init__(self, auth: Jwt) -> None:
+        self._auth = auth
+        self._signer = JwtSigner(auth.key.encode(), auth.algorithm)
+        self._headers = Template(auth.given, names_in(auth.given))
+        self._claims = Template(auth.claims, names_in(auth.claims))
+
+    def credentials(
+        self, values: Mapping[str, Any], moment: MessageBuiltins
+    ) -> Credentials:
+        """Return a token that begins now."""
+        token = self._signer.token(
+            jsontext.parse(self._headers.render(values, moment)),
+            jsontext.parse(self._claims.render(values, moment)),
+            now=moment.now,
+            lifetime=self._auth.lifetime,
+        )
+        return Credentials(values={"jwt": token}, secrets=(token,))
+
+    def mint(self, values: Mapping[str, Any], moment: MessageBuiltins) -> Credentials:
+        """Return another token, for a message."""
+        return self.credentials(values, moment)
+
+    def refresh(self, stale: Credentials) -> bool:  # noqa: ARG002 - protocol
+        """Return False: the key stays the same."""
+        return False
+
+
+class AwsSignatures:
+    """Signs URLs and headers for AWS (`aws`).
+
+    Args:
+        auth: The setting.
+
+    Raises:
+        ValueError: When the extra is missing.
+    """
+
+    def __init__(self, auth: Aws) -> None:
+        self._auth = auth
+        self._signer = AwsSigner(auth.service, auth.region)
+        self._bodies = [
+            (name, Template(body, names_in(body))) for name, body in auth.bodies
+        ]
+        # Those of the last handshake: to find them may block, which a message must not.
+        self._keys = Keys(auth.access_key, auth.secret_key, auth.session_token)
+
+    def credentials(
+        self, values: Mapping[str, Any], moment: MessageBuiltins
+    ) -> Credentials:
+        """Find the keys, and return what signs the URL, and signed headers.
+
+        Raises:
+            CredentialError: When there are no keys.
+        """
+        if not self._auth.access_key:
+            self._keys = self._signer.find_keys(self._auth.profile)
+        keys, now = self._keys, moment.now
+        return Credentials(
+            values=self._signed_headers(values, moment),
+            secrets=tuple(filter(None, (keys.access_key, keys.secret_key, keys.token))),
+            sign_url=lambda url: self._signer.presign(url, keys, now),
+        )
+
+    def mint(self, values: Mapping[str, Any], moment: MessageBuiltins) -> Credentials:
+        """Return signed headers for a message, by the keys of the last handshake."""
+        return Credentials(values=self._signed_headers(values, moment))
+
+    def _signed_headers(
+        self, values: Mapping[str, Any], moment: MessageBuiltins
+    ) -> dict[str, Any]:
+        if self._auth.http_url is None:
+            return {}
+        url = render_url(
+            self._auth.http_url,
+            values,
+            moment,
+            where="auth.http_url",
+            schemes=("http", "https"),
+        )
+        return {
+            name: self._signer.headers(
+                url, body.render(values, moment).encode(), self._keys, moment.now
+            )
+            for name, body in self._bodies
+        }
+
+    def refresh(self, stale: Credentials) -> bool:  # noqa: ARG002 - protocol
+        """Return whether there may be other keys: temporary ones expire."""
+        return not self._auth.access_key

@@ -6,12 +6,10 @@ import collections
 import datetime as dt
 import time
 import uuid
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 __all__ = [
     "BUILTINS",
@@ -119,6 +117,35 @@ class TopicList(msgspec.Struct, frozen=True):
         return self.separator.join(map(transform, self.topics))
 
 
+_NONE: Mapping[str, Any] = {}
+
+Mint = Callable[[MessageBuiltins], Mapping[str, Any]]
+"""Makes what `auth` offers, for one message."""
+
+
+class _Minted(dict[str, Any]):
+    """What `auth` offers for one message, made when one of it is looked up.
+
+    Args:
+        offered: Name to an earlier value.
+        make: Makes the values.
+    """
+
+    def __init__(
+        self, offered: Mapping[str, Any], make: Callable[[], Mapping[str, Any]]
+    ) -> None:
+        super().__init__(offered)
+        self._make = make
+        self._made: Mapping[str, Any] | None = None
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - any JSON
+        if name not in self:
+            raise KeyError(name)
+        if self._made is None:
+            self._made = self._make()
+        return self._made[name]
+
+
 class PlaceholderValues(collections.ChainMap[str, Any]):
     """Name to value, for a connection and those that replace it after a drop.
 
@@ -134,10 +161,35 @@ class PlaceholderValues(collections.ChainMap[str, Any]):
     ) -> None:
         """Start with the values that are fixed."""
         super().__init__({}, {}, dict(context or {}), dict(placeholders or {}))
+        # Makes those of `auth` for one message, where each needs its own.
+        self._mint: Mint | None = None
 
-    def authenticate(self, offered: Mapping[str, Any]) -> None:
-        """Put the values of fresh credentials in the place of earlier ones."""
+    def authenticate(
+        self, offered: Mapping[str, Any], mint: Mint | None = None
+    ) -> None:
+        """Put the values of fresh credentials in the place of earlier ones.
+
+        Args:
+            offered: What `auth` offers, for the handshake.
+            mint: Makes the same for one message; None where they stay as they are.
+        """
         self.maps[1] = dict(offered)
+        self._mint = mint
+
+    def at(
+        self, moment: MessageBuiltins, own: Mapping[str, Any] = _NONE
+    ) -> Mapping[str, Any]:
+        """Return the values for one message: what `auth` signs is signed anew.
+
+        Args:
+            moment: The built-in placeholders of the message.
+            own: Values of the message itself, which win.
+        """
+        captured, offered, *fixed = self.maps
+        mint = self._mint
+        if mint is not None:
+            offered = _Minted(offered, lambda: mint(moment))
+        return collections.ChainMap({**own}, captured, offered, *fixed)
 
     def capture(self, captured: Mapping[str, Any]) -> None:
         """Keep what a rule captured."""

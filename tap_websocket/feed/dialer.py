@@ -6,13 +6,12 @@ import asyncio
 import functools
 import logging
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
 
 from tap_websocket.auth.authenticator import Authenticator
-from tap_websocket.auth.credentials import OAuth2, TokenEndpoint
 from tap_websocket.auth.token_client import TokenClient
 from tap_websocket.expressions.templates import (
     has_fixed_origin,
@@ -31,7 +30,7 @@ from tap_websocket.transports.select import select_transport
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from tap_websocket.auth.credentials import Credentials
     from tap_websocket.expressions.placeholders import (
@@ -93,7 +92,6 @@ class Dialer:
         # Where topics are fetched, `expect` corrects their number.
         self.expect(len(settings.connections()))
         self._throttle = ConnectThrottle(interval=settings.topics.connect_interval)
-        self._fetches = isinstance(settings.auth, OAuth2 | TokenEndpoint)
         self._authenticator = Authenticator(
             settings.auth,
             TokenClient(
@@ -180,14 +178,22 @@ class Dialer:
         self, values: PlaceholderValues, moment: MessageBuiltins
     ) -> Credentials:
         """Resolve the credentials; what has to be fetched blocks another thread."""
-        if self._fetches:
+        if self._authenticator.blocks:
             credentials = await in_thread(
                 lambda: self._authenticator.credentials(values, moment),
             )
         else:
             credentials = self._authenticator.credentials(values, moment)
         self._learn(credentials.secrets)
-        values.authenticate(credentials.values)
+
+        def mint(moment: MessageBuiltins) -> Mapping[str, Any]:
+            minted = self._authenticator.mint(values, moment)
+            self._learn(minted.secrets)
+            return minted.values
+
+        values.authenticate(
+            credentials.values, mint if self._authenticator.mints else None
+        )
         return credentials
 
     async def _connect(
@@ -208,6 +214,9 @@ class Dialer:
                 log_label(url),
             )
         headers = render_headers(connection.headers, values, moment)
+        if credentials.sign_url is not None:
+            url = credentials.sign_url(url)
+            self._learn((urlsplit(url).query,))
         handshake = Handshake(
             url=url,
             headers=_merged(headers, userinfo, credentials.headers),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import collections
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_websocket.expressions.placeholders import ConnectionBuiltins
@@ -288,7 +287,7 @@ class Session:
         """
         if not isinstance(message, bytes):
             moment = self.builtins.moment()
-            known = collections.ChainMap({**values}, self._owner.values)
+            known = self._owner.values.at(moment, values)
             self._send(message.render(known, moment))
         elif self._connection is not None:
             self._connection.send(message)

@@ -97,7 +97,8 @@ class MessageRouter:
         if match.reply is not None:
             template, answered = match.reply.template, match.reply.answered
             builtins = origin.live.moment()
-            origin.send(template.render(origin.values, builtins, answered))
+            values = origin.values.at(builtins)
+            origin.send(template.render(values, builtins, answered))
         match match.then:
             case "emit":
                 return False

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
+from tap_websocket import jsontext
+from tap_websocket.auth import keys
 from tap_websocket.auth.credentials import (
     Auth,
+    Aws,
     Basic,
     Bearer,
     Custom,
+    Jwt,
     NoAuth,
     OAuth2,
     Signed,
     TokenEndpoint,
-    decode_secret,
 )
+from tap_websocket.settings.auth_signing import check_signing, read_key
 from tap_websocket.settings.checks import (
     CONTROL,
     HTTP_METHOD,
@@ -32,6 +36,7 @@ from tap_websocket.settings.declare import (
     choice,
     group,
     number,
+    seconds,
     setting,
 )
 
@@ -52,16 +57,42 @@ _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "token_endpoint": (("url", "values"), ("method", "headers", "body")),
     "signed": (
-        ("secret", "template"),
-        ("hash", "encoding", "secret_encoding", "timestamp", "timestamp_offset"),
+        ("template",),
+        (
+            "secret",
+            "key",
+            "key_file",
+            "algorithm",
+            "hash",
+            "encoding",
+            "secret_encoding",
+            "timestamp",
+            "timestamp_offset",
+        ),
+    ),
+    "jwt": (("algorithm",), ("key", "key_file", "headers", "claims", "lifetime")),
+    "aws": (
+        ("service", "region"),
+        (
+            "access_key",
+            "secret_key",
+            "session_token",
+            "profile",
+            "http_url",
+            "bodies",
+        ),
     ),
 }
 """The keys that a type needs, and those that it may have."""
 
 
+_AWS_HEADERS = {"aws_headers": "{}"}
+"""What AppSync wants signed of a connection: the headers of an empty request."""
+
+
 def _choice_of(key: str) -> Schema:
     """Return the schema of a key of `signed` that takes one of several words."""
-    return choice(*get_args(get_type_hints(Signed)[key]))
+    return choice(*get_args(get_type_hints(Signed, vars(keys))[key]))
 
 
 DECLARATIONS = group(
@@ -93,6 +124,19 @@ DECLARATIONS = group(
                 "secret_encoding": _choice_of("secret_encoding"),
                 "timestamp": _choice_of("timestamp"),
                 "timestamp_offset": number(),
+                "key": STRING,
+                "key_file": STRING,
+                "algorithm": STRING,
+                "claims": {"type": "object"},
+                "lifetime": seconds(),
+                "service": STRING,
+                "region": STRING,
+                "access_key": STRING,
+                "secret_key": STRING,
+                "session_token": STRING,
+                "profile": STRING,
+                "http_url": STRING,
+                "bodies": {"type": "object", "additionalProperties": JSON},
             },
         },
         "Credentials, resolved on every connect; an `oauth2` token is kept while it is "
@@ -100,8 +144,12 @@ DECLARATIONS = group(
         "`basic` (`username`, `password`); `oauth2` (`token_url`, `client_id`, "
         "`client_secret`, `scope`, `audience`, `refresh_token`); `token_endpoint` "
         "(`url`, `method`, `headers`, `body`, and `values`: name to JSONPath into the "
-        "reply); `signed` (`secret`, `template`, `hash`, `encoding`, "
-        "`secret_encoding`, `timestamp`, `timestamp_offset`).",
+        "reply); `signed` (`secret`, or `algorithm` and `key` or `key_file`; "
+        "`template`, `hash`, `encoding`, `secret_encoding`, `timestamp`, "
+        "`timestamp_offset`); `jwt` (`key` or `key_file`, `algorithm`, `headers`, "
+        "`claims`, `lifetime`); `aws` (`service`, `region`, `access_key`, "
+        "`secret_key`, `session_token`, `profile`, `http_url`, `bodies`). See "
+        "docs/feeds.md, Credentials.",
         default={"type": "none"},
         secret=True,
     ),
@@ -130,7 +178,8 @@ def read_auth(
         if key not in {"type", *needed, *optional}
     ]
     if not found:
-        auth = _make(kind, {key: given[key] for key in given if key != "type"})
+        auth = _make(kind, {key: given[key] for key in given if key != "type"}, found)
+    if not found:
         _check(auth, declared, found)
         if not found:
             return auth
@@ -138,14 +187,25 @@ def read_auth(
     return NoAuth()
 
 
-def _make(kind: str, keys: dict[str, Any]) -> Auth:
+def _make(kind: str, given: dict[str, Any], problems: list[str]) -> Auth:
     if kind == "custom":
-        return Custom(tuple(keys["headers"].items()))
+        return Custom(tuple(given["headers"].items()))
+    if kind in {"signed", "jwt"}:
+        given["key"] = read_key(given, problems)
+    if kind == "signed":
+        return Signed(**{"secret": "", **given})
+    if kind == "jwt":
+        headers = given.pop("headers", {})
+        return Jwt(**given, given=headers)
+    if kind == "aws":
+        bodies = given.pop("bodies", _AWS_HEADERS if "http_url" in given else {})
+        texts = ((name, _body_text(body)) for name, body in bodies.items())
+        return Aws(**given, bodies=tuple(texts))
     if kind == "token_endpoint":
-        headers = keys.pop("headers", {})
-        values = keys.pop("values")
+        headers = given.pop("headers", {})
+        values = given.pop("values")
         return TokenEndpoint(
-            **keys,
+            **given,
             values=tuple(values.items()),
             given=tuple(headers.items()),
         )
@@ -154,9 +214,13 @@ def _make(kind: str, keys: dict[str, Any]) -> Auth:
         "bearer": Bearer,
         "basic": Basic,
         "oauth2": OAuth2,
-        "signed": Signed,
     }
-    return plain[kind](**keys)
+    return plain[kind](**given)
+
+
+def _body_text(body: Any) -> str:  # noqa: ANN401 - any JSON
+    """Return a body of `aws` as it is signed; JSON is compact."""
+    return jsontext.text_of(body)
 
 
 def _check(auth: Auth, declared: Collection[str], problems: list[str]) -> None:
@@ -182,8 +246,8 @@ def _check(auth: Auth, declared: Collection[str], problems: list[str]) -> None:
             check_http_url("auth.token_url", auth.token_url, problems)
         case TokenEndpoint():
             _check_endpoint(auth, problems)
-        case Signed():
-            _check_secret(auth, problems)
+        case Signed() | Jwt() | Aws():
+            check_signing(auth, problems)
 
 
 def _check_endpoint(auth: TokenEndpoint, problems: list[str]) -> None:
@@ -197,12 +261,3 @@ def _check_endpoint(auth: TokenEndpoint, problems: list[str]) -> None:
     check_names("auth.values", auth.names, problems)
     for name, path in auth.values:
         compile_checked(f"auth.values.{name}", path, problems)
-
-
-def _check_secret(auth: Signed, problems: list[str]) -> None:
-    if not auth.secret:
-        problems.append("auth.secret: is empty")
-    try:
-        decode_secret(auth.secret, auth.secret_encoding)
-    except ValueError as error:
-        problems.append(f"auth.secret: {error}")
