@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import dataclasses
+import functools
 import logging
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket.delivery.bridge import Bridge
+from tap_websocket.delivery.event_loop import gather_seconds, make_event_loop
 from tap_websocket.delivery.pages import Pager
 from tap_websocket.errors import TapError
 from tap_websocket.feed.dialer import Dialer
@@ -75,7 +77,10 @@ class Pipeline:
             documents: Takes messages apart, where the settings do not.
             discovers: The run is a sample for the catalog.
         """
-        self.bridge = Bridge(settings.delivery)
+        self.bridge = Bridge(
+            settings.delivery,
+            make_loop=functools.partial(make_event_loop, gather_seconds(settings)),
+        )
         self._sampled: _Sampled = concurrent.futures.Future()
         # Set in the loop's thread, once the feed is there.
         self._feed: Feed | None = None

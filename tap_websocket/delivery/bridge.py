@@ -68,12 +68,19 @@ class Bridge:
 
     Args:
         settings: `buffer_bytes`, `spill_bytes` and `batch_size`.
+        make_loop: Makes the event loop.
 
     Attributes:
         buffer: The pages that were received and not yet handed out.
     """
 
-    def __init__(self, settings: DeliverySettings) -> None:
+    def __init__(
+        self,
+        settings: DeliverySettings,
+        *,
+        make_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
+    ) -> None:
+        self._make_loop = make_loop
         # Both are None before the loop runs and after it has ended.
         self._loop: asyncio.AbstractEventLoop | None = None
         self._runner: Runner | None = None
@@ -107,7 +114,8 @@ class Bridge:
     def _main(self, make_runner: Callable[[Buffer], Runner]) -> None:
         error: BaseException | None = None
         try:
-            asyncio.run(self._run(make_runner))
+            with asyncio.Runner(loop_factory=self._make_loop) as runner:
+                runner.run(self._run(make_runner))
         except BaseException as failure:  # noqa: BLE001 - raised in the main thread
             error = failure
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from unittest import mock
 
 from tap_websocket.delivery.bridge import Bridge
@@ -14,8 +14,6 @@ from tap_websocket.delivery.pages import Page
 from tests.support.receive import make_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     import pytest
 
 MIB = 1024 * 1024
@@ -90,25 +88,23 @@ def test_a_late_resume_does_not_undo_a_pause() -> None:
     bridge.close()
 
 
-def test_room_after_the_loop_is_closed_costs_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_room_after_the_loop_is_closed_costs_nothing() -> None:
     closed = threading.Event()
     go_on = threading.Event()
-    run = asyncio.run
 
-    def slow(main: Coroutine[Any, Any, None]) -> None:
-        run(main)
-        closed.set()
-        go_on.wait(10)
+    class Slow(asyncio.SelectorEventLoop):
+        def close(self) -> None:
+            super().close()
+            closed.set()
+            go_on.wait(10)
 
     class Once(Reader):
         async def run(self) -> None:
             self.fill()
             self.buffer.close()
 
-    monkeypatch.setattr(asyncio, "run", slow)
-    bridge = Bridge(make_settings(buffer_bytes=4 * MIB).delivery)
+    settings = make_settings(buffer_bytes=4 * MIB).delivery
+    bridge = Bridge(settings, make_loop=Slow)
     bridge.start(Once())
     assert closed.wait(10)
     assert sum(1 for _ in bridge.pages()) == 10
