@@ -23,6 +23,8 @@ TOOLS: dict[str, tuple[str, ...]] = {
     "target-postgres": ("meltanolabs-target-postgres~=0.8.1",),
     # Newer DuckDBs take the first row of this target's files for a header.
     "target-duckdb": ("target-duckdb~=0.8.0", "duckdb~=1.0.0"),
+    "airflow": ("apache-airflow~=3.3",),
+    "kubernetes-validate": ("kubernetes-validate~=1.37",),
     # Draws the benchmark's chart; the tap would start slower beside its numpy.
     "matplotlib": ("matplotlib~=3.11",),
 }

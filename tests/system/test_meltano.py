@@ -10,8 +10,11 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
+import yaml
+
 from scripts.project import environment, make_project
 from scripts.tools import tool
+from tests.support.exchange import Limits, serve_exchange
 from tests.support.raw import frame, serve_raw
 
 if TYPE_CHECKING:
@@ -54,3 +57,66 @@ def test_ctrl_c_ends_promptly_and_what_was_written_is_in_the_target(
     numbers = [json.loads(line)["n"] for line in path.read_text().splitlines()]
     assert len(numbers) >= before
     assert numbers == list(range(len(numbers)))
+
+
+def test_two_shards_run_at_once_each_with_a_state_of_its_own(tmp_path: Path) -> None:
+    """Each is an extractor that inherits: of one name, runs share their catalog."""
+    with serve_exchange(60, Limits(connects=1000)) as exchange:
+        config = {
+            "url": exchange.url,
+            "topics": {"url": exchange.list_url, "path": "$.symbols[*].symbol"},
+            "topics_per_connection": 20,
+            "topics_per_message": 10,
+            "subscribe_messages": [exchange.subscription],
+            "idle_timeout": 3,
+        }
+        make_project(tmp_path, tap_config=config, output=tmp_path / "output")
+        project = yaml.safe_load((tmp_path / "meltano.yml").read_text())
+        project["plugins"]["extractors"] += [
+            {
+                "name": f"tap-websocket-{index}",
+                "inherit_from": "tap-websocket",
+                "config": {"shard_index": index, "shard_count": 2},
+            }
+            for index in range(2)
+        ]
+        (tmp_path / "meltano.yml").write_text(yaml.safe_dump(project))
+        # The first command makes Meltano's own database, which two cannot do at once.
+        subprocess.run(
+            [tool("meltano"), "state", "list"],
+            cwd=tmp_path,
+            env=environment(),
+            check=True,
+        )
+        runs = []
+        for index in range(2):
+            output = tmp_path / f"output-{index}"
+            output.mkdir()
+            runs.append(
+                subprocess.Popen(
+                    [
+                        tool("meltano"),
+                        "run",
+                        f"--state-id-suffix=shard-{index}",
+                        f"tap-websocket-{index}",
+                        "target-jsonl",
+                    ],
+                    cwd=tmp_path,
+                    env={
+                        **environment(),
+                        "TARGET_JSONL_DESTINATION_PATH": str(output),
+                    },
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                ),
+            )
+        logs = [run.communicate(timeout=120)[1].decode() for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], "\n".join(logs)
+    symbols = []
+    for index in range(2):
+        lines = (tmp_path / f"output-{index}" / "messages.jsonl").read_text()
+        symbols.append({json.loads(line)["symbol"] for line in lines.splitlines()})
+        assert f"shard {index} of 2" in logs[index]
+        assert f":shard-{index}'" in logs[index]
+    assert symbols[0] | symbols[1] == set(exchange.symbols)
+    assert not symbols[0] & symbols[1]

@@ -1,0 +1,194 @@
+"""The manifests of `deploy/kubernetes`: valid, agreeing, and their script works."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from scripts.tools import ROOT, tool
+from tap_websocket.settings import coerce, read_settings, schema
+from tests.support.servers import serve
+from tests.support.tap import clean_environment, write_config
+
+if TYPE_CHECKING:
+    from tests.support.servers import Peer
+
+FOLDER = ROOT / "deploy" / "kubernetes"
+WORKLOADS = ("job.yaml", "statefulset.yaml")
+OLDEST, NEWEST = "1.33", "1.37"
+
+
+def manifests(name: str) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all((FOLDER / name).read_text(encoding="utf-8")))
+
+
+def validate(path: Path, version: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            tool("kubernetes-validate"),
+            "--strict",
+            "--kubernetes-version",
+            version,
+            path,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+@pytest.mark.parametrize("name", ["config.yaml", *WORKLOADS])
+def test_a_manifest_is_valid(name: str, version: str) -> None:
+    done = validate(FOLDER / name, version)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_a_misspelt_manifest_is_not_valid(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    text = (FOLDER / name).read_text(encoding="utf-8")
+    path.write_text(text.replace("terminationGracePeriodSeconds", "gracePeriod"))
+    assert validate(path, NEWEST).returncode == 1
+
+
+def workload(name: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    (manifest,) = manifests(name)
+    pod = manifest["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    return manifest["spec"], pod, container
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_every_pod_is_a_shard(name: str) -> None:
+    spec, _, container = workload(name)
+    variables = {entry["name"]: entry for entry in container["env"]}
+    count = int(variables["TAP_WEBSOCKET_SHARD_COUNT"]["value"])
+    pods = (
+        {spec["replicas"]}
+        if name == "statefulset.yaml"
+        else {spec["completions"], spec["parallelism"]}
+    )
+    assert pods == {count}
+    index = variables["TAP_WEBSOCKET_SHARD_INDEX"]["valueFrom"]["fieldRef"]["fieldPath"]
+    assert index == (
+        "metadata.labels['apps.kubernetes.io/pod-index']"
+        if name == "statefulset.yaml"
+        else "metadata.annotations['batch.kubernetes.io/job-completion-index']"
+    )
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_a_pod_has_time_to_drain_and_keeps_its_schema(name: str) -> None:
+    _, pod, container = workload(name)
+    secret, claim = manifests("config.yaml")
+    config = json.loads(secret["stringData"]["tap.json"])
+    prepared = coerce.prepare(config, schema())
+    assert not prepared.problems
+    assert not prepared.warnings
+    settings = read_settings(prepared.config, prepared.given)
+    assert not settings.warnings
+    needed = settings.delivery.drain_timeout + settings.connection.close_timeout
+    assert pod["terminationGracePeriodSeconds"] > needed
+    assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+    assert container["resources"]["limits"].keys() == {"memory"}
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+    assert (
+        volumes[mounts["/config"]]["secret"]["secretName"]
+        == (secret["metadata"]["name"])
+    )
+    assert (
+        volumes[mounts["/schema"]]["persistentVolumeClaim"]["claimName"]
+        == (claim["metadata"]["name"])
+    )
+    assert config["schema_location"].startswith("/schema/")
+    assert json.loads(secret["stringData"]["target.json"])["host"]
+
+
+def run_shard(
+    directory: Path,
+    config: dict[str, Any],
+    target: str | Path | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start the container's script, with target-jsonl for the target."""
+    target_config = {"destination_path": str(directory), "do_timestamp_file": False}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.Popen(
+        [FOLDER / "run-shard"],
+        env=clean_environment(
+            {
+                "PATH": path,
+                "TAP_CONFIG": str(write_config(directory, config)),
+                "TARGET": str(target or tool("target-jsonl")),
+                "TARGET_CONFIG": str(write_config(directory, target_config)),
+                "TAP_WEBSOCKET_SHARD_INDEX": "0",
+                "TAP_WEBSOCKET_SHARD_COUNT": "1",
+            },
+        ),
+        cwd=directory,
+        stderr=subprocess.PIPE,
+    )
+
+
+async def steady(peer: Peer) -> None:
+    await peer.send('{"n": 1}')
+    await peer.send('{"n": 2}')
+    await peer.wait()
+
+
+def config_for(url: str) -> dict[str, Any]:
+    return {
+        "url": url + "/{topic}",
+        "topics": ["a"],
+        "topics_per_connection": 1,
+        "infer_messages": 1,
+        "max_duration": 60,
+        "flush_interval": 0.1,
+    }
+
+
+def test_a_signal_reaches_the_tap_and_the_target_has_everything(tmp_path: Path) -> None:
+    with serve(steady) as server:
+        script = run_shard(tmp_path, config_for(server.url))
+        deadline = time.monotonic() + 60
+        # The tap has its signal handlers long before it connects.
+        while not server.peers:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(0.5)
+        script.send_signal(signal.SIGTERM)
+        _, errors = script.communicate(timeout=60)
+    assert script.returncode == 0, errors.decode()
+    assert b"SIGTERM was received" in errors
+    (peer,) = server.peers
+    assert peer.close_code == 1001
+    lines = (tmp_path / "messages.jsonl").read_text().splitlines()
+    assert [json.loads(line)["n"] for line in lines] == [1, 2]
+
+
+def test_a_shard_whose_tap_fails_fails(tmp_path: Path) -> None:
+    async def fall(peer: Peer) -> None:
+        await peer.reset()
+
+    with serve(fall) as server:
+        script = run_shard(tmp_path, config_for(server.url))
+        _, errors = script.communicate(timeout=60)
+    assert script.returncode == 1, errors.decode()
+
+
+def test_a_shard_whose_target_fails_fails(tmp_path: Path) -> None:
+    with serve(steady) as server:
+        config = {**config_for(server.url), "idle_timeout": 1}
+        script = run_shard(tmp_path, config, "false")
+        _, errors = script.communicate(timeout=60)
+    assert script.returncode == 1, errors.decode()
