@@ -198,7 +198,10 @@ class TapWebSocket(FeedTap):
             )
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Ignore the state: a live feed has no offset to go on from (contract)."""
+        """Ignore the state: a live feed has no offset to go on from.
+
+        docs/behaviour.md, "Delivery".
+        """
 
     @property
     def state_writer(self) -> sdk.StateWriter:

@@ -79,7 +79,10 @@ _SERVER_ERRORS = 500
 
 
 def is_retryable(error: HandshakeError) -> bool:
-    """Tell whether a failed handshake is worth another try (contract, "Retried")."""
+    """Return whether a failed handshake is tried again.
+
+    docs/behaviour.md, "Retried".
+    """
     if isinstance(error, HandshakeRefused):
         return error.status in _RETRIED_STATUS or error.status >= _SERVER_ERRORS
     return isinstance(error, Unreachable)

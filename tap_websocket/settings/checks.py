@@ -83,7 +83,10 @@ def check_placeholders(
     declared: Collection[str],
     problems: list[str],
 ) -> None:
-    """Check that each placeholder of a text is declared (contract, "Placeholders")."""
+    """Check that each placeholder of a text is declared.
+
+    docs/feeds.md, "Placeholders".
+    """
     for name in templates.undeclared(text, declared):
         known = ", ".join(f"{{{name}}}" for name in sorted(declared)) or "none"
         problems.append(

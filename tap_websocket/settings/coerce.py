@@ -1,7 +1,7 @@
 """The raw config made ready: texts given their types, every value checked.
 
 A config arrives from a JSON file, through `meltano.yml` or from the environment,
-where each value is a text. All three are treated alike (contract, "Values").
+where each value is a text. All three are treated alike (docs/behaviour.md, "Values").
 """
 
 from __future__ import annotations

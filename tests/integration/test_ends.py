@@ -1,4 +1,4 @@
-"""When a run ends, over real sockets on two servers (contract, "Ends")."""
+"""When a run ends, over real sockets on two servers (docs/behaviour.md, "Ends")."""
 
 from __future__ import annotations
 

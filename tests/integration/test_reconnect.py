@@ -1,4 +1,4 @@
-"""Reconnecting, over real sockets (contract, "Reconnecting" and "Retried")."""
+"""Reconnecting, over real sockets (docs/behaviour.md, "Retried")."""
 
 from __future__ import annotations
 

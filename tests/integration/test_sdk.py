@@ -73,7 +73,7 @@ class TestTapWebSocket(_Suite):
     """
 
     test_tap_valid_final_state = None
-    """The tap writes no state, on purpose (contract, "Singer")."""
+    """The tap writes no state, on purpose (docs/behaviour.md, "Delivery")."""
 
 
 def test_the_sdk_still_has_what_the_tap_overrides() -> None:

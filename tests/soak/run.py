@@ -149,7 +149,8 @@ def _is_complete(connection: Connection, result: Result, over: float) -> bool:
     """Tell whether all messages of a connection must have arrived.
 
     They must where the tap answered the end of the connection, or was still
-    listening to the last message, before its run was over (contract, "Back-pressure").
+    listening to the last message, before its run was over (docs/behaviour.md,
+    "Back-pressure").
 
     Args:
         connection: The connection.

@@ -44,7 +44,7 @@ def test_generated_files_are_current() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_readme_has_every_setting_in_the_groups_of_the_contract() -> None:
+def test_the_readme_has_every_setting_in_its_group() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert generate.settings_tables() in readme
     groups = re.findall(r"^#### (.*)$", readme, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Memory stays bounded, measured from outside (contract, "Back-pressure")."""
+"""Memory stays bounded, measured from outside (docs/behaviour.md, "Back-pressure")."""
 
 from __future__ import annotations
 

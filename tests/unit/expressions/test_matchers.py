@@ -64,7 +64,7 @@ def _written(document: Any, style: int) -> bytes:
 
 
 def _has(document: Any, spec: Any) -> bool:
-    """The contract's words, in the plainest way."""
+    """The words of docs/feeds.md, in the plainest way."""
     if spec == {"$exists": True}:
         return True
     if isinstance(spec, dict):
@@ -87,7 +87,7 @@ def test_what_a_document_has_matches(pair: tuple[Any, Any]) -> None:
 
 
 @given(_DOCUMENTS, _DOCUMENTS.filter(lambda spec: isinstance(spec, dict | list)))
-def test_matches_what_the_contract_says(document: Any, spec: Any) -> None:
+def test_matches_what_the_documentation_says(document: Any, spec: Any) -> None:
     matches = compile_matcher(spec).matches_json(_parsed(document))
     assert matches == _has(document, spec)
 
