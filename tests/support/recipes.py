@@ -1,33 +1,29 @@
-"""The recipes of `docs/recipes`: read from their pages, and run as printed.
-
-A page has a section of the second level for each recipe: one that begins with its
-config, a block of JSON. Below it, at the third level:
-
-- "What arrives": a block with a message on each line, which the test's server sends;
-- "What you get": the table. Several streams have a table each, below a line that is
-  the stream's name as code and a colon. A cell that is JSON is that value, `…` is
-  any value, an empty one is null, and any other one is the text that it shows; code
-  marks are taken off. `_rescued_data` is null where the table does not show it;
-- "When it goes wrong", where it is not said elsewhere on the page: blocks with the
-  line that the run ends with.
-"""
+"""The recipes of `docs/recipes` (see `scripts.recipes`), run as printed."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
-import json
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from scripts.recipes import (
+    ANYTHING,
+    PAGES,
+    SCHEMES,
+    Recipe,
+    Table,
+    located,
+    recipe,
+    urls,
+)
 from tests.support.receive import receive
 from tests.support.servers import Gone, serve
 from tests.support.tap import parse, run_tap
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
+    from pathlib import Path
 
     from aiohttp import web
 
@@ -46,9 +42,6 @@ __all__ = [
     "with_changes",
 ]
 
-PAGES = Path(__file__).parents[2] / "docs" / "recipes"
-
-Table = list[dict[str, Any]]
 _RESCUED = "_rescued_data"
 _CHANGED = frozenset(
     [
@@ -65,110 +58,9 @@ _CHANGED = frozenset(
 """What a test may change besides hosts: when the run ends, and how long it waits."""
 
 
-_SCHEMES = {"wss": "ws", "https": "http"}
-
-
-class _Anything:
-    """Equal to whatever it is compared with."""
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __eq__(self, other: object) -> bool:
-        return True
-
-    def __repr__(self) -> str:
-        return "…"
-
-
-ANYTHING = _Anything()
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """What a page says of one config."""
-
-    config: dict[str, Any]
-    arrives: list[str]
-    tables: dict[str, Table]
-    failures: list[str]
-
-    @property
-    def table(self) -> Table:
-        (table,) = self.tables.values()
-        return table
-
-
-def recipe(page: str, section: str) -> Recipe:
-    """Read a recipe from its page.
-
-    Args:
-        page: The file's name without its ending.
-        section: The heading of the recipe.
-    """
-    text = (PAGES / f"{page}.md").read_text(encoding="utf-8")
-    body = _section(text, f"## {section}")
-    (config,) = _blocks(body.partition("\n### ")[0], "json")
-    given = json.loads(config)
-    stream = given.get("stream_name", "messages")
-    return Recipe(
-        given,
-        "\n".join(_blocks(_section(body, "### What arrives"))).splitlines(),
-        _tables(_section(body, "### What you get"), stream),
-        [line.strip() for line in _blocks(_section(body, "### When it goes wrong"))],
-    )
-
-
 def with_changes(given: Recipe, **changed: Any) -> Recipe:
     """Return a recipe that a user got wrong, or whose settings have less patience."""
     return dataclasses.replace(given, config=given.config | changed)
-
-
-def _section(text: str, heading: str) -> str:
-    """Return what stands below a heading, up to the next one of its level or above.
-
-    That is nothing where the heading is missing.
-    """
-    level = len(heading.partition(" ")[0])
-    below = re.split(rf"^{re.escape(heading)}$", text, flags=re.MULTILINE)
-    assert len(below) <= 2, f"{heading!r} is there {len(below) - 1} times"
-    if len(below) == 1:
-        return ""
-    return re.split(rf"^#{{1,{level}}} ", below[1], flags=re.MULTILINE)[0]
-
-
-def _blocks(text: str, language: str = r"\w*") -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-
-
-def _tables(text: str, stream: str) -> dict[str, Table]:
-    tables: dict[str, Table] = {}
-    columns: list[str] = []
-    for line in text.splitlines():
-        if named := re.fullmatch(r"`(\w+)`:", line):
-            stream = named[1]
-        elif not line.startswith("|"):
-            columns = []
-        elif not columns:
-            columns = _cells(line)
-            tables[stream] = []
-        elif not re.fullmatch(r"[|: -]+", line):
-            values = map(_value, _cells(line))
-            tables[stream].append(dict(zip(columns, values, strict=True)))
-    return tables
-
-
-def _cells(line: str) -> list[str]:
-    cells = re.split(r"(?<!\\)\|", line.strip())[1:-1]
-    return [cell.strip().strip("`").replace("\\|", "|") for cell in cells]
-
-
-def _value(cell: str) -> Any:
-    if cell == "…":
-        return ANYTHING
-    try:
-        return parse(cell) if cell else None
-    except ValueError:
-        return cell
 
 
 @dataclasses.dataclass
@@ -239,16 +131,16 @@ def play(
     with serve(
         watched, kind, http=http, refuse=refuse, subprotocols=subprotocols
     ) as server:
-        config = _located(given.config, server) | {"max_duration": 20} | changed
+        config = located(given.config, server.port) | {"max_duration": 20} | changed
         if reply_timeout is not None:
             for item in config["subscribe_messages"]:
                 if isinstance(item, dict) and "reply" in item:
                     item["reply_timeout"] = reply_timeout
         outcome = _run(config, server, process)
-    for holder, key in _urls(given.config):
+    for holder, key in urls(given.config):
         if outcome.error is not None:
             parts = urlsplit(holder[key])
-            scheme = _SCHEMES.get(parts.scheme, parts.scheme)
+            scheme = SCHEMES.get(parts.scheme, parts.scheme)
             there, shown = (
                 f"{scheme}://localhost:{server.port}",
                 f"{parts.scheme}://{parts.netloc}",
@@ -257,25 +149,6 @@ def play(
     if broken:
         raise broken[0]
     return outcome
-
-
-def _located(config: Mapping[str, Any], server: Server) -> dict[str, Any]:
-    """Return a config whose URLs lead to the server."""
-    moved: dict[str, Any] = json.loads(json.dumps(config))
-    for holder, key in _urls(moved):
-        parts = urlsplit(holder[key])
-        scheme = _SCHEMES.get(parts.scheme, parts.scheme)
-        there = parts._replace(scheme=scheme, netloc=f"localhost:{server.port}")
-        holder[key] = there.geturl()
-    return moved
-
-
-def _urls(config: Mapping[str, Any]) -> Iterator[tuple[Any, str]]:
-    """Yield where a config holds URLs that begin with a host."""
-    for holder in (config, config.get("auth", {})):
-        for key in ("url", "token_url"):
-            if "://" in holder.get(key, ""):
-                yield holder, key
 
 
 def _run(config: dict[str, Any], server: Server, process: Path | None) -> Outcome:
