@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tap_websocket.columns import json_types
 from tap_websocket.columns.conversion import converter
 from tap_websocket.columns.field_log import quoted
+from tap_websocket.columns.inference import MAX_COLUMNS, MAX_NESTED, count_nested
 from tap_websocket.columns.names import RESCUED
 from tap_websocket.columns.naming import ColumnNames
 from tap_websocket.columns.payload_check import compile_decoder
@@ -20,12 +21,9 @@ if TYPE_CHECKING:
     from tap_websocket.columns.naming import ColumnNaming
     from tap_websocket.columns.stored_columns import StoredColumns
 
-__all__ = ["MAX_COLUMNS", "ColumnSet"]
+__all__ = ["ColumnSet"]
 
 _LOGGER = logging.getLogger("tap-websocket")
-
-MAX_COLUMNS = 1000
-"""PostgreSQL has 1,600 in a table, and targets add their own."""
 
 _RESCUED_SCHEMA = {"type": ["string", "null"]}
 _MAX_PAIRS = 10
@@ -78,6 +76,8 @@ class ColumnSet:
         self._rest = {
             name: value for name, value in schema.items() if name != "properties"
         }
+        # Properties that are typed inside of columns.
+        self._nested = 0
         # Column to its JSON schema, apart from those that the tap adds.
         self._properties: dict[str, Schema] = {}
         self.by_field: dict[str, tuple[str, Convert]] = {}
@@ -104,6 +104,11 @@ class ColumnSet:
     def is_own(self, name: str) -> bool:
         """Return whether a name is that of a column of the tap's own."""
         return name in self._added or name == RESCUED
+
+    @property
+    def types_nested(self) -> bool:
+        """Whether what is inside of more columns may be typed."""
+        return self._nested < MAX_NESTED
 
     @property
     def is_full(self) -> bool:
@@ -235,6 +240,7 @@ class ColumnSet:
         is_key = column in self._keys
         schema = declared if is_key else json_types.nullable(declared)
         self._properties[column] = schema
+        self._nested += count_nested(schema)
         self.by_field[field] = column, converter(schema, key=is_key)
         self._null_fields.discard(field)
         earlier = self._names.claim(column)

@@ -260,7 +260,7 @@ class Columns:
         rescued: Record,
     ) -> None:
         """Take a field that becomes a column."""
-        declared = infer_column(value, nested=self._nested)
+        declared = infer_column(value, nested=self._nested and self._set.types_nested)
         if not self._set.takes(column, declared):
             self._put_aside(
                 rescued, name, value, lambda: "flattening gives a column this name"

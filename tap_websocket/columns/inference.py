@@ -6,27 +6,49 @@ field of one type is a column of that type, one of several types is text.
 
 from __future__ import annotations
 
+import itertools
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket.columns import target_limits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from genson import SchemaBuilder
 
 __all__ = [
     "ANY_JSON",
     "JSON_TEXT",
+    "MAX_COLUMNS",
+    "MAX_NESTED",
     "OPEN_ARRAY",
     "OPEN_OBJECT",
+    "count_nested",
     "infer",
     "infer_column",
     "is_text",
 ]
 
 Schema = dict[str, Any]
+
+MAX_COLUMNS = 1000
+"""PostgreSQL has 1,600 in a table, and targets add their own."""
+
+_MAX_ITEMS = 1000
+"""Items of an array that are looked at: a server may send millions."""
+
+_MAX_NAMES = 200
+"""Names in an object that is typed; one with more is a map, and stays open."""
+
+_MAX_NAME = 255
+"""Characters of a name in an object that is typed."""
+
+_MAX_NODES = 10_000
+"""Values inside of a column that are looked at, in each record."""
+
+MAX_NESTED = 2000
+"""Properties inside of columns that are typed, in all columns together."""
 
 _MEDIA_TYPE = "application/json"
 
@@ -61,7 +83,8 @@ def infer(
     """Return the JSON schema of records.
 
     A field that was only ever null is left out: its first value will tell its type.
-    So is one whose name or values not every target holds.
+    So is one whose name or values not every target holds, and each after the first
+    thousand. Time and memory grow with the records alone, whatever is in them.
 
     Args:
         records: The sample.
@@ -70,23 +93,28 @@ def infer(
     """
     builder = _builder()
     builder.add_schema({"type": "object", "properties": {}})
-    as_text: set[str] = set()
+    as_text: dict[str, None] = {}
+    # The names of the columns so far; keys have their places.
+    names = dict.fromkeys(keys)
     for record in records:
-        builder.add_object(
-            {
-                name: _shape(value, nested=nested)
-                for name, value in record.items()
-                if value is not None and _tells(name, value)
-            },
-        )
-        as_text.update(
-            name
-            for name, value in record.items()
-            if target_limits.is_big_integer(value)
-            and target_limits.is_storable_name(name)
-        )
+        shapes = {}
+        for name in _candidates(record, names):
+            value = record[name]
+            if target_limits.is_big_integer(value):
+                as_text[name] = None
+            elif value is None or not target_limits.is_storable(value):
+                continue
+            else:
+                shapes[name] = _Shape(nested=nested).of(value)
+            names[name] = None
+        builder.add_object(shapes)
     found: Schema = builder.to_schema().get("properties", {})
-    properties = {name: _column(field, nested=nested) for name, field in found.items()}
+    properties = {}
+    room = MAX_NESTED
+    for name, field in found.items():
+        column = _column(field, nested=nested and room > 0)
+        properties[name] = column
+        room -= count_nested(column)
     properties |= dict.fromkeys(as_text, JSON_TEXT)
     for key in keys:
         declared = properties.get(key, JSON_TEXT)
@@ -94,8 +122,25 @@ def infer(
     return {"type": "object", "properties": properties}
 
 
-def _tells(name: str, value: Any) -> bool:  # noqa: ANN401 - any JSON
-    return target_limits.is_storable_name(name) and target_limits.is_storable(value)
+def _candidates(
+    record: Mapping[str, Any],
+    names: Mapping[str, None],
+) -> Iterator[str]:
+    """Yield the fields of a record that have a column, or may have one."""
+    room = MAX_COLUMNS - len(names)
+    for name in record:
+        if name in names:
+            yield name
+        elif room > 0 and target_limits.is_storable_name(name):
+            room -= 1
+            yield name
+
+
+def count_nested(column: Mapping[str, Any]) -> int:
+    """Return the number of properties that are typed inside of a column."""
+    inner: Mapping[str, Any] = column.get("properties", {})
+    count = len(inner) + sum(map(count_nested, inner.values()))
+    return count + count_nested(column["items"]) if "items" in column else count
 
 
 def infer_column(value: Any, *, nested: bool) -> Schema:  # noqa: ANN401 - any JSON
@@ -103,7 +148,7 @@ def infer_column(value: Any, *, nested: bool) -> Schema:  # noqa: ANN401 - any J
     if target_limits.is_big_integer(value):
         return JSON_TEXT
     builder = _builder()
-    builder.add_object(_shape(value, nested=nested))
+    builder.add_object(_Shape(nested=nested).of(value))
     return _column(builder.to_schema(), nested=nested)
 
 
@@ -113,21 +158,34 @@ def _builder() -> SchemaBuilder:
     return SchemaBuilder()
 
 
-def _shape(value: Any, *, nested: bool) -> Any:  # noqa: ANN401 - any JSON
-    """Return a value of the same types, with numbers that genson knows.
+class _Shape:
+    """Makes values of the same types, with numbers that genson knows.
 
     Args:
-        value: Any JSON.
         nested: Keep what is inside of objects and arrays.
     """
-    if isinstance(value, Decimal):
-        return 0.5
-    if isinstance(value, dict):
-        items = value.items() if nested else ()
-        return {name: _shape(item, nested=True) for name, item in items}
-    if isinstance(value, list):
-        return [_shape(item, nested=True) for item in value if nested]
-    return value
+
+    def __init__(self, *, nested: bool) -> None:
+        self._nested = nested
+        # How many more values are looked at.
+        self._room = _MAX_NODES
+
+    def of(self, value: Any) -> Any:  # noqa: ANN401 - any JSON
+        """Return the shape of a value."""
+        self._room -= 1
+        if isinstance(value, Decimal):
+            return 0.5
+        if isinstance(value, dict):
+            if not self._nested or self._room <= 0:
+                return {}
+            # One name more than are typed, so that it shows.
+            items = itertools.islice(value.items(), _MAX_NAMES + 1)
+            return {name: self.of(item) for name, item in items}
+        if isinstance(value, list):
+            if not self._nested or self._room <= 0:
+                return []
+            return [self.of(item) for item in itertools.islice(value, _MAX_ITEMS)]
+        return value
 
 
 def _types(found: Mapping[str, Any]) -> list[str]:
@@ -161,6 +219,10 @@ def _nested(found: Mapping[str, Any]) -> Schema:
     schema: Schema = {"type": [types[0], "null"]}
     options = found.get("anyOf", [found])
     for option in options:
+        names = option.get("properties", ())
+        if len(names) > _MAX_NAMES or any(len(name) > _MAX_NAME for name in names):
+            # What was seen of it is not all that it may have, or is no name of a field.
+            return OPEN_OBJECT if schema["type"][0] == "object" else schema
         if option.get("properties"):
             schema["properties"] = {
                 name: _nested(inner) for name, inner in option["properties"].items()

@@ -96,15 +96,25 @@ class Pager:
         # Records and bytes of the page so far.
         self._count = 0
         self._bytes = 0
+        # Whether the page that is open began as the schema grew.
+        self._grown = False
         # Runs from the first record of a page to its flush.
         self._timer: Timer | None = None
         self._warned_of_length = False
 
     def use_schema(self, schema: Mapping[str, Any]) -> None:
-        """Use another schema for the records that follow, on a page of their own."""
-        if schema is not self._schema:
+        """Use a schema that grew for the records that follow.
+
+        They get a page of their own, unless the page that is open began with such a
+        growth: what was announced before a record may be more than it has, and so a
+        page is announced once, however often the schema grows on it.
+        """
+        if schema is self._schema:
+            return
+        if self._count and not self._grown:
             self.flush()
-            self._schema = schema
+            self._grown = True
+        self._schema = schema
 
     def extend(self, records: list[bytes]) -> None:
         """Add records, each a JSON object on one line, and hand on full pages."""
@@ -161,4 +171,5 @@ class Pager:
         page = Page(tuple(self._chunks), self._count, self._schema, self._now_ns())
         self._chunks = []
         self._count = self._bytes = 0
+        self._grown = False
         self._put(page)

@@ -68,6 +68,8 @@ class RecordEmitter:
         self._settled = settled
         self._columns: Columns | None = None
         self._version = -1
+        # Records to come before a test is compiled for columns that grew.
+        self._until_refresh = 0
         self.fast_path: FastPath | None = None
         self._rows: list[Extracted] = []
         self._batch_size = AdaptiveBatchSize()
@@ -102,14 +104,30 @@ class RecordEmitter:
 
     def _use(self, columns: Columns) -> None:
         self._columns = columns
+        self._version = columns.version
         self._settled(columns)
         self._pager.use_schema(columns.schema)
         self._refresh(columns)
 
     def _refresh(self, columns: Columns) -> None:
         """Compile the test of payloads for the columns as they are now."""
-        self._version = columns.version
+        self._until_refresh = 0
         self.fast_path = self._plan.fast_path(columns)
+
+    def _follow(self, columns: Columns) -> None:
+        """Follow columns that grew: they have their own test when they rest.
+
+        A test takes as long as some records that are made to fit, for each column. To
+        compile one for each of a thousand new columns would take a quarter of a minute.
+        """
+        if columns.version != self._version:
+            self._version = columns.version
+            self.fast_path = None
+            self._until_refresh = 1 + len(columns.schema["properties"]) // 4
+        elif self._until_refresh:
+            self._until_refresh -= 1
+            if self._until_refresh == 0:
+                self._refresh(columns)
 
     def sampled(self, size: int) -> None:
         """Take notice of a message in the sample; its end settles the columns.
@@ -210,8 +228,7 @@ class RecordEmitter:
             self._counts.rescued += 1
         self._pager.use_schema(columns.schema)
         self._pager.extend([jsontext.dumps(fitted)])
-        if columns.version != self._version:
-            self._refresh(columns)
+        self._follow(columns)
 
     def _added(self, arrival: Arrival) -> Record:
         """Return the values of the columns that the tap adds (`added_columns`)."""
