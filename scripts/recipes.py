@@ -157,7 +157,9 @@ def located(config: Mapping[str, Any], port: int) -> dict[str, Any]:
 
 def urls(config: Mapping[str, Any]) -> Iterator[tuple[Any, str]]:
     """Yield where a config holds URLs that begin with a host."""
-    for holder in (config, config.get("auth", {})):
+    topics = config.get("topics", {})
+    request = topics if isinstance(topics, dict) else {}
+    for holder in (config, config.get("auth", {}), request):
         for key in ("url", "token_url"):
             if "://" in holder.get(key, ""):
                 yield holder, key

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.support.recipes import drop, hear, play, recipe, say
+from tests.support.whole_exchange import WholeExchange, acknowledged
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tests.support.servers import Peer
@@ -126,4 +129,55 @@ def test_too_many_streams_end_the_run() -> None:
         await peer.wait()
 
     outcome = play(BOOKS, refuses)
+    assert (outcome.code, outcome.error) == (1, failure)
+
+
+EXCHANGE = recipe("binance", "A whole exchange")
+
+
+def exchange(listing: str, trades: dict[str, str]) -> WholeExchange:
+    ack = EXCHANGE.arrives[1]
+
+    def symbols(request: Any) -> list[str]:
+        assert request["method"] == "SUBSCRIBE"
+        names = [stream.removesuffix("@trade") for stream in request["params"]]
+        assert names == [name.lower() for name in names]
+        return [name.upper() for name in names]
+
+    def answers(request: Any, some: Sequence[str]) -> list[str]:
+        found = [trades[name] for name in some if name in trades]
+        return [acknowledged(ack, id=request["id"]), *found]
+
+    return WholeExchange(
+        symbols=symbols,
+        answers=answers,
+        per_connection=1024,
+        per_message=200,
+        path="/api/v3/exchangeInfo?permissions=SPOT",
+        listing=listing,
+    )
+
+
+def test_every_symbol_that_is_traded_is_asked_for() -> None:
+    listing, _, first, second = EXCHANGE.arrives
+    server = exchange(listing, {"BNBBTC": first, "BTCUSDT": second})
+    play(EXCHANGE, server, http=server.http, max_messages=2).gives(EXCHANGE.tables)
+    server.has_each_once(["BNBBTC", "BTCUSDT"])
+
+
+def test_a_whole_exchange_keeps_the_limits() -> None:
+    _, _, first, _ = EXCHANGE.arrives
+    names = [f"SYM{number}USDT" for number in range(1100)]
+    rows = [{"symbol": name, "status": "TRADING"} for name in names]
+    server = exchange(json.dumps({"symbols": rows}), {names[-1]: first})
+    outcome = play(EXCHANGE, server, http=server.http, max_messages=1)
+    assert outcome.error is None
+    server.has_each_once(names)
+    assert server.connections == [1000, 100]
+
+
+def test_an_exchange_without_symbols_ends_the_run() -> None:
+    (failure,) = EXCHANGE.failures
+    server = exchange('{"symbols": []}', {})
+    outcome = play(EXCHANGE, server, http=server.http)
     assert (outcome.code, outcome.error) == (1, failure)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.recipes import drop, hear, play, recipe, say
+from tests.support.whole_exchange import WholeExchange, acknowledged
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.support.servers import Peer
 
 MATCHES = recipe("coinbase", "Matches")
@@ -46,3 +50,44 @@ def test_a_refused_subscription_ends_the_run() -> None:
 
     outcome = play(MATCHES, refuses)
     assert (outcome.code, outcome.error) == (1, failure)
+
+
+EXCHANGE = recipe("coinbase", "A whole exchange")
+
+
+def exchange(listing: str, matches: dict[str, str]) -> WholeExchange:
+    def symbols(request: Any) -> list[str]:
+        assert (request["type"], request["channels"]) == ("subscribe", ["matches"])
+        found: list[str] = request["product_ids"]
+        return found
+
+    def answers(_: Any, some: Sequence[str]) -> list[str]:
+        channels = [{"name": "matches", "product_ids": some}]
+        found = [matches[name] for name in some if name in matches]
+        return [acknowledged(EXCHANGE.arrives[1], channels=channels), *found]
+
+    return WholeExchange(
+        symbols=symbols,
+        answers=answers,
+        per_connection=200,
+        per_message=50,
+        path="/products",
+        listing=listing,
+    )
+
+
+def test_every_product_that_is_traded_is_asked_for() -> None:
+    listing, _, first, second = EXCHANGE.arrives
+    server = exchange(listing, {"ETH-USD": first, "BTC-USD": second})
+    play(EXCHANGE, server, http=server.http, max_messages=2).gives(EXCHANGE.tables)
+    server.has_each_once(["ETH-USD", "BTC-USD"])
+
+
+def test_a_whole_exchange_keeps_the_limits() -> None:
+    names = [f"C{number}-USD" for number in range(450)]
+    listing = json.dumps([{"id": name, "status": "online"} for name in names])
+    server = exchange(listing, {names[-1]: EXCHANGE.arrives[2]})
+    outcome = play(EXCHANGE, server, http=server.http, max_messages=1)
+    assert outcome.error is None
+    server.has_each_once(names)
+    assert server.connections == [200, 200, 50]

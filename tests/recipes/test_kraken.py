@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.recipes import drop, hear, play, recipe, say
+from tests.support.whole_exchange import WholeExchange, acknowledged
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tests.support.servers import Peer
@@ -65,3 +68,47 @@ def test_a_missing_acknowledgement_is_a_drop() -> None:
     outcome = play(TRADES, forgets, reply_timeout=0.2, max_reconnect_attempts=2)
     assert (outcome.code, outcome.error) == (1, failure)
     assert len(outcome.peers) == 3
+
+
+EXCHANGE = recipe("kraken", "A whole exchange")
+
+
+def test_every_pair_is_asked_for_and_acknowledged_by_itself() -> None:
+    bitcoin, ether, first, doge, second = EXCHANGE.arrives
+
+    def symbols(request: Any) -> list[str]:
+        assert request["method"] == "subscribe"
+        assert request["params"]["channel"] == "trade"
+        assert request["params"]["snapshot"] is False
+        found: list[str] = request["params"]["symbol"]
+        return found
+
+    server = WholeExchange(
+        symbols=symbols,
+        answers=lambda _request, _some: [bitcoin, ether, first, doge, second],
+        per_connection=500,
+        per_message=100,
+    )
+    play(EXCHANGE, server, max_messages=2).gives(EXCHANGE.tables)
+    server.has_each_once(["BTC/USD", "ETH/USD", "DOGE/EUR"])
+
+
+def test_a_whole_exchange_keeps_the_limits() -> None:
+    names = [f"C{number}/USD" for number in range(250)]
+    ack, trade = EXCHANGE.arrives[0], EXCHANGE.arrives[2]
+
+    def answers(request: Any, some: Sequence[str]) -> list[str]:
+        acks = [acknowledged(ack, req_id=request["req_id"]) for _ in some]
+        return [*acks, trade] if names[-1] in some else acks
+
+    server = WholeExchange(
+        symbols=lambda request: list(request["params"]["symbol"]),
+        answers=answers,
+        per_connection=500,
+        per_message=100,
+    )
+    many = dataclasses.replace(EXCHANGE, config=EXCHANGE.config | {"topics": names})
+    outcome = play(many, server, max_messages=1)
+    assert outcome.error is None
+    server.has_each_once(names)
+    assert server.messages == [100, 100, 50]

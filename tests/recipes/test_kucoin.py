@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from aiohttp import web
 
 from tests.support.recipes import drop, hear, play, recipe, say
+from tests.support.whole_exchange import WholeExchange, acknowledged
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tests.support.servers import Peer
@@ -131,3 +134,57 @@ def test_a_refused_topic_ends_the_run() -> None:
 
     outcome = play(MATCHES, refuses, http=exchange.answer)
     assert (outcome.code, outcome.error) == (1, MATCHES.failures[1])
+
+
+EXCHANGE = recipe("kucoin", "A whole exchange")
+
+
+def exchange(listing: str, matches: dict[str, str]) -> WholeExchange:
+    _, welcome, ack, _, _ = EXCHANGE.arrives
+
+    def symbols(request: Any) -> list[str]:
+        assert request["type"] == "subscribe"
+        topic, _, names = request["topic"].partition(":")
+        assert topic == "/market/match"
+        return list(names.split(","))
+
+    def answers(request: Any, some: Sequence[str]) -> list[str]:
+        found = [matches[name] for name in some if name in matches]
+        return [acknowledged(ack, id=str(request["id"])), *found]
+
+    return WholeExchange(
+        symbols=symbols,
+        answers=answers,
+        per_connection=300,
+        per_message=100,
+        path="/api/v2/symbols",
+        listing=listing,
+        greet=lambda peer: say(peer, welcome),
+    )
+
+
+async def answered(server: WholeExchange, request: web.Request) -> web.StreamResponse:
+    """Answer either HTTP call of the recipe."""
+    if request.method == "POST":
+        return await Exchange().answer(request)
+    return await server.http(request)
+
+
+def test_every_symbol_that_is_traded_is_asked_for() -> None:
+    listing, _, _, first, second = EXCHANGE.arrives
+    server = exchange(listing, {"BTC-USDT": first, "ETH-USDT": second})
+    http = functools.partial(answered, server)
+    play(EXCHANGE, server, http=http, max_messages=2).gives(EXCHANGE.tables)
+    server.has_each_once(["BTC-USDT", "ETH-USDT"])
+
+
+def test_a_whole_exchange_keeps_the_limits() -> None:
+    names = [f"C{number}-USDT" for number in range(350)]
+    rows = [{"symbol": name, "enableTrading": True} for name in names]
+    listing = json.dumps({"data": rows})
+    server = exchange(listing, {names[-1]: EXCHANGE.arrives[3]})
+    http = functools.partial(answered, server)
+    outcome = play(EXCHANGE, server, http=http, max_messages=1)
+    assert outcome.error is None
+    server.has_each_once(names)
+    assert server.connections == [300, 50]

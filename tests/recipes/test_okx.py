@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.recipes import drop, hear, play, recipe, say
+from tests.support.whole_exchange import WholeExchange, acknowledged
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tests.support.servers import Peer
@@ -165,3 +168,46 @@ def test_a_refused_login_ends_the_run(tmp_path: Path) -> None:
     outcome = play(ORDERS, refuses, process=tmp_path)
     assert (outcome.code, outcome.error) == (1, failure)
     assert "your-passphrase" not in outcome.logs
+
+
+EXCHANGE = recipe("okx", "A whole exchange")
+
+
+def exchange(listing: str, trades: dict[str, str]) -> WholeExchange:
+    ack = EXCHANGE.arrives[1]
+
+    def symbols(request: Any) -> list[str]:
+        assert request["op"] == "subscribe"
+        assert {arg["channel"] for arg in request["args"]} == {"trades"}
+        return [arg["instId"] for arg in request["args"]]
+
+    def answers(_: Any, some: Sequence[str]) -> list[str]:
+        args = [{"channel": "trades", "instId": name} for name in some]
+        acks = [acknowledged(ack, arg=arg) for arg in args]
+        return [*acks, *(trades[name] for name in some if name in trades)]
+
+    return WholeExchange(
+        symbols=symbols,
+        answers=answers,
+        per_connection=300,
+        per_message=100,
+        path="/api/v5/public/instruments?instType=SPOT",
+        listing=listing,
+    )
+
+
+def test_every_instrument_that_is_traded_is_asked_for() -> None:
+    listing, _, first, _, second = EXCHANGE.arrives
+    server = exchange(listing, {"BTC-USDT": first, "ETH-USDT": second})
+    play(EXCHANGE, server, http=server.http, max_messages=2).gives(EXCHANGE.tables)
+    server.has_each_once(["BTC-USDT", "ETH-USDT"])
+
+
+def test_a_whole_exchange_keeps_the_limits() -> None:
+    names = [f"C{number}-USDT" for number in range(450)]
+    rows = [{"instId": name, "state": "live"} for name in names]
+    server = exchange(json.dumps({"data": rows}), {names[-1]: EXCHANGE.arrives[2]})
+    outcome = play(EXCHANGE, server, http=server.http, max_messages=1)
+    assert outcome.error is None
+    server.has_each_once(names)
+    assert server.connections == [300, 150]
