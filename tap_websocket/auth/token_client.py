@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import re
 import ssl
 import time
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from tap_websocket.network.urls import Headers
 
 __all__ = ["Answer", "Purpose", "TokenClient", "TokenUnavailable"]
+
+_LOGGER = logging.getLogger("tap-websocket")
 
 MAX_REPLY_BYTES = 1024 * 1024
 """The longest reply that is read: tokens take kilobytes."""
@@ -177,6 +180,10 @@ class TokenClient:
             CredentialError: When it cannot.
         """
         where = log_label(url)
+        if url.startswith("https:") and not self._session.verify:
+            _LOGGER.warning(
+                "The certificate of %s is not checked (tls.verify: false)", where
+            )
         deadline = time.monotonic() + self._timeout
         try:
             with self._session.request(

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket.auth.credentials import Credentials, TokenEndpoint
+from tap_websocket.auth.token_client import TokenUnavailable
 from tap_websocket.errors import CredentialError
 from tap_websocket.expressions.jsonpath import MISSING, compile_path
 from tap_websocket.expressions.templates import (
@@ -46,6 +47,8 @@ class TokenRequests:
         self._body = None
         if auth.body is not None:
             self._body = Template(auth.body, names_in(auth.body))
+        # Whether a call had all the values: what they were configured for is right.
+        self._succeeded = False
         self._paths = [(name, compile_path(path)) for name, path in auth.values]
 
     def credentials(
@@ -55,7 +58,8 @@ class TokenRequests:
 
         Raises:
             TokenUnavailable: When the call failed in a way that may pass.
-            CredentialError: When it was refused, or has not all the values.
+            CredentialError: When it was refused, or has not all the values and never
+                had.
             ConnectionFailed: When the placeholders of its URL or headers make no URL or
                 header.
         """
@@ -78,7 +82,14 @@ class TokenRequests:
             answer = self._client.send(
                 self._auth.method, url, _merged(headers, given), body
             )
-        found = self._values(answer)
+        try:
+            found = self._values(answer)
+        except CredentialError as error:
+            if not self._succeeded or not answer.ok:
+                raise
+            # The paths are right, so the reply is an exception: a maintenance page.
+            raise TokenUnavailable(str(error)) from error
+        self._succeeded = True
         secrets = tuple(text_of(value) for value in found.values())
         return Credentials(values=found, secrets=secrets)
 

@@ -32,16 +32,21 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NAME",
+    "TOKEN",
     "Template",
     "exemplified",
     "has_fixed_origin",
     "names_in",
     "render_headers",
+    "render_subprotocols",
     "render_url",
     "texts_in",
     "undeclared",
     "unknown_filters",
 ]
+
+TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+"""A token of HTTP (RFC 9110, section 5.6.2): the name of a header or a subprotocol."""
 
 NAME = re.compile(r"[A-Za-z0-9_]+")
 """What a placeholder may be called."""
@@ -111,9 +116,9 @@ def has_fixed_origin(url: str) -> bool:
     return _PLACEHOLDER.search(origin) is None
 
 
-def exemplified(url: str) -> str:
-    """Return a URL with a digit for each placeholder, to look at its other parts."""
-    return _PLACEHOLDER.sub("1", url)
+def exemplified(url: str, example: str = "1") -> str:
+    """Return a URL with an example for each placeholder, to look at its other parts."""
+    return _PLACEHOLDER.sub(example, url)
 
 
 def texts_in(message: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
@@ -377,6 +382,31 @@ def render_headers(
             )
             raise ConnectionFailed(msg)
         rendered.append((name, value))
+    return tuple(rendered)
+
+
+def render_subprotocols(
+    names: Iterable[str],
+    values: Mapping[str, Any],
+    moment: MessageBuiltins,
+) -> tuple[str, ...]:
+    """Return subprotocols with their placeholders filled in, each once.
+
+    Raises:
+        ConnectionFailed: When one is then empty, or holds what a name may not
+            (RFC 6455, section 4.1); the message does not show it.
+    """
+    rendered: dict[str, None] = {}
+    for template in names:
+        name = _PLACEHOLDER.sub(lambda found: _look_up(found, values, moment), template)
+        if not TOKEN.fullmatch(name):
+            msg = (
+                "subprotocols: with its placeholders filled in, a name is empty or has "
+                f"characters that none may have; check what {_named(template)} stands "
+                "for, or encode it ({name|base64url})"
+            )
+            raise ConnectionFailed(msg)
+        rendered[name] = None
     return tuple(rendered)
 
 

@@ -16,6 +16,7 @@ from tap_websocket.auth.token_client import TokenClient
 from tap_websocket.expressions.templates import (
     has_fixed_origin,
     render_headers,
+    render_subprotocols,
     render_url,
 )
 from tap_websocket.feed import redirects
@@ -24,7 +25,12 @@ from tap_websocket.feed.throttle import ConnectThrottle
 from tap_websocket.network.errors import BadHandshake, HandshakeRefused, Unreachable
 from tap_websocket.network.proxy import proxy_for
 from tap_websocket.network.tls import make_context
-from tap_websocket.network.urls import log_label, same_origin, split_userinfo
+from tap_websocket.network.urls import (
+    log_label,
+    public_url,
+    same_origin,
+    split_userinfo,
+)
 from tap_websocket.transports.base import Handshake, Listener
 from tap_websocket.transports.select import select_transport
 
@@ -52,7 +58,8 @@ class Address(msgspec.Struct, frozen=True):
 
     Attributes:
         label: Scheme, host and port, for logs.
-        public: Those and the path, for the envelope.
+        public: Those and the path, for the envelope: as they were configured, with
+            the names of placeholders, since their values may be secrets.
     """
 
     label: str
@@ -206,8 +213,7 @@ class Dialer:
     ) -> None:
         connection = self._settings.connection
         url, userinfo = split_userinfo(render_url(connection.url, values, moment))
-        public = urlsplit(url)._replace(query="", fragment="").geturl()
-        dialing(Address(log_label(url), public))
+        dialing(Address(log_label(url), public_url(connection.url)))
         if url.startswith("wss:") and not connection.tls.verify:
             _LOGGER.warning(
                 "The certificate of %s is not checked (tls.verify: false)",
@@ -220,7 +226,7 @@ class Dialer:
         handshake = Handshake(
             url=url,
             headers=_merged(headers, userinfo, credentials.headers),
-            subprotocols=connection.subprotocols,
+            subprotocols=render_subprotocols(connection.subprotocols, values, moment),
             server_name=connection.tls.server_name,
             compression=connection.compression,
             max_message_bytes=connection.max_message_bytes,

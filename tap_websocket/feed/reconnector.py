@@ -69,7 +69,7 @@ class Reconnector:
         listed = {TOPICS: TopicList(self.topics, separator)} if self.topics else {}
         self.values = PlaceholderValues(
             settings.connection.placeholders,
-            {**self.context, **listed},
+            {**self.context, **planned.secrets, **listed},
         )
         self._loop = asyncio.get_running_loop()
         # Scheme, host and port of the last attempt, for logs.

@@ -9,6 +9,7 @@ __all__ = [
     "Headers",
     "basic",
     "log_label",
+    "public_url",
     "same_origin",
     "split_userinfo",
     "userinfo_secrets",
@@ -46,6 +47,18 @@ def split_userinfo(url: str) -> tuple[str, Headers]:
     username, _, password = userinfo.partition(":")
     headers = basic(unquote_to_bytes(username), unquote_to_bytes(password))
     return parts._replace(netloc=host).geturl(), headers
+
+
+def public_url(template: str) -> str:
+    """Return what records may hold of a URL: no user-info, query or fragment.
+
+    Args:
+        template: The URL as it was configured, placeholders as they are.
+    """
+    url = template.partition("#")[0].partition("?")[0]
+    scheme, separator, rest = url.rpartition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
 
 
 def userinfo_secrets(url: str) -> tuple[str, ...]:

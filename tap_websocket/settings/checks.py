@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = [
     "CONTROL",
     "HTTP_METHOD",
-    "TOKEN",
     "check_headers",
     "check_http_url",
     "check_names",
@@ -25,9 +24,6 @@ __all__ = [
     "compile_checked",
     "nearest",
 ]
-
-TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-"""The name of a header or a subprotocol (RFC 9110, section 5.6.2)."""
 
 _RESERVED_HEADERS = ("host", "upgrade", "connection")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -53,7 +49,7 @@ def check_headers(
     """
     for name, value in headers.items():
         lower = name.lower()
-        if not TOKEN.fullmatch(name):
+        if not templates.TOKEN.fullmatch(name):
             problems.append(f"{path}: {name!r} is not a valid header name")
         elif lower in _RESERVED_HEADERS or lower.startswith("sec-websocket-"):
             problems.append(

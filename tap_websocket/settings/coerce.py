@@ -286,7 +286,9 @@ def _allowed(schema: Schema) -> str:
     if "enum" in schema:
         return "one of " + ", ".join(map(str, schema["enum"]))
     types = _types(schema)
-    text = _kinds(types - {"string"} if types & {"integer", "number"} else types)
+    # A number may be given as a text, but nobody has to be told.
+    is_number = types <= {"integer", "number", "string"} and types != {"string"}
+    text = _kinds(types - {"string"} if is_number else types)
     if "exclusiveMinimum" in schema:
         text += f" greater than {schema['exclusiveMinimum']}"
     if "minimum" in schema:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from tap_websocket import __version__
-from tap_websocket.expressions.templates import exemplified
+from tap_websocket.expressions.templates import TOKEN, exemplified
 from tap_websocket.network.proxy import check_proxy, proxy_secrets
 from tap_websocket.network.tls import TlsSettings, make_context
 from tap_websocket.network.urls import userinfo_secrets
 from tap_websocket.settings.checks import (
-    TOKEN,
     check_headers,
     check_names,
     check_placeholders,
@@ -63,8 +62,10 @@ DECLARATIONS = group(
     subprotocols=setting(
         STRINGS,
         "Subprotocols to offer, in order. A server that picks none of them, or one "
-        "that was not offered, is an error.",
+        "that was not offered, is an error. May hold placeholders, for servers that "
+        "take a token here.",
         default=[],
+        secret=True,
     ),
     tls=setting(
         obj(
@@ -190,7 +191,7 @@ def read_connection(
     check_headers("headers", config["headers"], problems)
     for name, value in config["headers"].items():
         check_placeholders(f"headers: the value of {name}", value, declared, problems)
-    _check_subprotocols(config["subprotocols"], problems)
+    _check_subprotocols(config["subprotocols"], declared, problems)
     transport = config["transport"]
     if config["compression"] and transport not in {AUTO, *COMPRESSING}:
         others = " or ".join((AUTO, *COMPRESSING))
@@ -217,10 +218,11 @@ def _check_url(url: str, declared: Collection[str], problems: list[str]) -> None
     check_placeholders("url", url, declared, problems)
     if url.startswith("{"):
         return
-    try:
-        parts = urlsplit(exemplified(url))
-        host, _ = parts.hostname, parts.port
-    except ValueError:
+    parts = _split(exemplified(url))
+    if parts is None and (of_path := _split(exemplified(url, "/"))) is not None:
+        # A placeholder behind the digits of the port: it may begin the path.
+        parts = of_path
+    if parts is None:
         problems.append("url: is not a valid URL; check the host and the port")
         return
     if parts.scheme not in {"ws", "wss"}:
@@ -228,19 +230,36 @@ def _check_url(url: str, declared: Collection[str], problems: list[str]) -> None
         instead = _INSTEAD.get(parts.scheme)
         hint = f"; write {instead}:// instead" if instead else ""
         problems.append(f"url: must begin with ws:// or wss://; {found}{hint}")
-    elif not host:
+    elif not parts.hostname:
         problems.append("url: has no host; write ws://HOST:PORT/PATH")
     elif parts.fragment:
         problems.append("url: has a fragment (#…), which WebSocket forbids")
 
 
-def _check_subprotocols(names: list[str], problems: list[str]) -> None:
-    problems += [
-        f"subprotocols: {name!r} is not a valid name; it takes letters, digits and "
-        "-._~!#$%&'*+^`|"
-        for name in names
-        if not TOKEN.fullmatch(name)
-    ]
+def _split(url: str) -> SplitResult | None:
+    """Return the parts of a URL, or None where its host or port is none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.hostname, parts.port
+    except ValueError:
+        return None
+    return parts
+
+
+def _check_subprotocols(
+    names: list[str],
+    declared: Collection[str],
+    problems: list[str],
+) -> None:
+    for number, name in enumerate(names):
+        path = f"subprotocols[{number}]"
+        check_placeholders(path, name, declared, problems)
+        # A name may be a token of the user's, and is not shown.
+        if not TOKEN.fullmatch(exemplified(name)):
+            problems.append(
+                f"{path}: is not a valid name; it takes letters, digits and "
+                "-._~!#$%&'*+^`|",
+            )
     if len(set(names)) < len(names):
         problems.append("subprotocols: a name stands there twice; offer each once")
 

@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 __all__ = [
+    "SECRET_PREFIX",
     "PlannedConnection",
     "Shard",
     "chunks",
     "context_text",
+    "split_context",
     "stable_hash",
     "unique",
 ]
@@ -30,10 +32,12 @@ class PlannedConnection:
     Attributes:
         context: Its values of placeholders, each of which is a column of its records.
         topics: What it asks the feed for.
+        secrets: Its values of placeholders that are no columns.
     """
 
     context: Mapping[str, str]
     topics: tuple[str, ...] = ()
+    secrets: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,13 +76,34 @@ def stable_hash(text: str) -> int:
     return int.from_bytes(digest[:_HASHED_BYTES], "big")
 
 
+def split_context(
+    context: Mapping[str, str],
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the columns of a context, and its secrets by the names of placeholders.
+
+    The key of a secret begins with `$`, which is no part of the placeholder's name.
+    """
+    columns: dict[str, str] = {}
+    secrets: dict[str, str] = {}
+    for key, value in context.items():
+        name = key.removeprefix(SECRET_PREFIX)
+        (columns if name == key else secrets)[name] = value
+    return columns, secrets
+
+
+SECRET_PREFIX = "$"  # noqa: S105 - not a secret itself
+"""What the key of a context begins with that is a secret, and no column."""
+
+
 def context_text(context: Mapping[str, str]) -> str:
     """Return the text by which a context is hashed: sorted, compact JSON.
 
     Keys that begin with `$` are credentials. They are left out, so that a renewed
     token moves no context to another shard.
     """
-    kept = {name: context[name] for name in sorted(context) if name[:1] != "$"}
+    kept = {
+        name: context[name] for name in sorted(context) if name[:1] != SECRET_PREFIX
+    }
     return jsontext.dumps(kept).decode()
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from tap_websocket.columns.names import RESCUED
 from tap_websocket.expressions.pattern import MessagePattern
 from tap_websocket.settings.checks import check_names, compile_checked
+from tap_websocket.settings.connections import split_context
 from tap_websocket.settings.declare import (
     BOOLEAN,
     STRING,
@@ -127,7 +128,9 @@ DECLARATIONS = group(
     envelope=setting(
         BOOLEAN,
         "A record is `{data, received_at, url}`: the message, when it came (UTC), and "
-        "the feed's URL without user-info and query.",
+        "the feed's `url` as it is set, placeholders and all, without user-info and "
+        "query. A key that is written into the path shows there: make a placeholder "
+        "of it.",
         default=False,
     ),
     record_metadata=setting(
@@ -140,8 +143,11 @@ DECLARATIONS = group(
     contexts=setting(
         {"type": "array", "items": STRING_MAP},
         "One connection for each, all at once, merged into the stream; the values are "
-        "placeholders, and each key is a column of its records.",
+        "placeholders, and each key is a column of its records. A key that begins with "
+        '`$` is no column, and its value a secret: `{"account": "a", "$token": "…"}` '
+        "offers `{token}`.",
         default=[],
+        secret=True,
     ),
 )
 
@@ -334,7 +340,12 @@ def _array_columns(config: Mapping[str, Any], problems: list[str]) -> tuple[str,
 
 def _contexts(config: Mapping[str, Any], problems: list[str]) -> tuple[Context, ...]:
     for number, context in enumerate(config["contexts"]):
-        check_names(f"contexts[{number}]", context, problems)
+        columns, secrets = split_context(context)
+        check_names(f"contexts[{number}]", [*columns, *secrets], problems)
+        problems += [
+            f"contexts[{number}]: {name} is given with and without $; remove one"
+            for name in columns.keys() & secrets.keys()
+        ]
     return tuple(tuple(context.items()) for context in config["contexts"])
 
 

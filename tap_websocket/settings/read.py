@@ -23,7 +23,12 @@ from tap_websocket.settings import (
     subscription,
     topics,
 )
-from tap_websocket.settings.connections import PlannedConnection, context_text
+from tap_websocket.settings.connections import (
+    SECRET_PREFIX,
+    PlannedConnection,
+    context_text,
+    split_context,
+)
 from tap_websocket.settings.topics import TOPIC, TOPICS, TopicRequest
 
 if TYPE_CHECKING:
@@ -83,9 +88,10 @@ class Settings:
             contexts = self.decoding.contexts or ((),)
             owns = self.topics.shard.owns
             return tuple(
-                PlannedConnection(context)
+                PlannedConnection(columns, secrets=secrets)
                 for context in map(dict, contexts)
                 if owns(context_text(context))
+                for columns, secrets in (split_context(context),)
             )
         if isinstance(listed, TopicRequest):
             listed = tuple(fetched or ())
@@ -100,14 +106,27 @@ class Settings:
         if self.topics.single:
             return (TOPIC,)
         keys = (name for context in self.decoding.contexts for name, _ in context)
-        return tuple(dict.fromkeys(keys))
+        return tuple(
+            name for name in dict.fromkeys(keys) if not name.startswith(SECRET_PREFIX)
+        )
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must not show in any output: credentials in all their places."""
         listed = self.topics.topics
         requested = listed.secrets if isinstance(listed, TopicRequest) else ()
-        return (*self.auth.secrets, *self.connection.secrets, *requested)
+        of_contexts = (
+            value
+            for context in self.decoding.contexts
+            for name, value in context
+            if name.startswith(SECRET_PREFIX)
+        )
+        return (
+            *self.auth.secrets,
+            *self.connection.secrets,
+            *requested,
+            *of_contexts,
+        )
 
 
 def schema() -> Schema:
@@ -157,7 +176,11 @@ def read_settings(config: Mapping[str, Any], given: Collection[str]) -> Settings
     """
     problems: list[str] = []
     decoded = decoding.read_decoding(config, problems)
-    contexts = {name for context in decoded.contexts for name, _ in context}
+    contexts = {
+        name.removeprefix(SECRET_PREFIX)
+        for context in decoded.contexts
+        for name, _ in context
+    }
     placeholders = connection.check_fixed_names(config, problems)
     captured = subscription.captured_names(config)
     credentials = auth.read_auth(

@@ -236,7 +236,8 @@ def _subprotocol(offered: Sequence[str], headers: Sequence[str]) -> str | None:
     """Return the subprotocol that a server chose.
 
     Args:
-        offered: The setting `subprotocols`.
+        offered: The setting `subprotocols`, whose values may be tokens: they are not
+            shown, and neither is what the server says.
         headers: The values of the answer's headers `Sec-WebSocket-Protocol`.
 
     Raises:
@@ -245,7 +246,7 @@ def _subprotocol(offered: Sequence[str], headers: Sequence[str]) -> str | None:
     agreed = [name.strip() for value in headers for name in value.split(",")]
     if not agreed and not offered:
         return None
-    names = ", ".join(offered) or "none"
+    names = f"{len(offered) or 'none'} in subprotocols"
     if not agreed:
         msg = f"the server agreed to none of the subprotocols offered ({names})"
         raise BadHandshake(msg)

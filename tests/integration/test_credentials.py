@@ -189,7 +189,8 @@ def test_a_token_endpoint_gives_address_and_token() -> None:
     assert "?token=a%20b%26c&connectId=" in server.peers[0].path
     assert server.peers[0].path != server.peers[1].path
     assert server.peers[0].received == ['{"every":18000}']
-    assert run.records[0]["url"] == server.url
+    # Values of placeholders may be secrets, and are not shown.
+    assert run.records[0]["url"] == "{endpoint}"
 
 
 def test_a_value_that_the_reply_lacks_ends_the_run() -> None:

@@ -12,6 +12,7 @@ from tests.support.servers import listen, run_loop
 
 if TYPE_CHECKING:
     import asyncio
+    import ssl
     from collections.abc import Iterator
 
 
@@ -35,16 +36,17 @@ class Http:
 
 
 @contextlib.contextmanager
-def serve_http() -> Iterator[Http]:
+def serve_http(*, tls: ssl.SSLContext | None = None) -> Iterator[Http]:
     http, listener, ready = Http(), listen(), threading.Event()
-    http.url = f"http://localhost:{listener.getsockname()[1]}"
+    scheme = "http" if tls is None else "https"
+    http.url = f"{scheme}://localhost:{listener.getsockname()[1]}"
 
     async def main(stop: asyncio.Event) -> None:
         app = web.Application()
         app.router.add_route("*", "/{rest:.*}", http.handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        await web.SockSite(runner, listener).start()
+        await web.SockSite(runner, listener, ssl_context=tls).start()
         ready.set()
         await stop.wait()
         await runner.cleanup()
