@@ -22,7 +22,7 @@ from tap_websocket.records.plan import RecordPlan
 from tap_websocket.settings import resubscribed, subscription_of
 from tap_websocket.singer import sdk, stream_maps
 from tap_websocket.singer.batch_files import BatchFiles, until_failure
-from tap_websocket.singer.metrics import log_counts
+from tap_websocket.singer.metrics import CountsLog
 from tap_websocket.singer.progress import Progress
 from tap_websocket.singer.writer import PageWriter
 
@@ -337,8 +337,11 @@ class WebSocketStream(Stream):
             idle_seconds=lambda: pipeline.idle_seconds,
         )
 
+        counted = CountsLog(self.metrics_logger, self.name, self._counts)
+
         def alive() -> None:
             progress.update()
+            counted.update()
             self._check_target()
 
         try:
@@ -350,6 +353,7 @@ class WebSocketStream(Stream):
                     announced = page.schema
                     yield page
                     progress.update(page.count)
+                    counted.update()
             if not self._writes_files:
                 # Files still have to be closed and announced.
                 self._shutdown.done()
@@ -358,7 +362,7 @@ class WebSocketStream(Stream):
             raise
         finally:
             pipeline.close()
-            log_counts(self.metrics_logger, self.name, self._counts)
+            counted.write()
 
     def _opened_plan(self) -> RecordPlan:
         """Return the plan of the records, with the columns of earlier runs.

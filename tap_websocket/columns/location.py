@@ -28,12 +28,15 @@ if TYPE_CHECKING:
     The present bytes are None where there is no file. It may be called several times.
     """
 
-__all__ = ["LocalFile", "Location", "StoredObject", "open_location"]
+__all__ = ["LocalFile", "Location", "StoredObject", "is_conditional", "open_location"]
 
 _LOCK_SECONDS = 10.0
 """Longest wait for another process that writes."""
 
 _POLL_SECONDS = 0.02
+_LOCAL = frozenset({"file", "local"})
+_CONDITIONAL = frozenset({"s3", "s3a"})
+
 _MAX_BYTES = 64 * 1024 * 1024
 """A schema of a thousand columns takes 100 KiB; this is some other file."""
 
@@ -69,6 +72,12 @@ class Location(Protocol):
         """
 
 
+def is_conditional(url: str) -> bool:
+    """Return whether two writers of a location cannot undo each other's change."""
+    scheme, separator, _ = url.partition("://")
+    return not separator or scheme in _LOCAL | _CONDITIONAL
+
+
 def open_location(url: str) -> Location:
     """Return the location that the setting `schema_location` names.
 
@@ -84,7 +93,7 @@ def open_location(url: str) -> Location:
         raise LocationError(msg)
     if not separator:
         return LocalFile(Path(url))
-    if scheme in {"file", "local"}:
+    if scheme in _LOCAL:
         return LocalFile(Path(path))
     return StoredObject(url)
 
@@ -226,7 +235,7 @@ class StoredObject:
 
         self._label = _without_credentials(url)
         self._retry_seconds = retry_seconds
-        self.is_conditional = url.partition("://")[0] in {"s3", "s3a"}
+        self.is_conditional = is_conditional(url)
         try:
             self._files, self._path = url_to_fs(
                 url, **(_S3_OPTIONS if self.is_conditional else {})

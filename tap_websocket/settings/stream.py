@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from tap_websocket.columns.columns import Evolution
+from tap_websocket.columns.location import is_conditional
 from tap_websocket.columns.naming import ColumnNaming
 from tap_websocket.columns.user_schema import prepare_schema
 from tap_websocket.settings.declare import (
@@ -114,6 +115,7 @@ def read_stream(config: Mapping[str, Any], problems: list[str]) -> StreamSetting
     """
     schema = _schema(config, problems)
     _check_naming(config, problems)
+    _check_location(config, problems)
     # The one default that depends on another setting, so it is no part of the schema.
     default: Evolution = "add_columns" if schema is None else "rescue"
     return StreamSettings(
@@ -137,6 +139,17 @@ def infers(config: Mapping[str, Any]) -> bool:
         and config["infer_messages"] > 0
         and "schema" not in config
     )
+
+
+def _check_location(config: Mapping[str, Any], problems: list[str]) -> None:
+    """Check that shards, which run at once, keep each other's columns."""
+    location = config.get("schema_location")
+    shards = config.get("shard_count") or 1
+    if location is not None and shards > 1 and not is_conditional(location):
+        problems.append(
+            "schema_location: with shard_count over 1 it has to be a local path or "
+            "s3://…: elsewhere two shards could undo each other's new columns",
+        )
 
 
 def _check_naming(config: Mapping[str, Any], problems: list[str]) -> None:

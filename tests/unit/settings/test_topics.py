@@ -229,6 +229,15 @@ ERRORS: list[tuple[dict[str, Any], str]] = [
         r"shard_index: must be below shard_count \(2\)",
     ),
     ({"shard_index": 0, "shard_count": 2}, "shard_count: there is nothing to share"),
+    (
+        {
+            **LISTED,
+            "shard_index": 0,
+            "shard_count": "2",
+            "schema_location": "gs://bucket/columns.json",
+        },
+        "schema_location: with shard_count over 1 it has to be a local path or s3",
+    ),
     ({**LISTED, "shard_index": -1, "shard_count": 2}, "shard_index: must be a whole"),
     (
         {"topics": ["a", "b"], "url": "ws://h/{topic}"},
