@@ -37,6 +37,7 @@ __all__ = [
     "WITHOUT_RULES",
     "WITH_RULES",
     "Crowded",
+    "allow_files",
     "connections",
     "has_rules",
     "memory",
@@ -80,7 +81,7 @@ def connections(clients: int, each: int, *, rounds: int, say: Say) -> list[Crowd
     Raises:
         FailedError: When a run fails or its output is not complete.
     """
-    _allow_files()
+    allow_files()
     found = []
     with serving("crowd", clients, each) as server:
         for _ in range(rounds):
@@ -112,7 +113,7 @@ def connections(clients: int, each: int, *, rounds: int, say: Say) -> list[Crowd
     return found
 
 
-def _allow_files() -> None:
+def allow_files() -> None:
     """Let this process and its children open as many files as they may."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
