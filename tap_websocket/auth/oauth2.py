@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from decimal import Decimal
 from http import HTTPStatus
@@ -207,8 +208,12 @@ def _error_code(answer: Answer) -> str:
 
 def _seconds(value: object) -> float | None:
     """Return the lifetime that a reply states in seconds; some write it as text."""
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        return None
+    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+        return None
+    try:
         return float(value)
-    if isinstance(value, int | Decimal) and not isinstance(value, bool):
-        return float(value)
-    return None
+    except OverflowError:
+        # Hundreds of digits: as good as for ever.
+        return math.inf

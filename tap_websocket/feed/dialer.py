@@ -26,7 +26,9 @@ from tap_websocket.network.errors import BadHandshake, HandshakeRefused, Unreach
 from tap_websocket.network.proxy import proxy_for
 from tap_websocket.network.tls import make_context
 from tap_websocket.network.urls import (
+    host_and_port,
     log_label,
+    on_the_wire,
     public_url,
     same_origin,
     split_userinfo,
@@ -36,7 +38,7 @@ from tap_websocket.transports.select import select_transport
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
 
     from tap_websocket.auth.credentials import Credentials
     from tap_websocket.expressions.placeholders import (
@@ -44,12 +46,16 @@ if TYPE_CHECKING:
         MessageBuiltins,
         PlaceholderValues,
     )
+    from tap_websocket.network.urls import Headers
     from tap_websocket.settings import Settings
 
 __all__ = ["Address", "Dialer"]
 
 _LOGGER = logging.getLogger("tap-websocket")
 _AFTER_REDIRECT = frozenset({"user-agent"})
+_GRACE_SECONDS = 0.02
+"""Time to read what has arrived, when `connect_timeout` is over."""
+
 _UNAUTHORIZED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
@@ -168,6 +174,8 @@ class Dialer:
         Raises:
             _Unauthorized: When these were refused.
         """
+        if self._authenticator.blocks:
+            listener.waiting("no answer to the request of auth")
         credentials = await self._credentials(values, moment)
         try:
             await self._connect(values, moment, credentials, listener, dialing)
@@ -212,8 +220,9 @@ class Dialer:
         dialing: Callable[[Address], None],
     ) -> None:
         connection = self._settings.connection
-        url, userinfo = split_userinfo(render_url(connection.url, values, moment))
-        dialing(Address(log_label(url), public_url(connection.url)))
+        url, userinfo = _address(render_url(connection.url, values, moment))
+        public = public_url(connection.url)
+        dialing(Address(log_label(url), public))
         if url.startswith("wss:") and not connection.tls.verify:
             _LOGGER.warning(
                 "The certificate of %s is not checked (tls.verify: false)",
@@ -232,17 +241,33 @@ class Dialer:
             max_message_bytes=connection.max_message_bytes,
             close_timeout=connection.close_timeout,
         )
-        timeout = connection.connect_timeout
-        try:
-            async with asyncio.timeout(timeout):
-                await self._follow(handshake, listener)
-        except TimeoutError as error:
-            msg = f"no answer within {timeout:g} s (connect_timeout)"
-            raise Unreachable(msg) from error
+        follow = self._follow(
+            handshake,
+            listener,
+            lambda label: dialing(Address(label, public)),
+            has_values=bool(credentials.values) or self._authenticator.mints,
+        )
+        await _within(connection.connect_timeout, follow)
 
-    async def _follow(self, handshake: Handshake, listener: Listener) -> None:
+    async def _follow(
+        self,
+        handshake: Handshake,
+        listener: Listener,
+        redirected: Callable[[str], None],
+        *,
+        has_values: bool,
+    ) -> None:
+        """Perform handshakes until there is one without a redirect.
+
+        Args:
+            handshake: The first one.
+            listener: Is called back from now on.
+            redirected: Takes where each redirect leads to, for logs.
+            has_values: `auth` has resolved values, which what is sent may hold.
+        """
         given = self._settings.connection.proxy
-        for _ in range(redirects.MOST_REDIRECTS + 1):
+        for _ in range(redirects.MAX_REDIRECTS + 1):
+            listener.waiting(f"no connection to {host_and_port(handshake.url)}")
             proxy = proxy_for(handshake.url, given)
             over_tls = handshake.url.startswith("wss:") or _is_https(proxy)
             ready = msgspec.structs.replace(
@@ -256,13 +281,61 @@ class Dialer:
                 target = redirects.redirect(handshake.url, refused)
                 if target is None:
                     raise
+                if has_values and not same_origin(handshake.url, target):
+                    raise _untrusted(handshake.url, target) from refused
                 handshake = _redirected(handshake, target)
-                _LOGGER.info("Redirected to %s", log_label(target))
+                redirected(log_label(target))
                 await self._throttle.turn()
             else:
                 return
-        msg = f"more than {redirects.MOST_REDIRECTS} redirects"
+        msg = f"more than {redirects.MAX_REDIRECTS} redirects"
         raise BadHandshake(msg)
+
+
+def _address(url: str) -> tuple[str, Headers]:
+    """Return a URL as it goes over the wire, and the user-info that it had.
+
+    Raises:
+        BadHandshake: When it is none, which placeholders can make of it.
+    """
+    try:
+        return split_userinfo(on_the_wire(url))
+    except ValueError as error:
+        msg = f"url: {error}"
+        raise BadHandshake(msg) from error
+
+
+async def _within(seconds: float, handshake: Coroutine[Any, Any, None]) -> None:
+    """Await a handshake for a time.
+
+    Raises:
+        Unreachable: When it takes longer.
+    """
+    attempt = asyncio.ensure_future(handshake)
+    try:
+        done, _ = await asyncio.wait({attempt}, timeout=seconds)
+        if not done:
+            # Where the loop was held up, the answer may be there and not read yet: to
+            # give up now would open a second connection beside the first one.
+            done, _ = await asyncio.wait({attempt}, timeout=_GRACE_SECONDS)
+    except asyncio.CancelledError:
+        attempt.cancel()
+        await asyncio.wait({attempt})
+        raise
+    if not done:
+        attempt.cancel()
+        await asyncio.wait({attempt})
+    if attempt.cancelled():
+        msg = f"no answer within {seconds:g} s (connect_timeout)"
+        raise Unreachable(msg)
+    attempt.result()
+
+
+def _untrusted(url: str, target: str) -> BadHandshake:
+    return BadHandshake(
+        f"{log_label(url)} redirects to {log_label(target)}, another origin, to which "
+        "nothing goes that auth has resolved; if it is to be trusted, put it into url"
+    )
 
 
 def _is_https(proxy: str | None) -> bool:
@@ -280,11 +353,17 @@ def _merged(*sources: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
 def _redirected(handshake: Handshake, target: str) -> Handshake:
     """Return the next handshake; credentials stay behind at another origin."""
     headers, server_name = handshake.headers, handshake.server_name
-    if not same_origin(handshake.url, target):
+    label = log_label(target)
+    if same_origin(handshake.url, target):
+        _LOGGER.info("Redirected to %s", label)
+    else:
         server_name = None
         headers = tuple(
             (name, value) for name, value in headers if name.lower() in _AFTER_REDIRECT
         )
+        kept = len(headers) == len(handshake.headers)
+        note = "" if kept else ", without the headers, which are for the first address"
+        _LOGGER.info("Redirected to %s%s", label, note)
     return msgspec.structs.replace(
         handshake,
         url=target,

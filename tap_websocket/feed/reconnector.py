@@ -30,12 +30,17 @@ __all__ = ["Reconnector", "backoff"]
 
 _LOGGER = logging.getLogger("tap-websocket")
 _REFUSED = "the credentials are refused: check auth, headers and url"
+_BAD_REQUEST = 400
 _ADVICE = {
     200: "that is a web page and not a WebSocket: check url",
-    400: "the server does not take the request: check url, headers and subprotocols",
+    _BAD_REQUEST: (
+        "the server does not take the request: check url, headers (some servers want "
+        "an Origin) and subprotocols"
+    ),
     401: _REFUSED,
-    403: _REFUSED,
+    403: f"{_REFUSED}; some servers want a header Origin",
     404: "there is nothing at the path of url: check it",
+    426: "the server wants another protocol: check the path of url and subprotocols",
 }
 """What to do about an HTTP status."""
 
@@ -229,7 +234,15 @@ class Reconnector:
 
 def _advice(where: str, error: HandshakeError) -> str:
     hint = _ADVICE.get(error.status) if isinstance(error, HandshakeRefused) else None
-    return f"cannot connect to {where}: {error}{f'; {hint}' if hint else ''}"
+    text = f"cannot connect to {where}: {error}{f'; {hint}' if hint else ''}"
+    if (
+        isinstance(error, HandshakeRefused)
+        and error.status == _BAD_REQUEST
+        and where.startswith("ws:")
+    ):
+        # What nginx answers on a port that speaks TLS.
+        text += "; if the port speaks TLS, write wss://"
+    return text
 
 
 def backoff(settings: ReconnectSettings, attempt: int, random: float) -> float:

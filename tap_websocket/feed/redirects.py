@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from urllib.parse import urljoin, urlsplit
 
-from tap_websocket.network.errors import (
-    BadHandshake,
-    HandshakeRefused,
-)
-from tap_websocket.network.urls import _PORTS
+from tap_websocket.network.errors import BadHandshake, HandshakeRefused
+from tap_websocket.network.urls import PORTS, as_http, on_the_wire
 
-__all__ = ["redirect"]
+__all__ = ["MAX_REDIRECTS", "redirect"]
 
-MOST_REDIRECTS = 5
+MAX_REDIRECTS = 5
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_NO_ADDRESS = "the server redirects to what is not a WebSocket address"
 
 
 def redirect(url: str, error: HandshakeRefused) -> str | None:
@@ -28,19 +26,19 @@ def redirect(url: str, error: HandshakeRefused) -> str | None:
     location = error.headers.get("location")
     if error.status not in _REDIRECTS or not location:
         return None
-    target = urljoin(_http(url), location)
-    parts = urlsplit(target)
-    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
-    if scheme not in _PORTS or not parts.hostname:
-        msg = "the server redirects to what is not a WebSocket address"
-        raise BadHandshake(msg)
+    try:
+        # `urljoin` resolves relative references of schemes that it knows, only.
+        target = urljoin(as_http(url), location.encode("latin-1").decode())
+        parts = urlsplit(target)
+        scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
+        host = parts.netloc.rpartition("@")[2]
+        if scheme not in PORTS or not parts.hostname:
+            raise BadHandshake(_NO_ADDRESS)
+        parts = parts._replace(scheme=scheme, netloc=host, fragment="")
+        target = on_the_wire(parts.geturl())
+    except ValueError as problem:
+        raise BadHandshake(_NO_ADDRESS) from problem
     if url.startswith("wss:") and scheme == "ws":
         msg = "the server redirects from wss:// to ws://, which is not followed"
         raise BadHandshake(msg)
-    host = parts.netloc.rpartition("@")[2]
-    return parts._replace(scheme=scheme, netloc=host, fragment="").geturl()
-
-
-def _http(url: str) -> str:
-    """`urljoin` resolves relative references of schemes that it knows, only."""
-    return "http" + url.removeprefix("ws")
+    return target

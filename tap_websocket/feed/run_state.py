@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["Ending", "OpenSession", "RunState"]
 
 
-"""The purpose of the connection was fulfilled (RFC 6455, section 7.4.1)."""
-
-
 class Ending(msgspec.Struct, frozen=True):
     """Why a run ended.
 
@@ -107,7 +104,9 @@ class RunState:
         self._any_frame_resets = settings.idle_reset == "frame"
         # Connections that were ever open; their numbers.
         self._connections = 0
-        self._last_failure = "no connection was tried"
+        self._last_failure = ""
+        # What the connection attempt that is under way waits for, since when.
+        self._waiting: tuple[str, float] | None = None
         # Whether that failure came after a connection.
         self._lost = False
         # Whether a subscription awaits replies, of which none has come yet.
@@ -145,7 +144,7 @@ class RunState:
         error: ConnectionFailed | None = None
         if self._connections == 0:
             error = ConnectionFailed(
-                f"never connected ({reason}); the last try: {self._last_failure}",
+                f"never connected ({reason}); the last try: {self._last_try()}",
             )
         elif self._unanswered and not self.counts.records:
             last = "no connection was closed"
@@ -184,6 +183,19 @@ class RunState:
     def closed(self, session: OpenSession) -> None:
         """Remove a connection."""
         self.sessions.discard(session)
+
+    def _last_try(self) -> str:
+        """Return why there is no connection, or what it is that it waits for."""
+        if self._last_failure:
+            return self._last_failure
+        if self._waiting is None:
+            return "no connection was tried"
+        what, since = self._waiting
+        return f"{what} after {self._loop.time() - since:.0f} s"
+
+    def waiting(self, what: str) -> None:
+        """Keep what a connection attempt waits for, in words, and since when."""
+        self._waiting = (what, self._loop.time())
 
     def failed(self, reason: str) -> None:
         """Keep the last failure, for the error of a run that received nothing."""

@@ -153,6 +153,10 @@ class Session:
         self.origin.url = address.public
         self._owner.dialing(self, address.label)
 
+    def waiting(self, what: str) -> None:
+        """Keep what the handshake waits for."""
+        self._run.waiting(what)
+
     def opened(self, connection: Connection) -> None:
         """Take the open connection, and subscribe."""
         self._connection = connection

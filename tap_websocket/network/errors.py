@@ -77,6 +77,9 @@ _RETRIED_STATUS = frozenset(
 
 _SERVER_ERRORS = 500
 
+_MAX_WAIT_SECONDS = 86400.0
+"""A server that asks for more than a day is asked again after one."""
+
 
 def is_retryable(error: HandshakeError) -> bool:
     """Return whether a failed handshake is tried again.
@@ -100,9 +103,12 @@ def retry_after(error: HandshakeError, now: float) -> float:
     if not isinstance(error, HandshakeRefused):
         return 0.0
     value = error.headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdigit():
-        return float(value)
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now)
-    except ValueError:
+        if value.isascii() and value.isdigit():
+            seconds = float(value)
+        else:
+            seconds = email.utils.parsedate_to_datetime(value).timestamp() - now
+    except (ValueError, OverflowError):
+        # Dates with a zone of many digits overflow.
         return 0.0
+    return min(max(0.0, seconds), _MAX_WAIT_SECONDS)

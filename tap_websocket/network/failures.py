@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import ssl
@@ -23,24 +24,42 @@ _HINTS: dict[type[OSError], str] = {
     ConnectionRefusedError: "; does the server run, and is the port of url right?",
     socket.gaierror: "; check the host of url",
 }
+_NO_FILES = frozenset({errno.EMFILE, errno.ENFILE})
+_FILES_HINT = (
+    "; the limit of open files is reached: raise it (ulimit -n), or open fewer "
+    "connections"
+)
+_UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
+"""OpenSSL's codes for a self-signed certificate, and for an issuer not at hand."""
+_NAME_MISMATCH = frozenset({62, 64})
 _REFUSALS = ("ALERT_CERTIFICATE", "ALERT_BAD_CERTIFICATE", "ALERT_UNKNOWN_CA")
 
 
 def network_error(error: Exception) -> HandshakeError:
-    """Say what a failure below HTTP means, without a word of the URL."""
+    """Return what a failure below HTTP means, without a part of the URL."""
     if isinstance(error, ssl.SSLError):
         return _tls_error(error)
     if isinstance(error, ConnectionError) and error.errno is None:
         return Unreachable(f"the server hung up during the handshake; {_PLAIN}")
     if isinstance(error, OSError):
         hint = _HINTS.get(type(error), "")
+        if error.errno in _NO_FILES:
+            hint = _FILES_HINT
         return Unreachable(f"{describe_os_error(error)}{hint}")
+    if isinstance(error, UnicodeError):
+        return BadHandshake("the host name cannot be looked up; check the host of url")
     return BadHandshake(str(error))
 
 
 def _tls_error(error: ssl.SSLError) -> HandshakeError:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return Untrusted(f"the certificate is not trusted: {error.verify_message}")
+        hint = ""
+        if error.verify_code in _UNKNOWN_AUTHORITY:
+            hint = "; for a private authority, set tls.ca_file to its certificate"
+        elif error.verify_code in _NAME_MISMATCH:
+            hint = "; check the host of url, or set tls.server_name"
+        msg = f"the certificate is not trusted: {error.verify_message}{hint}"
+        return Untrusted(msg)
     reason = error.reason or "the connection ended"
     if reason in _NO_TLS:
         return BadHandshake("the server speaks no TLS on this port; try ws://")
@@ -52,7 +71,7 @@ def _tls_error(error: ssl.SSLError) -> HandshakeError:
 
 
 def hung_up(url: str) -> HandshakeError:
-    """Say that the server left in the handshake.
+    """Return that the server left in the handshake.
 
     With TLS 1.3 a client learns only afterwards that its certificate was refused, and
     the libraries do not tell that from other ends.
@@ -62,7 +81,7 @@ def hung_up(url: str) -> HandshakeError:
 
 
 def proxy_error(error: Exception) -> HandshakeError:
-    """Say what a failure on the way to a proxy means."""
+    """Return what a failure on the way to a proxy means."""
     if isinstance(error, ssl.SSLError):
         if error.reason in _NO_TLS:
             return BadHandshake("the proxy speaks no TLS on this port; check proxy")

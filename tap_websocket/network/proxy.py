@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from requests.utils import get_environ_proxies, select_proxy
 
 from tap_websocket.logs import Redacted
-from tap_websocket.network.urls import userinfo_secrets
+from tap_websocket.network.urls import as_http, userinfo_secrets
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
@@ -58,8 +58,8 @@ def proxy_for(url: str, setting: str | None) -> str | None:
     """
     if setting is not None:
         return None if setting == _NONE else setting
-    as_http = "http" + url.removeprefix("ws")
-    found = select_proxy(as_http, get_environ_proxies(as_http))
+    target = as_http(url)
+    found = select_proxy(target, get_environ_proxies(target))
     return _with_scheme(found) if found else None
 
 

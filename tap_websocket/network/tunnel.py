@@ -17,7 +17,7 @@ from tap_websocket.network.errors import BadHandshake, HandshakeError, Unreachab
 from tap_websocket.network.failures import describe_os_error, network_error
 from tap_websocket.network.proxy import parse_proxy
 from tap_websocket.network.tcp import bound_window, open_tcp
-from tap_websocket.network.urls import basic
+from tap_websocket.network.urls import PORTS, basic
 
 if TYPE_CHECKING:
     from python_socks import ProxyError
@@ -28,8 +28,8 @@ __all__ = ["HUNG_UP", "NO_HTTP", "proxy_of", "proxy_refusal", "reach"]
 
 HUNG_UP = "the proxy hung up before it answered"
 NO_HTTP = "the proxy's answer is not HTTP; check proxy"
+_SOCKS_HINT = "; if it is a SOCKS proxy, write socks5:// in place of http://"
 
-_PORTS = {"ws": 80, "wss": 443}
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-9]\d\d)(?: |\r\n)")
 _STATUS_BYTES = len("HTTP/1.1 200\r\n")
 _MOST_BYTES = 64 * 1024
@@ -77,7 +77,7 @@ async def reach(
         HandshakeError: One of its subclasses, for whatever went wrong.
     """
     parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+    host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
     if proxy is None:
         try:
             return await open_tcp(host, port, window)
@@ -147,7 +147,8 @@ async def _status(opened: socket.socket) -> int:
     while True:
         data = await loop.sock_recv(opened, _MOST_BYTES)
         if not data:
-            raise Unreachable(HUNG_UP)
+            # What a SOCKS proxy does when it is sent CONNECT.
+            raise Unreachable(HUNG_UP + (_SOCKS_HINT if not answer else ""))
         answer += data
         status = _STATUS.match(answer)
         if status is None and (len(answer) >= _STATUS_BYTES or b"\n" in answer):

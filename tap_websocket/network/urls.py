@@ -1,32 +1,85 @@
-"""Parts of URLs: user-info, origins, and what of them a log may show."""
+"""Parts of URLs: user-info, origins, and what the wire and a log may hold of them."""
 
 from __future__ import annotations
 
 import base64
-from urllib.parse import unquote_to_bytes, urlsplit
+import string
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 __all__ = [
+    "PORTS",
     "Headers",
+    "as_http",
     "basic",
+    "host_and_port",
     "log_label",
+    "on_the_wire",
     "public_url",
     "same_origin",
     "split_userinfo",
     "userinfo_secrets",
 ]
 
+PORTS = {"ws": 80, "wss": 443}
+"""The schemes of WebSocket URLs, and their default ports (RFC 6455, section 3)."""
 
-_PORTS = {"ws": 80, "wss": 443}
+_PRINTABLE = string.ascii_letters + string.digits + string.punctuation
+"""What a request line can carry: all of ASCII but spaces and control characters."""
 
 
 def same_origin(one: str, other: str) -> bool:
-    """Tell whether two URLs have one origin: scheme, host and port."""
+    """Return whether two URLs have one origin: scheme, host and port."""
     return _origin(one) == _origin(other)
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
+    return parts.scheme, parts.hostname, parts.port or PORTS.get(parts.scheme)
+
+
+def as_http(url: str) -> str:
+    """Return a WebSocket URL with `http` or `https` in place of its scheme."""
+    return "http" + url.removeprefix("ws")
+
+
+def on_the_wire(url: str) -> str:
+    """Return a URL as a request has it: the host as DNS asks, the path in ASCII.
+
+    What is percent-encoded stays as it is.
+
+    Raises:
+        ValueError: When there is no such host or port, in a line without the URL.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError as error:
+        msg = "is not a valid URL; check the host and the port"
+        raise ValueError(msg) from error
+    netloc = parts.netloc
+    if not host or ":" not in host:
+        try:
+            encoded = host.encode("idna").decode("ascii")
+        except UnicodeError as error:
+            encoded = ""
+            cause: Exception | None = error
+        else:
+            cause = None
+        if not encoded or quote(encoded, safe=_PRINTABLE) != encoded:
+            msg = (
+                "has a host name that cannot be looked up; each part between the dots "
+                "takes 1 to 63 letters, digits and hyphens"
+            )
+            raise ValueError(msg) from cause
+        if not netloc.isascii():
+            userinfo, at, address = netloc.rpartition("@")
+            _, colon, port = address.partition(":")
+            netloc = f"{userinfo}{at}{encoded}{colon}{port}"
+    return parts._replace(
+        netloc=netloc,
+        path=quote(parts.path, safe=_PRINTABLE),
+        query=quote(parts.query, safe=_PRINTABLE),
+    ).geturl()
 
 
 Headers = tuple[tuple[str, str], ...]
@@ -78,8 +131,19 @@ def _credentials(headers: Headers) -> str:
 
 
 def log_label(url: str) -> str:
-    """Return what a log may say of a URL: scheme, host and port."""
+    """Return what a log may show of a URL: scheme, host and port."""
     parts = urlsplit(url)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{host}{port}"
+    return f"{parts.scheme}://{_host(parts.hostname)}{port}"
+
+
+def host_and_port(url: str) -> str:
+    """Return what a log may show of a WebSocket URL's address, with its port."""
+    parts = urlsplit(url)
+    return f"{_host(parts.hostname)}:{parts.port or PORTS[parts.scheme]}"
+
+
+def _host(name: str | None) -> str:
+    """Return a host's name for a log: a server may have sent it."""
+    shown = quote(name or "", safe=_PRINTABLE)
+    return f"[{shown}]" if ":" in shown else shown

@@ -21,7 +21,6 @@ from tap_websocket.settings.declare import (
     STRING,
     STRING_MAP,
     STRINGS,
-    Idle,
     choice,
     group,
     obj,
@@ -38,7 +37,6 @@ __all__ = [
     "DECLARATIONS",
     "ConnectionSettings",
     "check_fixed_names",
-    "idle",
     "read_connection",
 ]
 
@@ -288,14 +286,3 @@ def check_fixed_names(
     names: Collection[str] = config["placeholders"]
     check_names("placeholders", names, problems)
     return names
-
-
-def idle(config: Mapping[str, Any]) -> Iterator[Idle]:
-    """Yield the settings of the group that others can leave without effect."""
-    yield Idle(("tls",), not _may_use_tls(config), "with a ws:// URL")
-
-
-def _may_use_tls(config: Mapping[str, Any]) -> bool:
-    fetches = config["auth"]["type"] in {"oauth2", "token_endpoint"}
-    over_tls = config.get("proxy", "").startswith("https:")
-    return fetches or over_tls or not config["url"].startswith("ws:")

@@ -154,7 +154,6 @@ def idle(config: Mapping[str, Any]) -> Iterator[Idle]:
     Args:
         config: All settings, with their types, defaults filled in.
     """
-    yield from connection.idle(config)
     yield from subscription.idle(config)
     yield from topics.idle(config)
     yield from ends.idle(config)

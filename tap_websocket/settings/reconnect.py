@@ -48,13 +48,13 @@ DECLARATIONS = group(
             "type": "array",
             "items": {
                 "type": ["integer", "string"],
-                "pattern": r"^\s*(\d{4}|\d[xX]{3})\s*$",
+                "pattern": r"^\s*(\d{4}|\d[xX]{3}|\d{4}\s*-\s*\d{4})\s*$",
                 "minimum": 1000,
                 "maximum": 4999,
             },
         },
-        "Close codes (4001) or classes of them (`4xxx`) that end the run with exit "
-        "code 1.",
+        "Close codes (4001), classes (`4xxx`) or ranges of them (`3500-3999`) that "
+        "end the run with exit code 1.",
         default=[],
     ),
 )
@@ -62,14 +62,13 @@ DECLARATIONS = group(
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class CloseCodes:
-    """A set of close codes: single ones, and classes by their first digit."""
+    """A set of close codes, as ranges that include their ends."""
 
-    codes: frozenset[int] = frozenset()
-    classes: frozenset[int] = frozenset()
+    ranges: tuple[range, ...] = ()
 
     def __contains__(self, code: int) -> bool:
         """Return whether the code is one of them."""
-        return code in self.codes or code // 1000 in self.classes
+        return any(code in each for each in self.ranges)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -96,17 +95,32 @@ def read_reconnect(config: Mapping[str, Any], problems: list[str]) -> ReconnectS
             f"reconnect_backoff_max: must be at least reconnect_backoff "
             f"({first}); {limit} was given",
         )
-    codes = [str(code).strip().lower() for code in config["fatal_close_codes"]]
     return ReconnectSettings(
         reconnect=config["reconnect"],
         reconnect_backoff=first,
         reconnect_backoff_max=limit,
         max_reconnect_attempts=config.get("max_reconnect_attempts"),
-        fatal_close_codes=CloseCodes(
-            codes=frozenset(int(code) for code in codes if code.isdigit()),
-            classes=frozenset(int(code[0]) for code in codes if "x" in code),
-        ),
+        fatal_close_codes=_close_codes(config["fatal_close_codes"], problems),
     )
+
+
+def _close_codes(given: list[int | str], problems: list[str]) -> CloseCodes:
+    """Read close codes: 4001, "4xxx", "3500-3999"."""
+    ranges: list[range] = []
+    for number, code in enumerate(given):
+        text = str(code).strip().lower()
+        first, _, last = text.partition("-")
+        begin, end = (
+            int(first.replace("x", "0")),
+            int((last or first).replace("x", "9")),
+        )
+        if begin > end:
+            problems.append(
+                f"fatal_close_codes[{number}]: a range goes from the lower code to the "
+                f"higher one; '{text}' was given",
+            )
+        ranges.append(range(begin, end + 1))
+    return CloseCodes(tuple(ranges))
 
 
 def idle(config: Mapping[str, Any]) -> Iterator[Idle]:

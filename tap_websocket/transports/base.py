@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from tap_websocket.logs import Redacted
+from tap_websocket.network.urls import host_and_port
 
 if TYPE_CHECKING:
     import ssl
@@ -26,10 +27,19 @@ __all__ = [
     "Library",
     "Listener",
     "Transport",
+    "awaited",
 ]
 
 LINGER_SECONDS = 0.05
 """Time for the Close frame to go out on a connection that this side fails."""
+
+
+def awaited(url: str) -> str:
+    """Return what a handshake waits for once there is TCP, in words for a log."""
+    before = "TLS or " if url.startswith("wss:") else ""
+    return (
+        f"connected to {host_and_port(url)}, no answer to {before}the upgrade request"
+    )
 
 
 class Closing(msgspec.Struct, frozen=True):
@@ -79,6 +89,9 @@ class Handshake(Redacted, frozen=True):
 
 class Listener(Protocol):
     """What a transport calls back, on the loop's thread, in the order received."""
+
+    def waiting(self, what: str) -> None:
+        """Take what the handshake waits for from now on, in words for a log."""
 
     def opened(self, connection: Connection) -> None:
         """Take the open connection: called once, before everything else."""

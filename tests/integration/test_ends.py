@@ -167,7 +167,9 @@ def test_a_reset_is_an_error_and_what_came_before_is_kept(kind: Kind) -> None:
     assert len(run.records) == 1
 
 
-@pytest.mark.parametrize("codes", [[4001], ["4xxx"], ["4001"]])
+@pytest.mark.parametrize(
+    "codes", [[4001], ["4xxx"], ["4001"], ["3500-4001"], [" 4001 - 4001 "]]
+)
 def test_fatal_close_codes_end_the_run_in_spite_of_reconnect(
     kind: Kind,
     codes: list[object],

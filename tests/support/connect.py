@@ -24,9 +24,13 @@ class Heard:
     texts: list[bytes] = dataclasses.field(default_factory=list)
     controls: list[tuple[int, bytes]] = dataclasses.field(default_factory=list)
     fragments: int = 0
+    waited: list[str] = dataclasses.field(default_factory=list)
     closing: Closing | None = None
     connection: Connection | None = None
     over: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
+
+    def waiting(self, what: str) -> None:
+        self.waited.append(what)
 
     def opened(self, connection: Connection) -> None:
         self.connection = connection

@@ -12,7 +12,7 @@ import picows
 # leaves the class out; `picows.api` makes it with these very arguments.
 from picows.picows import WSProtocol  # type: ignore[attr-defined]
 
-from tap_websocket.network.failures import hung_up, network_error
+from tap_websocket.network.failures import hung_up
 from tap_websocket.transports.answer import Agreement, AnswerReader
 
 if TYPE_CHECKING:
@@ -93,8 +93,7 @@ class Upgrade(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Take the end of TCP (asyncio's callback)."""
         if not self._answered.done():
-            error = hung_up(self._handshake.url) if exc is None else network_error(exc)
-            self._answered.set_exception(error)
+            self._answered.set_exception(hung_up(self._handshake.url))
             # Nobody awaits it where the attempt was cancelled.
             self._answered.exception()
         self.inner.connection_lost(exc)

@@ -11,6 +11,7 @@ from tap_websocket.network.errors import HandshakeError, Incapable
 from tap_websocket.network.failures import network_error
 from tap_websocket.network.tcp import WINDOW_BYTES
 from tap_websocket.network.tunnel import proxy_of, reach
+from tap_websocket.transports.base import awaited
 from tap_websocket.transports.picows.connection import Frames
 from tap_websocket.transports.picows.handshake import Upgrade
 from tap_websocket.transports.picows.log import make_logger
@@ -48,6 +49,7 @@ class PicowsTransport:
             msg = "picows does not go through an https:// proxy"
             raise Incapable(msg)
         opened = await reach(handshake.url, proxy, WINDOW_BYTES)
+        listener.waiting(awaited(handshake.url))
         frames = Frames(handshake, listener)
         logger = make_logger(frames.refused)
         upgrade = Upgrade(handshake, frames, logger, self._read_bytes)

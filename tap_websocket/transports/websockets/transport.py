@@ -17,6 +17,7 @@ from websockets.typing import Subprotocol
 from tap_websocket.network.failures import hung_up, network_error, proxy_error
 from tap_websocket.network.tcp import WINDOW_BYTES
 from tap_websocket.network.tunnel import proxy_of, reach
+from tap_websocket.transports.base import awaited
 from tap_websocket.transports.websockets.connection import FeedConnection
 from tap_websocket.transports.websockets.deflate import DeflateFactory
 from tap_websocket.transports.websockets.errors import (
@@ -61,6 +62,7 @@ class WebsocketsTransport:
         opened: socket.socket | None = None
         if proxy is None or proxy.scheme != "https":
             opened, proxy = await reach(handshake.url, proxy, WINDOW_BYTES), None
+            listener.waiting(awaited(handshake.url))
         opening = _Opening(handshake, listener, proxy, opened)
         try:
             await opening

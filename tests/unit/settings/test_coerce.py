@@ -92,6 +92,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"reconnect_backoff_max": 0.5}, "reconnect_backoff_max: must be at least"),
     ({"max_reconnect_attempts": -1}, "max_reconnect_attempts: must be a whole number"),
     ({"fatal_close_codes": ["4x"]}, "fatal_close_codes[0]: must be"),
+    ({"fatal_close_codes": ["3999-3500"]}, "fatal_close_codes[0]: a range goes"),
+    ({"fatal_close_codes": ["3500-"]}, "fatal_close_codes[0]: must be"),
     ({"fatal_close_codes": [99]}, "fatal_close_codes[0]: must be"),
     ({"fatal_close_codes": 4000}, "fatal_close_codes: must be an array; 4000 was"),
     (
