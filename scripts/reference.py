@@ -5,12 +5,15 @@ Examples are taken from the configs that the documentation shows.
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scripts import declared
 from scripts.declared import ENDS, REPOSITORY, ROOT
+from tap_websocket.counts import Counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "config_schema",
     "configs",
+    "counts_table",
     "env_example",
     "reference",
     "settings_tables",
@@ -182,6 +186,21 @@ def _mentions() -> dict[str, list[Path]]:
             if f"`{name}`" in text or f"`{name}: " in text or f'"{name}": ' in text:
                 found.setdefault(name, []).append(page)
     return found
+
+
+def counts_table() -> str:
+    """Return a table of what a run counts, with what the code says of each count."""
+    rows = ["| METRIC | in the line | what it counts |", "| --- | --- | --- |"]
+    docstring = inspect.getdoc(Counts) or ""
+    _, _, attributes = docstring.partition("Attributes:\n")
+    # One entry a count: its name, a colon, and text that may go on indented deeper.
+    entries = re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", attributes, re.MULTILINE)
+    meanings = {name: re.sub(r"\s+", " ", text) for name, text in entries}
+    for field in dataclasses.fields(Counts):
+        metric = f"`{field.metadata['metric'] or 'record_count'}`"
+        line = f"`{field.metadata['log']}`"
+        rows.append(f"| {metric} | {line} | {meanings[field.name]} |")
+    return "\n".join(rows) + "\n"
 
 
 def config_schema() -> str:

@@ -1,0 +1,256 @@
+"""What docs/production.md tells operators to do, done."""
+
+from __future__ import annotations
+
+import asyncio
+import configparser
+import itertools
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from scripts.project import environment, make_project
+from scripts.tools import ROOT, tool
+from tests.support.servers import serve
+from tests.support.tap import clean_environment, write_config
+
+if TYPE_CHECKING:
+    from tests.support.postgres import Postgres
+    from tests.support.servers import Peer
+
+PAGE = (ROOT / "docs" / "production.md").read_text(encoding="utf-8")
+# Longer than a discovery that takes its sample of 100 numbers.
+_SYNCING = 5.0
+UNIT = ROOT / "deploy" / "systemd" / "tap-websocket.service"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def commands(directory: Path, *names: str) -> dict[str, str]:
+    """An environment in which the page's commands are found."""
+    folder = directory / "bin"
+    folder.mkdir()
+    (folder / "tap-websocket").symlink_to(Path(sys.executable).parent / "tap-websocket")
+    for name in names:
+        (folder / name).symlink_to(tool(name))
+    path = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    return clean_environment({"PATH": path})
+
+
+class Unit(configparser.ConfigParser):
+    """A unit file: its keys have capitals."""
+
+    def optionxform(self, optionstr: str) -> str:
+        return optionstr
+
+
+class Numbers:
+    """A feed of one number every 20 ms, the same to everybody who listens."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+        self._connections = 0
+        # When the number of connections became what it is.
+        self._changed = self._start
+        self.second_began = 0
+
+    def current(self) -> int:
+        return int((time.monotonic() - self._start) * 50)
+
+    def since(self, connections: int) -> float:
+        """For how many seconds this many connections have been open."""
+        if self._connections != connections:
+            return 0.0
+        return time.monotonic() - self._changed
+
+    async def __call__(self, peer: Peer) -> None:
+        self._count(1)
+        if self._connections > 1:
+            self.second_began = self.current()
+        try:
+            for number in itertools.count(self.current()):
+                while self.current() < number:
+                    await asyncio.sleep(0.005)
+                await peer.send(json.dumps({"trade_id": number, "price": number / 8}))
+        finally:
+            self._count(-1)
+
+    def _count(self, change: int) -> None:
+        self._connections += change
+        self._changed = time.monotonic()
+
+
+def wait_until(condition: Any, seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def stop_tap(meltano: subprocess.Popen[bytes]) -> None:
+    """Stop the tap as the page says, among this test's processes alone."""
+    command = blocks("bash")[-1]
+    command = command.replace("pgrep ", f"pgrep --parent {meltano.pid} ")
+    subprocess.run(["bash", "-c", command], check=True)
+
+
+def test_overlapping_runs_leave_no_gap_and_no_row_twice(
+    tmp_path: Path,
+    postgres: Postgres,
+    database: str,
+) -> None:
+    """Each run ends by a signal here, when it is sure that both are connected."""
+    overlapping = json.loads(blocks("json")[1])
+    (line,) = blocks("crontab")
+    feed = Numbers()
+    with serve(feed) as server:
+        config = overlapping | {
+            "url": server.url,
+            "schema_location": str(tmp_path / "trades.json"),
+        }
+        assert config["primary_keys"] == ["trade_id"]
+        make_project(tmp_path, tap_config=config, output=tmp_path / "output")
+        project = yaml.safe_load((tmp_path / "meltano.yml").read_text())
+        project["plugins"]["loaders"].append(
+            {
+                "name": "target-postgres",
+                "namespace": "target_postgres",
+                "executable": str(tool("target-postgres")),
+                "config": postgres.config(database),
+            },
+        )
+        (tmp_path / "meltano.yml").write_text(yaml.safe_dump(project))
+
+        def run(suffix: str) -> subprocess.Popen[bytes]:
+            command = line.partition("&& ")[2].replace(r'"$(date +\%H)"', suffix)
+            program, *arguments = command.split()
+            return subprocess.Popen(
+                [tool(program), *arguments],
+                cwd=tmp_path,
+                env=environment(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+
+        first = run("00")
+        wait_until(lambda: feed.since(1) > _SYNCING)
+        second = run("01")
+        wait_until(lambda: feed.since(2) > _SYNCING)
+        stop_tap(first)
+        _, log = first.communicate(timeout=60)
+        assert first.returncode == 0, log.decode()
+        end_of_first = feed.current()
+        wait_until(lambda: feed.current() > end_of_first + 50)
+        stop_tap(second)
+        _, log = second.communicate(timeout=60)
+        assert second.returncode == 0, log.decode()
+    with postgres.connect(database) as connection:
+        (row,) = connection.execute(
+            "SELECT count(*), count(DISTINCT trade_id), min(trade_id), max(trade_id) "
+            "FROM messages",
+        )
+    count, distinct, lowest, highest = (int(str(value)) for value in row)
+    assert count == distinct == highest - lowest + 1
+    assert lowest < feed.second_began < end_of_first < highest
+
+
+def test_sigterm_to_the_tap_under_meltano_loses_nothing(tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    path = output / "messages.jsonl"
+    with serve(Numbers()) as server:
+        config = {"url": server.url, "max_duration": 120, "infer_messages": 10}
+        make_project(tmp_path, tap_config=config, output=output)
+        meltano = subprocess.Popen(
+            [tool("meltano"), "run", "tap-websocket", "target-jsonl"],
+            cwd=tmp_path,
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        wait_until(lambda: path.exists() and path.stat().st_size > 1000)
+        stop_tap(meltano)
+        _, log = meltano.communicate(timeout=60)
+    text = log.decode()
+    assert meltano.returncode == 0, text
+    assert "SIGTERM was received" in text
+    numbers = [json.loads(line)["trade_id"] for line in path.read_text().splitlines()]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    (counted,) = re.findall(r"The run ended.* records=(\d+)", text)
+    assert len(numbers) == int(counted)
+
+
+def test_the_pipeline_of_the_page_fails_with_the_tap(tmp_path: Path) -> None:
+    (pipeline, _) = blocks("bash")
+    found = commands(tmp_path, "target-postgres")
+    (tmp_path / "config.json").write_text(
+        '{"url": "ws://127.0.0.1:9/", "max_messages": 1}'
+    )
+    target = {"host": "127.0.0.1", "user": "a", "password": "b", "database": "c"}
+    (tmp_path / "postgres.json").write_text(json.dumps(target))
+
+    def code(script: str) -> int:
+        done = subprocess.run(
+            ["bash", "-c", script],
+            cwd=tmp_path,
+            env=found,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        return done.returncode
+
+    assert code(pipeline) == 1
+    assert code(pipeline.replace("set -o pipefail", "")) == 0
+
+
+def test_the_unit_is_valid_and_stops_without_loss(tmp_path: Path) -> None:
+    unit = Unit(strict=False, interpolation=None)
+    unit.read_string(UNIT.read_text(encoding="utf-8"))
+    service = unit["Service"]
+    assert service["KillMode"] == "mixed"
+    assert service["Restart"] == "always"
+    assert int(service["TimeoutStopSec"]) > 30 + 5
+    assert f"install deploy/kubernetes/run-shard {service['ExecStart']}" in PAGE
+    analyze = shutil.which("systemd-analyze")
+    if analyze:
+        # The command need not be installed here.
+        copy = tmp_path / UNIT.name
+        copy.write_text(UNIT.read_text().replace(service["ExecStart"], "/bin/true"))
+        done = subprocess.run(
+            [analyze, "verify", copy], capture_output=True, text=True, check=False
+        )
+        assert UNIT.name not in done.stderr, done.stderr
+    with serve(Numbers()) as server:
+        config = {"url": server.url, "max_duration": 60, "infer_messages": 10}
+        target = {"destination_path": str(tmp_path), "do_timestamp_file": False}
+        main = subprocess.Popen(
+            [ROOT / "deploy" / "kubernetes" / "run-shard"],
+            cwd=tmp_path,
+            env=commands(tmp_path, "target-jsonl")
+            | {
+                "TAP_CONFIG": str(write_config(tmp_path, config)),
+                "TARGET": "target-jsonl",
+                "TARGET_CONFIG": str(write_config(tmp_path, target)),
+            },
+            stderr=subprocess.PIPE,
+        )
+        path = tmp_path / "messages.jsonl"
+        wait_until(lambda: path.exists() and path.stat().st_size > 1000)
+        main.send_signal(signal.SIGTERM)  # as KillMode=mixed does
+        _, log = main.communicate(timeout=60)
+    assert main.returncode == 0, log.decode()
+    numbers = [json.loads(line)["trade_id"] for line in path.read_text().splitlines()]
+    (counted,) = re.findall(rb"The run ended.* records=(\d+)", log)
+    assert len(numbers) == int(counted) > 0
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
