@@ -240,6 +240,7 @@ class Dialer:
             compression=connection.compression,
             max_message_bytes=connection.max_message_bytes,
             close_timeout=connection.close_timeout,
+            checks_text=not self._settings.decoding.takes_any_text,
         )
         follow = self._follow(
             handshake,

@@ -213,7 +213,10 @@ class MessageHandler:
         """
         self._emitter.put(batch.arrival)
         passed = self._emitter.pass_on(
-            batch.arrival, part[: batch.left], binary=batch.binary
+            batch.arrival,
+            part[: batch.left],
+            # Unchecked text is as uncertain as what came in binary frames.
+            binary=batch.binary or self._decoding.takes_any_text,
         )
         if passed:
             taken = part if passed == len(part) else part[:passed]

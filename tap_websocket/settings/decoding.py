@@ -99,7 +99,9 @@ DECLARATIONS = group(
         choice(*get_args(OnParseError)),
         "A message that cannot be read ends the run (`fail`), is dropped, counted and "
         "logged (`skip`), or becomes a record with nothing but `_rescued_data` "
-        "(`rescue`): `_message` in it is its text, or `_message_base64`.",
+        "(`rescue`): `_message` in it is its text, or `_message_base64`. With `skip` "
+        "and `rescue` a text message that is not UTF-8 is such a message, too, and "
+        "drops no connection.",
         default="fail",
     ),
     json_fields=setting(
@@ -199,6 +201,14 @@ class DecodingSettings:
     envelope: bool
     record_metadata: bool
     contexts: tuple[Context, ...]
+
+    @property
+    def takes_any_text(self) -> bool:
+        """Whether a text message that is not UTF-8 is one that cannot be read.
+
+        Else it is a violation of the protocol, which ends the connection.
+        """
+        return self.on_parse_error != "fail" and self.message_format != "binary"
 
     @property
     def is_structured(self) -> bool:

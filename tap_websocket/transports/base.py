@@ -74,6 +74,8 @@ class Handshake(Redacted, frozen=True):
         compression: Offer permessage-deflate (RFC 7692).
         max_message_bytes: Bound of one message, reassembled and inflated.
         close_timeout: Seconds from a Close frame of either side to the end.
+        checks_text: A text message that is not UTF-8 fails the connection, as RFC 6455,
+            section 8.1, says; else it is handed on.
     """
 
     url: str
@@ -85,6 +87,7 @@ class Handshake(Redacted, frozen=True):
     compression: bool = False
     max_message_bytes: int = 64 * 1024 * 1024
     close_timeout: float = 5.0
+    checks_text: bool = True
 
 
 class Listener(Protocol):
@@ -97,7 +100,7 @@ class Listener(Protocol):
         """Take the open connection: called once, before everything else."""
 
     def messages(self, payloads: list[bytes], *, binary: bool) -> None:
-        """Take complete messages of one kind; text is valid UTF-8."""
+        """Take complete messages of one kind; text is UTF-8 where that is checked."""
 
     def fragment(self) -> None:
         """Hear that a part of a message came, and the message is not complete."""

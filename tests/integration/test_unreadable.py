@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 from typing import TYPE_CHECKING, Any
@@ -175,3 +176,58 @@ def test_paths_of_a_feed_that_sent_nothing_are_not_named(
     with serve_raw(sends()) as server:
         receive(url=server.url, records_path="$.data[*]")
     assert not [r for r in caplog.records if r.levelno == logging.WARNING]
+
+
+CAFE = b'{"name": "caf\xe9"}'
+
+
+@pytest.mark.parametrize(
+    ("on_parse_error", "rescued"), [("skip", []), ("rescue", [CAFE])]
+)
+def test_a_text_that_is_not_utf8_drops_no_connection(
+    on_parse_error: str, rescued: list[bytes]
+) -> None:
+    good = [document({"name": name}) for name in ("a", "ü", "b", "c")]
+    frames = (good[0], frame(CAFE), good[1], frame(CAFE[:9], fin=False))
+    rest = (frame(CAFE[9:], opcode=0), good[2], good[3])
+    with serve_raw(sends(*frames, *rest)) as server:
+        run = receive(url=server.url, on_parse_error=on_parse_error, infer_messages=1)
+    assert run.error is None
+    names = [record["name"] for record in run.records if record.get("name")]
+    assert names == ["a", "ü", "b", "c"]
+    texts = [
+        base64.b64decode(json.loads(record["_rescued_data"])["_message_base64"])
+        for record in run.records
+        if record.get("_rescued_data")
+    ]
+    assert texts == rescued * 2
+    assert run.counts.skipped == (2 if on_parse_error == "skip" else 0)
+
+
+@pytest.mark.parametrize("message_format", ["raw_string", "json"])
+def test_one_document_of_several_may_be_no_utf8(message_format: str) -> None:
+    payload = b'{"n":1}\n{"n":"\xe9"}\n{"n":2}'
+    with serve_raw(sends(frame(payload))) as server:
+        run = receive(
+            url=server.url,
+            on_parse_error="skip",
+            record_separator="\n",
+            message_format=message_format,
+        )
+    assert run.error is None
+    assert len(run.records) == 2
+    assert run.counts.skipped == 1
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"message_format": "binary", "on_parse_error": "skip"}]
+)
+def test_a_text_that_is_not_utf8_is_a_violation_otherwise(
+    given: dict[str, Any],
+) -> None:
+    with serve_raw(sends(document({"a": 1}), frame(CAFE))) as server:
+        run = receive(url=server.url, **given)
+        (peer,) = server.peers
+    assert "a text message is not valid UTF-8" in str(run.error)
+    assert peer.close_code == 1007
+    assert len(run.records) == 1

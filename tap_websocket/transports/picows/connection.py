@@ -204,7 +204,8 @@ class Frames(picows.WSListener):
         )
 
     def _hand_on(self, messages: list[bytes], *, binary: bool) -> None:
-        valid = len(messages) if binary else valid_prefix(messages)
+        unchecked = binary or not self._handshake.checks_text
+        valid = len(messages) if unchecked else valid_prefix(messages)
         if valid:
             self._listener.messages(messages[:valid], binary=binary)
         if valid < len(messages):

@@ -294,7 +294,8 @@ class FeedConnection(ClientConnection):
         if not self._batch or not self._opened:
             return
         batch, self._batch = self._batch, []
-        valid = len(batch) if self._binary else valid_prefix(batch)
+        unchecked = self._binary or not self._handshake.checks_text
+        valid = len(batch) if unchecked else valid_prefix(batch)
         if valid:
             self._listener.messages(batch[:valid], binary=self._binary)
         if valid < len(batch):
