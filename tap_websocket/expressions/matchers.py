@@ -1,7 +1,7 @@
 """Matchers: whether a document is of a kind, by its text or its JSON value.
 
-Each matcher also tells which bytes a payload cannot do without when it is to match,
-so that plain data can be told apart before it is looked at (`prefilter`).
+A matcher also knows bytes that every payload with a match holds, so that plain data is
+recognised before it is parsed (`prefilter`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["Matcher", "Prefilter", "compile_matcher", "prefilter", "quoted"]
 
 Test = Callable[[Any], bool]
 Prefilter = Callable[[bytes], bool]
-"""Tells of a payload whether anything may match it; False is certain."""
+"""Returns whether anything may match a payload; False is certain."""
 
 
 class Matcher(msgspec.Struct, frozen=True):
@@ -32,20 +32,12 @@ class Matcher(msgspec.Struct, frozen=True):
         test: Whether that matches.
         needles: Bytes that each payload with a match holds, the rarest first; where a
             payload has a backslash, JSON's strings may be written in other ways.
-            None where there is no saying.
+            None where no bytes are known.
     """
 
     kind: Literal["text", "json"]
     test: Test
     needles: tuple[bytes, ...] | None
-
-    def matches_text(self, text: str) -> bool:
-        """Tell whether a document matches by its text."""
-        return self.kind == "text" and self.test(text)
-
-    def matches_json(self, value: Any) -> bool:  # noqa: ANN401 - any JSON
-        """Tell whether a document matches by its value."""
-        return self.kind == "json" and self.test(value)
 
 
 def compile_matcher(spec: Any) -> Matcher:  # noqa: ANN401 - any JSON
@@ -170,7 +162,10 @@ _PLAIN_PATTERN = re.compile(
 
 
 def _literal(pattern: str) -> tuple[bytes, ...] | None:
-    """Return the bytes that a regular expression needs where it is hardly one."""
+    """Return the bytes that each match of a regular expression holds.
+
+    They are known only where it is a plain text, perhaps with anchors.
+    """
     plain = _PLAIN_PATTERN.fullmatch(pattern)
     return _encoded(plain[1].replace("\\", "")) if plain else None
 
@@ -214,7 +209,7 @@ def _required(spec: Any) -> Iterator[tuple[int, bytes]]:  # noqa: ANN401 - any J
 
 
 def prefilter(alternatives: Iterable[tuple[bytes, ...] | None]) -> Prefilter | None:
-    """Make the test that tells plain data from what something may match.
+    """Return a test that recognises plain data, which nothing can match.
 
     Args:
         alternatives: The needles of each matcher.
@@ -222,6 +217,7 @@ def prefilter(alternatives: Iterable[tuple[bytes, ...] | None]) -> Prefilter | N
     Returns:
         The test of a payload; None where each may match.
     """
+    # A payload with a backslash may hold any string in an escaped form.
     needed: list[tuple[str, ...]] = [("\\",)]
     for needles in alternatives:
         if not needles:

@@ -62,7 +62,7 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class RuleMatch(msgspec.Struct, frozen=True):
-    """What the rules say of a document.
+    """What the rules decide about a document.
 
     Attributes:
         then: What is done with it.
@@ -79,7 +79,7 @@ class RuleMatch(msgspec.Struct, frozen=True):
 
 
 DATA = RuleMatch()
-"""No rule had anything to say: the document is data."""
+"""No rule matched: the document is data."""
 
 
 class _Compiled(msgspec.Struct, frozen=True):
@@ -93,16 +93,16 @@ class _Compiled(msgspec.Struct, frozen=True):
 
     @property
     def only_captures(self) -> bool:
-        """Tell whether it only captures, from parsed documents."""
+        """Whether it only captures, from parsed documents."""
         return self.then is None and not self.groups and not _is_for_texts(self)
 
     @property
     def looks(self) -> bool:
-        """Tell whether more of a document is needed than its match."""
+        """Whether more of a document is needed than its match."""
         return self.reply is not None or bool(self.paths or self.groups)
 
     def captures(self, found: Answered) -> Iterator[tuple[str, Any]]:
-        """Yield what is captured; null and what is not there are nothing."""
+        """Yield what is captured; null, and what is missing, captures nothing."""
         for name, path in self.paths:
             value = path.first(found.document)
             if value is not MISSING and value is not None:
@@ -127,23 +127,18 @@ class RuleSet:
     """The rules of a feed.
 
     Attributes:
-        names: What the rules capture.
         needles: What a message's bytes, decompressed and not yet split, must hold for
-            a rule to do more than take a note (see `matchers.prefilter`).
+            a rule to do more than capture (see `matchers.prefilter`).
         captured_names: The names of values that rules capture from parsed documents
             without doing anything else.
         asks_texts: There are rules that look at texts.
         asks_documents: There are rules that look at parsed documents.
-        acknowledges: A rule answers what it lets pass as data.
+        acknowledges: A rule replies to documents that are data.
     """
 
     def __init__(self, rules: Sequence[_Compiled] = ()) -> None:
-        """Make the set; `compile_rules` does."""
         self._texts = [rule for rule in rules if _is_for_texts(rule)]
         self._documents = [rule for rule in rules if not _is_for_texts(rule)]
-        self.names = frozenset(
-            name for rule in rules for name, _ in (*rule.paths, *rule.groups)
-        )
         self._capture_only = [rule for rule in rules if rule.only_captures]
         self.captured_names = frozenset(
             name for rule in self._capture_only for name, _ in rule.paths
@@ -193,10 +188,10 @@ class RuleSet:
         newest_first: Iterable[bytes],
         parse: Callable[[bytes], Iterable[Answered]],
     ) -> Mapping[str, Any]:
-        """Return the notes that plain data leaves: the last value of each name.
+        """Return what rules capture from plain data: the last value of each name.
 
         Args:
-            newest_first: Messages that no rule does more with.
+            newest_first: Messages from which rules capture and nothing else.
             parse: Returns the documents of a message, the last one first; called for
                 as few messages as can be.
         """
@@ -213,7 +208,7 @@ class RuleSet:
         return captured
 
     def _prefilter_for(self, names: frozenset[str]) -> Prefilter | None:
-        """Return the test of a message for the rules that note any of the names."""
+        """Return the test of a message for the rules that capture any of the names."""
         if names not in self._may_capture:
             rules = (
                 rule

@@ -339,7 +339,7 @@ def _sendable(text: str) -> str:
 
 
 def _problem(url: str, schemes: tuple[str, str]) -> str:
-    """Say what is wrong with a finished URL, or nothing."""
+    """Return what is wrong with a finished URL, or an empty text."""
     if _CONTROL.search(url) or any(space in url for space in " \t"):
         return "holds a space or a control character"
     try:

@@ -258,7 +258,7 @@ def _leaves(errors: Iterator[ValidationError]) -> Iterator[ValidationError]:
 
 
 def _describe(error: ValidationError, *, secret: bool) -> str:
-    """Say in one line which setting is wrong, what was given and what is allowed."""
+    """Return a line with the setting, what was given and what is allowed."""
     path = "".join(
         f"[{step}]" if isinstance(step, int) else f".{step}"
         for step in error.absolute_path
@@ -313,7 +313,7 @@ def _kinds(types: frozenset[str]) -> str:
 
 
 def _given(value: Any, secret: bool) -> str:  # noqa: ANN401, FBT001 - any JSON
-    """Say what was given; of a text in a setting for secrets, only that it is one."""
+    """Return what was given; of a text in a secret setting, only that it is one."""
     if isinstance(value, str):
         shown = not secret and len(value) <= _LONGEST_SHOWN
         return f"{value!r} was given" if shown else "a text was given"
