@@ -18,7 +18,7 @@ from tap_websocket.auth.credentials import (
 from tap_websocket.auth.oauth2 import AccessTokens
 from tap_websocket.auth.signatures import AwsSignatures, Signatures, Tokens
 from tap_websocket.auth.token_endpoint import TokenRequests
-from tap_websocket.expressions.templates import render_headers
+from tap_websocket.expressions.rendering import render_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

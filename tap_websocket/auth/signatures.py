@@ -11,7 +11,8 @@ from tap_websocket.auth.credentials import Aws, Credentials, Jwt, Signed, decode
 from tap_websocket.auth.jwt import JwtSigner
 from tap_websocket.auth.keys import make_signer
 from tap_websocket.expressions.placeholders import iso_time
-from tap_websocket.expressions.templates import Template, names_in, render_url
+from tap_websocket.expressions.rendering import render_url
+from tap_websocket.expressions.templates import Template, names_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

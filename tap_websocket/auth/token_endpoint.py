@@ -9,12 +9,8 @@ from tap_websocket.auth.credentials import Credentials, TokenEndpoint
 from tap_websocket.auth.token_client import TokenUnavailable
 from tap_websocket.errors import CredentialError
 from tap_websocket.expressions.jsonpath import MISSING, compile_path
-from tap_websocket.expressions.templates import (
-    Template,
-    names_in,
-    render_headers,
-    render_url,
-)
+from tap_websocket.expressions.rendering import render_headers, render_url
+from tap_websocket.expressions.templates import Template, names_in
 from tap_websocket.jsontext import text_of
 from tap_websocket.network.urls import split_userinfo
 

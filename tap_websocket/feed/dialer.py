@@ -13,7 +13,7 @@ import msgspec
 
 from tap_websocket.auth.authenticator import Authenticator
 from tap_websocket.auth.token_client import TokenClient
-from tap_websocket.expressions.templates import (
+from tap_websocket.expressions.rendering import (
     has_fixed_origin,
     render_headers,
     render_subprotocols,

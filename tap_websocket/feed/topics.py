@@ -13,12 +13,8 @@ from tap_websocket.expressions.placeholders import (
     ConnectionBuiltins,
     PlaceholderValues,
 )
-from tap_websocket.expressions.templates import (
-    Template,
-    names_in,
-    render_headers,
-    render_url,
-)
+from tap_websocket.expressions.rendering import render_headers, render_url
+from tap_websocket.expressions.templates import Template, names_in
 from tap_websocket.feed.reconnector import backoff
 from tap_websocket.feed.subscription import requests
 from tap_websocket.feed.threads import in_thread

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tap_websocket.expressions import templates
+from tap_websocket.expressions import rendering, templates
 from tap_websocket.expressions.filters import FILTERS
 from tap_websocket.expressions.jsonpath import Path, compile_path
 
@@ -49,7 +49,7 @@ def check_headers(
     """
     for name, value in headers.items():
         lower = name.lower()
-        if not templates.TOKEN.fullmatch(name):
+        if not rendering.TOKEN.fullmatch(name):
             problems.append(f"{path}: {name!r} is not a valid header name")
         elif lower in _RESERVED_HEADERS or lower.startswith("sec-websocket-"):
             problems.append(
@@ -65,7 +65,7 @@ def check_headers(
 def check_http_url(path: str, url: str, problems: list[str]) -> None:
     """Check the URL of a request."""
     try:
-        parts = urlsplit(templates.exemplified(url))
+        parts = urlsplit(rendering.exemplified(url))
         host, _ = parts.hostname, parts.port
     except ValueError:
         host = None
@@ -83,7 +83,7 @@ def check_placeholders(
 
     docs/feeds.md, "Placeholders".
     """
-    for name in templates.undeclared(text, declared):
+    for name in rendering.undeclared(text, declared):
         known = ", ".join(f"{{{name}}}" for name in sorted(declared)) or "none"
         problems.append(
             f"{path}: {{{name}}} is declared nowhere (declared: {known}); "
@@ -92,7 +92,7 @@ def check_placeholders(
     problems += [
         f"{path}: {name} is not a filter of placeholders; the filters are "
         f"{', '.join(FILTERS)}{nearest(name, FILTERS)}"
-        for name in templates.unknown_filters(text)
+        for name in rendering.unknown_filters(text)
     ]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
 from tap_websocket import __version__
-from tap_websocket.expressions.templates import TOKEN, exemplified
+from tap_websocket.expressions.rendering import TOKEN, exemplified
 from tap_websocket.network.proxy import check_proxy, proxy_secrets
 from tap_websocket.network.tls import TlsSettings, make_context
 from tap_websocket.network.urls import userinfo_secrets

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from tap_websocket.expressions.documents import Document
 from tap_websocket.expressions.filters import FILTERS
 from tap_websocket.expressions.placeholders import ConnectionBuiltins, TopicList
-from tap_websocket.expressions.templates import (
-    Template,
+from tap_websocket.expressions.rendering import (
     has_fixed_origin,
     render_headers,
     render_url,
     unknown_filters,
 )
+from tap_websocket.expressions.templates import Template
 
 if TYPE_CHECKING:
     from tap_websocket.expressions.placeholders import MessageBuiltins

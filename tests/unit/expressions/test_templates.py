@@ -15,13 +15,8 @@ from tap_websocket import jsontext
 from tap_websocket.errors import ConnectionFailed
 from tap_websocket.expressions.documents import Document
 from tap_websocket.expressions.placeholders import ConnectionBuiltins, iso_time
-from tap_websocket.expressions.templates import (
-    Template,
-    names_in,
-    render_headers,
-    render_url,
-    undeclared,
-)
+from tap_websocket.expressions.rendering import render_headers, render_url, undeclared
+from tap_websocket.expressions.templates import Template, names_in
 
 if TYPE_CHECKING:
     from tap_websocket.expressions.placeholders import MessageBuiltins
