@@ -71,11 +71,39 @@ def test_a_refused_query(tmp_path: Path) -> None:
     assert run.error in RECIPE.failures
 
 
-def test_errors_beside_data() -> None:
+def test_errors_beside_data_lose_no_data() -> None:
+    async def script(peer: Peer) -> None:
+        await agree(peer)
+        await say(peer, PING)
+        assert await hear(peer) == {"type": "pong"}
+        for text in (FIRST, SECOND):
+            message = json.loads(text, parse_float=str)
+            message["payload"]["errors"] = [{"message": "the venue is not known"}]
+            whole = json.dumps(message).replace('"42219.90"', "42219.90")
+            await say(peer, whole.replace('"42220.15"', "42220.15"))
+        await say(peer, COMPLETE)
+        await peer.wait()
+
+    run = play(RECIPE, script, subprotocols=SUBPROTOCOLS)
+    assert run.error is None
+    assert run.records["messages"] == RECIPE.table
+
+
+def test_a_subprotocol_that_the_server_does_not_speak() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.close(4406, "Subprotocol not acceptable")
+
+    run = play(RECIPE, script, subprotocols=SUBPROTOCOLS)
+    assert run.error is not None
+    assert "code 4406" in run.error
+
+
+@pytest.mark.parametrize("data", [None, {"tradeAdded": None}])
+def test_errors_without_data(data: Any) -> None:
     async def script(peer: Peer) -> None:
         await agree(peer)
         await say(peer, FIRST)
-        payload = {"data": None, "errors": [{"message": "the source is gone"}]}
+        payload = {"data": data, "errors": [{"message": "the source is gone"}]}
         await say(peer, json.dumps({"id": "1", "type": "next", "payload": payload}))
         await peer.wait()
 
