@@ -29,6 +29,7 @@ from tap_websocket.settings.connections import (
     context_text,
     split_context,
 )
+from tap_websocket.settings.literal_secrets import literal_secrets
 from tap_websocket.settings.topics import TOPIC, TOPICS, TopicRequest
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Settings:
 
     Attributes:
         warnings: One line for each setting that was given and has no effect.
+        literal_secrets: Credentials that stand in messages as they are.
     """
 
     connection: ConnectionSettings
@@ -73,6 +75,7 @@ class Settings:
     stream: StreamSettings
     delivery: DeliverySettings
     warnings: tuple[str, ...]
+    literal_secrets: tuple[str, ...]
 
     def connections(
         self,
@@ -126,6 +129,7 @@ class Settings:
             *self.connection.secrets,
             *requested,
             *of_contexts,
+            *self.literal_secrets,
         )
 
 
@@ -225,6 +229,15 @@ def read_settings(config: Mapping[str, Any], given: Collection[str]) -> Settings
         stream=stream.read_stream(config, problems),
         delivery=delivery.read_delivery(config),
         warnings=tuple(_without_effect(config, given)),
+        literal_secrets=tuple(
+            literal_secrets(
+                [
+                    config["subscribe_messages"],
+                    config.get("heartbeat_message"),
+                    [rule.get("reply") for rule in config["message_rules"]],
+                ],
+            ),
+        ),
     )
     _check_fields(settings, problems)
     _check_needed(config, given, problems)

@@ -6,6 +6,7 @@ import base64
 import json
 import logging
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SECRET = "hunter2-token"
+
+PASSWORD = "pass word/+4"
+FORMS: tuple[Callable[[str], str], ...] = (
+    str,
+    quote,
+    quote_plus,
+    lambda text: quote_plus(text).lower(),
+    lambda text: base64.b64encode(text.encode()).decode(),
+    lambda text: text.encode().hex().upper(),
+)
+"""In which a server may repeat what it was sent."""
 
 pytestmark = pytest.mark.usefixtures("each_transport")
 
@@ -231,3 +243,23 @@ def test_a_text_that_is_not_utf8_is_a_violation_otherwise(
     assert "a text message is not valid UTF-8" in str(run.error)
     assert peer.close_code == 1007
     assert len(run.records) == 1
+
+
+@pytest.mark.parametrize("said", FORMS)
+def test_a_secret_of_a_subscribe_message_that_is_repeated_is_masked(
+    said: Callable[[str], str], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def script(peer: RawPeer) -> None:
+        await peer.upgrade()
+        login = json.loads((await peer.recv())[1])
+        await peer.send(document({"error": f"not for {said(login['password'])}!"}))
+        await peer.wait()
+
+    with caplog.at_level(logging.DEBUG), serve_raw(script) as server:
+        run = receive(
+            url=server.url,
+            subscribe_messages=[{"message": {"op": "login", "password": PASSWORD}}],
+            message_rules=[{"match": {"error": {"$exists": True}}, "then": "fail"}],
+        )
+    assert isinstance(run.error, FeedError)
+    assert "not for ****!" in str(run.error)
