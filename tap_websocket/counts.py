@@ -33,8 +33,11 @@ class Counts:
         ignored: Messages and documents that are no data.
         skipped: Documents that `on_parse_error: skip` dropped.
         rescued: Records with a value in `_rescued_data`.
-        reconnects: Handshakes that succeeded after an outage.
-        disconnected_seconds: Time without a connection, over all connections.
+        deduplicated: Records that were dropped since another message had brought them.
+        reconnects: Connections that were opened after a failure, or in place of
+            another one.
+        outages: Times that a context, or a chunk of topics, had no connection.
+        disconnected_seconds: How long these were, together.
     """
 
     messages: int = _count(0, "messages", "message_count")
@@ -43,7 +46,9 @@ class Counts:
     ignored: int = _count(0, "ignored", "ignored_count")
     skipped: int = _count(0, "skipped", "skipped_count")
     rescued: int = _count(0, "rescued", "rescued_count")
+    deduplicated: int = _count(0, "deduplicated", "deduplicated_count")
     reconnects: int = _count(0, "reconnects", "reconnect_count")
+    outages: int = _count(0, "outages", "outage_count")
     disconnected_seconds: float = _count(
         0.0, "disconnected_seconds", "disconnected_seconds"
     )

@@ -11,7 +11,15 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["InvalidJson", "Number", "dumps", "parse", "parse_plain", "text_of"]
+__all__ = [
+    "InvalidJson",
+    "Number",
+    "canonical",
+    "dumps",
+    "parse",
+    "parse_plain",
+    "text_of",
+]
 
 _LONGEST_INTEGER = 4000
 """Python refuses to read or print longer integers (`sys.set_int_max_str_digits`)."""
@@ -65,6 +73,11 @@ _decode_plain = msgspec.json.Decoder(float_hook=Decimal).decode
 _encode = msgspec.json.Encoder(
     decimal_format="number",
     enc_hook=_encode_number,
+).encode
+_encode_sorted = msgspec.json.Encoder(
+    decimal_format="number",
+    enc_hook=_encode_number,
+    order="sorted",
 ).encode
 
 
@@ -158,6 +171,24 @@ def dumps(value: Any) -> bytes:  # noqa: ANN401 - any JSON
         return _encode(value)
     except (UnicodeEncodeError, RecursionError):
         return "".join(_tokens(value)).encode("ascii")
+
+
+def canonical(value: Any) -> bytes:  # noqa: ANN401 - any JSON
+    """Return the same bytes for equal values: keys are sorted, numbers as sent.
+
+    Args:
+        value: What `parse` returns, of any depth.
+    """
+    try:
+        return _encode_sorted(value)
+    except (UnicodeEncodeError, RecursionError):
+        return dumps(_sorted(value))
+
+
+def _sorted(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(value, dict):
+        return {name: _sorted(value[name]) for name in sorted(value)}
+    return list(map(_sorted, value)) if isinstance(value, list) else value
 
 
 def _tokens(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON

@@ -17,6 +17,7 @@ from tap_websocket.delivery.pages import Pager
 from tap_websocket.errors import TapError
 from tap_websocket.feed.dialer import Dialer
 from tap_websocket.feed.feed import Feed
+from tap_websocket.records.deduplicate import Deduplicator
 from tap_websocket.records.emitter import RecordEmitter
 from tap_websocket.records.message_handler import MessageHandler
 from tap_websocket.records.router import MessageRouter
@@ -153,11 +154,13 @@ class RecordStages:
         handler: Takes the messages.
         router: Decides what is no data.
         emitter: Makes records of what is.
+        deduplicator: Decides which records were emitted before, if any may be.
     """
 
     handler: MessageHandler
     router: MessageRouter
     emitter: RecordEmitter
+    deduplicator: Deduplicator | None
 
     @classmethod
     def of(  # noqa: PLR0913 - their collaborators, by keyword
@@ -170,6 +173,7 @@ class RecordStages:
         secrets: SecretFilter,
         settled: Callable[[Columns], None],
         now_ns: Callable[[], int] = time.time_ns,
+        clock: Callable[[], float] = time.monotonic,
         documents: Documents | None = None,
     ) -> RecordStages:
         """Wire the stages up.
@@ -182,8 +186,15 @@ class RecordStages:
             secrets: Masks secrets in logs, and learns new ones.
             settled: Called with the columns, before the first record.
             now_ns: The wall clock, in nanoseconds since the epoch.
+            clock: The time in seconds, from any start.
             documents: Takes messages apart, where the settings do not.
         """
+        continuity = settings.continuity
+        deduplicator = None
+        if continuity.deduplicate is not None:
+            deduplicator = Deduplicator(
+                continuity.deduplicate, overlap=continuity.overlap, clock=clock
+            )
         router = MessageRouter(
             settings.subscription, excerpt=secrets.excerpt, learn=secrets.capture
         )
@@ -193,6 +204,7 @@ class RecordStages:
             pager=pager,
             counts=counts,
             settled=settled,
+            deduplicator=deduplicator,
         )
         handler = MessageHandler(
             settings,
@@ -203,7 +215,7 @@ class RecordStages:
             now_ns=now_ns,
             documents=documents,
         )
-        return cls(handler, router, emitter)
+        return cls(handler, router, emitter, deduplicator)
 
 
 class LoopRunner:
@@ -258,6 +270,7 @@ class LoopRunner:
             settings,
             dialer=Dialer(settings, learn=secrets.learn),
             handle=stages.handler.consume,
+            observer=stages.deduplicator,
             counts=counts,
             subscribed=self._subscribed,
             max_messages=max_messages,

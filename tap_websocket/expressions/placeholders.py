@@ -6,7 +6,7 @@ import collections
 import datetime as dt
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -194,3 +194,20 @@ class PlaceholderValues(collections.ChainMap[str, Any]):
     def capture(self, captured: Mapping[str, Any]) -> None:
         """Keep what a rule captured."""
         self.maps[0].update(captured)
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Forget what rules captured under these names."""
+        for name in names:
+            self.maps[0].pop(name, None)
+
+    def branch(self) -> PlaceholderValues:
+        """Return the values for one more connection of the line.
+
+        What it captures, and the credentials that it was opened with, do not change
+        the values of a connection that is still open.
+        """
+        values = PlaceholderValues()
+        captured, offered, *fixed = self.maps
+        values.maps[:] = [dict(captured), dict(offered), *fixed]
+        values._mint = self._mint
+        return values

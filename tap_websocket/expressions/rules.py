@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tap_websocket.expressions.matchers import Prefilter
 __all__ = ["DATA", "Reply", "Rule", "RuleMatch", "RuleSet", "Then", "compile_rules"]
 
-Then = Literal["emit", "ignore", "reconnect", "stop", "fail"]
+Then = Literal["emit", "ignore", "reconnect", "replace", "stop", "fail"]
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -46,12 +46,14 @@ class Rule(msgspec.Struct, frozen=True):
         then: What the document is; None where it was left out, which is `emit`.
         reply: What is sent; `MISSING` where it was left out.
         capture: Name to JSONPath, or to a group of `message_pattern`.
+        close_code: What the connection is closed with, where it is.
     """
 
     match: Any = MISSING
     then: Then | None = None
     reply: Any = MISSING
     capture: tuple[tuple[str, str], ...] = ()
+    close_code: int = 1000
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -70,12 +72,16 @@ class RuleMatch(msgspec.Struct, frozen=True):
             parsed documents neither.
         captures: Values for the connection's placeholders.
         reply: What is sent, if anything.
+        close_code: What the connection is closed with, where it is.
+        own: Names that the rule captured which acted.
     """
 
     then: Then = "emit"
     acted: bool = False
     captures: tuple[tuple[str, Any], ...] = ()
     reply: Reply | None = None
+    close_code: int = 1000
+    own: frozenset[str] = frozenset()
 
 
 DATA = RuleMatch()
@@ -90,6 +96,7 @@ class _Compiled(msgspec.Struct, frozen=True):
     reply: Template | None
     paths: tuple[tuple[str, Path], ...]
     groups: tuple[tuple[str, str], ...]
+    close_code: int = 1000
 
     @property
     def only_captures(self) -> bool:
@@ -239,7 +246,12 @@ def _decide(matching: Iterable[_Compiled], look: Callable[[], Answered]) -> Rule
             if rule.reply is not None and found is not None:
                 reply = Reply(rule.reply, found)
             return RuleMatch(
-                rule.then, acted=True, captures=tuple(captures), reply=reply
+                rule.then,
+                acted=True,
+                captures=tuple(captures),
+                reply=reply,
+                close_code=rule.close_code,
+                own=frozenset(name for name, _ in (*rule.paths, *rule.groups)),
             )
     return RuleMatch(captures=tuple(captures)) if captures else DATA
 
@@ -286,6 +298,7 @@ class _Compiler:
             reply=self._reply(f"{where}.reply", rule.reply),
             paths=paths,
             groups=groups,
+            close_code=rule.close_code,
         )
 
     def _matcher(self, where: str, spec: Any) -> Matcher | None:  # noqa: ANN401 - any JSON

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import logging
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -33,7 +33,7 @@ from tap_websocket.network.urls import (
     same_origin,
     split_userinfo,
 )
-from tap_websocket.transports.base import Handshake, Listener
+from tap_websocket.transports.base import Handshake, Listener, Transport
 from tap_websocket.transports.select import select_transport
 
 if TYPE_CHECKING:
@@ -72,6 +72,16 @@ class Address(msgspec.Struct, frozen=True):
     public: str
 
 
+class _Attempt(NamedTuple):
+    """What `Dialer.dial` was given, and the values of one message."""
+
+    url: str
+    values: PlaceholderValues
+    moment: MessageBuiltins
+    listener: Listener
+    dialing: Callable[[Address], None]
+
+
 class _Unauthorized(Exception):
     """The server refused the credentials of an attempt (401, 403)."""
 
@@ -89,12 +99,14 @@ class Dialer:
         settings: Settings,
         *,
         learn: Callable[[Iterable[str]], None],
+        transport: Transport | None = None,
     ) -> None:
         """Make a dialer of the settings, within the running loop.
 
         Args:
             settings: All settings.
             learn: Takes fetched and signed values, which are secrets.
+            transport: Carries the connections, in place of what `transport` says.
 
         Raises:
             ConfigError: When the transport that is asked for cannot be used.
@@ -102,8 +114,9 @@ class Dialer:
         connection = settings.connection
         self._settings = settings
         self._learn = learn
+        self._given_transport = transport
         # Where topics are fetched, `expect` corrects their number.
-        self.expect(len(settings.connections()))
+        self.expect(len(settings.connections()) * settings.continuity.redundancy)
         self._throttle = ConnectThrottle(interval=settings.topics.connect_interval)
         self._authenticator = Authenticator(
             settings.auth,
@@ -120,7 +133,7 @@ class Dialer:
     def expect(self, connections: int) -> None:
         """Choose the transport for a number of connections of the run."""
         connection = self._settings.connection
-        self._transport = select_transport(
+        self._transport = self._given_transport or select_transport(
             connection.transport,
             compression=connection.compression,
             connections=max(1, connections),
@@ -128,6 +141,7 @@ class Dialer:
 
     async def dial(
         self,
+        url: str,
         values: PlaceholderValues,
         live: ConnectionBuiltins,
         listener: Listener,
@@ -139,6 +153,7 @@ class Dialer:
         anything to refresh.
 
         Args:
+            url: The address, with placeholders.
             values: The values of placeholders; what `auth` offers is put into them.
             live: Makes the values that are always there.
             listener: Is called back from now on.
@@ -149,8 +164,10 @@ class Dialer:
             TapError: When there are no credentials to be had, or no URL.
         """
         async with self._throttle:
+            # Times are those of the attempt, which may have waited for its turn.
+            attempt = _Attempt(url, values, live.moment(), listener, dialing)
             try:
-                await self._attempt(values, live.moment(), listener, dialing)
+                await self._try(attempt)
             except _Unauthorized as refused:
                 if not self._authenticator.refresh(refused.credentials):
                     raise refused.answer from refused
@@ -158,27 +175,21 @@ class Dialer:
                 return
             await self._throttle.turn()
             try:
-                await self._attempt(values, live.moment(), listener, dialing)
+                await self._try(attempt._replace(moment=live.moment()))
             except _Unauthorized as refused:
                 raise refused.answer from refused
 
-    async def _attempt(
-        self,
-        values: PlaceholderValues,
-        moment: MessageBuiltins,
-        listener: Listener,
-        dialing: Callable[[Address], None],
-    ) -> None:
+    async def _try(self, attempt: _Attempt) -> None:
         """Make one attempt with fresh credentials.
 
         Raises:
             _Unauthorized: When these were refused.
         """
         if self._authenticator.blocks:
-            listener.waiting("no answer to the request of auth")
-        credentials = await self._credentials(values, moment)
+            attempt.listener.waiting("no answer to the request of auth")
+        credentials = await self._credentials(attempt.values, attempt.moment)
         try:
-            await self._connect(values, moment, credentials, listener, dialing)
+            await self._connect(attempt, credentials)
         except HandshakeRefused as refused:
             if refused.status in _UNAUTHORIZED:
                 raise _Unauthorized(credentials, refused) from refused
@@ -211,17 +222,11 @@ class Dialer:
         )
         return credentials
 
-    async def _connect(
-        self,
-        values: PlaceholderValues,
-        moment: MessageBuiltins,
-        credentials: Credentials,
-        listener: Listener,
-        dialing: Callable[[Address], None],
-    ) -> None:
+    async def _connect(self, attempt: _Attempt, credentials: Credentials) -> None:
         connection = self._settings.connection
-        url, userinfo = _address(render_url(connection.url, values, moment))
-        public = public_url(connection.url)
+        values, moment, dialing = attempt.values, attempt.moment, attempt.dialing
+        url, userinfo = _address(render_url(attempt.url, values, moment))
+        public = public_url(attempt.url)
         dialing(Address(log_label(url), public))
         if url.startswith("wss:") and not connection.tls.verify:
             _LOGGER.warning(
@@ -244,7 +249,7 @@ class Dialer:
         )
         follow = self._follow(
             handshake,
-            listener,
+            attempt.listener,
             lambda label: dialing(Address(label, public)),
             has_values=bool(credentials.values) or self._authenticator.mints,
         )

@@ -7,18 +7,20 @@ import logging
 import math
 from typing import TYPE_CHECKING
 
+from tap_websocket.feed.lines import Group
 from tap_websocket.feed.reconnector import Reconnector
 from tap_websocket.feed.run_state import RunState
 from tap_websocket.feed.topics import plan_connections
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from tap_websocket.counts import Counts
     from tap_websocket.feed.dialer import Dialer
     from tap_websocket.feed.inbound import BatchHandler
-    from tap_websocket.feed.run_state import Ending
+    from tap_websocket.feed.run_state import ConnectionObserver, Ending
     from tap_websocket.settings import Settings
+    from tap_websocket.settings.connections import PlannedConnection
 
 __all__ = ["Feed"]
 
@@ -34,6 +36,7 @@ class Feed:
         *,
         dialer: Dialer,
         handle: BatchHandler,
+        observer: ConnectionObserver | None = None,
         counts: Counts,
         subscribed: Callable[[], None] = lambda: None,
         max_messages: int | None = None,
@@ -45,6 +48,7 @@ class Feed:
             settings: All settings.
             dialer: Opens connections.
             handle: Takes each batch of messages and returns what became of it.
+            observer: Is told of each connection.
             counts: Counts that the run keeps.
             subscribed: Called when the first connection's subscription is complete.
             max_messages: Overrides the setting of that name, for a trial.
@@ -56,6 +60,7 @@ class Feed:
         self._run = RunState(
             settings.ends,
             handle=handle,
+            observer=observer,
             counts=counts,
             subscribed=subscribed,
             max_messages=max_messages,
@@ -65,7 +70,7 @@ class Feed:
             ),
         )
         self._loop = asyncio.get_running_loop()
-        # Connections that are not closed for good, once it is known how many.
+        # Lines that are not closed for good, once it is known how many there are.
         self._unfinished = 0
         self._only_one = only_one
         self._tasks: set[asyncio.Task[None]] = set()
@@ -94,6 +99,22 @@ class Feed:
         finally:
             for timer in timers:
                 timer.cancel()
+
+    def _make_lines(
+        self, planned: Iterable[PlannedConnection]
+    ) -> Iterator[Reconnector]:
+        continuity = self._settings.continuity
+        for number, one in enumerate(planned):
+            group = Group(self._run, number, continuity.overlap)
+            for line in range(continuity.redundancy):
+                yield Reconnector(
+                    self._run,
+                    self._dialer,
+                    self._settings,
+                    group=group,
+                    planned=one,
+                    number=line,
+                )
 
     async def close(self) -> None:
         """Close every connection, each within `close_timeout`."""
@@ -148,14 +169,10 @@ class Feed:
         if not planned:
             self._run.end(f"{self._settings.topics.shard} has nothing to do")
             return
-        self._dialer.expect(len(planned))
-        self._unfinished = len(planned)
-        self._tasks |= {
-            self._loop.create_task(
-                self._keep(Reconnector(self._run, self._dialer, self._settings, one)),
-            )
-            for one in planned
-        }
+        lines = list(self._make_lines(planned))
+        self._dialer.expect(len(lines))
+        self._unfinished = len(lines)
+        self._tasks |= {self._loop.create_task(self._keep(line)) for line in lines}
 
     async def _keep(self, reconnector: Reconnector) -> None:
         try:

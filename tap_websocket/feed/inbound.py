@@ -28,6 +28,7 @@ class Origin(msgspec.Struct):
         number: Number of the connection within the run, from 1.
         url: Scheme, host, port and path, for the envelope.
         context: The context's keys and values, columns of its records.
+        group: Number of the group of lines that bring the same messages.
         sequence: Number of the last record on this connection.
         values: The values of placeholders.
         live: Makes the values that are always there.
@@ -40,6 +41,7 @@ class Origin(msgspec.Struct):
     number: int
     url: str
     context: Mapping[str, str]
+    group: int = 0
     sequence: int = 0
     values: PlaceholderValues = msgspec.field(default_factory=PlaceholderValues)
     live: ConnectionBuiltins = msgspec.field(default_factory=ConnectionBuiltins)
@@ -55,6 +57,7 @@ class CloseAction(enum.Enum):
     STOP = "stop"
     TOO_BIG = "too big"
     BROKEN_STREAM = "broken stream"
+    REPLACE = "replace"
 
 
 class BatchResult(msgspec.Struct):
@@ -65,14 +68,21 @@ class BatchResult(msgspec.Struct):
             within a batch.
         messages: Messages that yielded at least one record.
         records: Records that they yielded.
+        deduplicated: Records that another message had brought before; they are not
+            among `records`.
         directive: What they ask of their connection, if anything.
+        close_code: What the connection is closed with then (RFC 6455, section 7.4.1).
+        captured: Names of what the rule captured that asks for a replacement.
         error: The failure that ends the run; what came before it was taken.
     """
 
     taken: int = 0
     messages: int = 0
     records: int = 0
+    deduplicated: int = 0
     directive: CloseAction | None = None
+    close_code: int = 1000
+    captured: frozenset[str] = frozenset()
     error: TapError | None = None
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tap_websocket.settings import EndSettings
     from tap_websocket.transports.base import Closing
 
-__all__ = ["Ending", "OpenSession", "RunState"]
+__all__ = ["ConnectionObserver", "Ending", "OpenSession", "RunState"]
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -34,6 +34,16 @@ class Ending(msgspec.Struct, frozen=True):
     reason: str
     error: Exception | None = None
     close_code: int = NORMAL
+
+
+class ConnectionObserver(Protocol):
+    """What has to know which connections may bring messages."""
+
+    def dialing(self, origin: Origin) -> None:
+        """Add a connection whose upgrade request is about to be sent."""
+
+    def dropped(self, origin: Origin) -> None:
+        """Remove a connection; one that was not added is ignored."""
 
 
 class OpenSession(Protocol):
@@ -76,6 +86,7 @@ class RunState:
         settings: EndSettings,
         *,
         handle: BatchHandler,
+        observer: ConnectionObserver | None = None,
         counts: Counts,
         subscribed: Callable[[], None] = lambda: None,
         max_messages: int | None = None,
@@ -86,6 +97,7 @@ class RunState:
         Args:
             settings: `max_messages` and `idle_reset`.
             handle: Takes each batch of messages and returns what became of it.
+            observer: Is told of each connection.
             counts: Counts that the run keeps.
             subscribed: Called when the first connection's subscription is complete.
             max_messages: Overrides the setting of that name, for a trial.
@@ -98,6 +110,7 @@ class RunState:
         self.last_inbound = self._loop.time()
         self.ended: asyncio.Future[Ending] = self._loop.create_future()
         self._handle = handle
+        self._observer = observer
         # None once a subscription is complete.
         self._subscribed: Callable[[], None] | None = subscribed
         self._max_messages = max_messages or settings.max_messages
@@ -197,6 +210,16 @@ class RunState:
         """Keep what a connection attempt waits for, in words, and since when."""
         self._waiting = (what, self._loop.time())
 
+    def dialing(self, origin: Origin) -> None:
+        """Report a connection whose upgrade request is about to be sent."""
+        if self._observer is not None:
+            self._observer.dialing(origin)
+
+    def dropped(self, origin: Origin) -> None:
+        """Report the end of a connection, or of the attempt to open it."""
+        if self._observer is not None:
+            self._observer.dropped(origin)
+
     def failed(self, reason: str) -> None:
         """Keep the last failure, for the error of a run that received nothing."""
         self._last_failure = reason
@@ -224,7 +247,11 @@ class RunState:
         *,
         binary: bool,
     ) -> BatchResult:
-        """Take a batch of messages, up to the end of the run."""
+        """Take a batch of messages, up to the end of the run.
+
+        Returns:
+            What became of it; a fatal message is left to the connection.
+        """
         counts = self.counts
         limit = self._max_messages
         room = None if limit is None else limit - counts.messages
@@ -236,10 +263,9 @@ class RunState:
         counts.received_bytes += result.taken
         counts.messages += result.messages
         counts.records += result.records
-        if result.messages or self._any_frame_resets:
+        counts.deduplicated += result.deduplicated
+        if result.messages or result.deduplicated or self._any_frame_resets:
             self.restart_idle_clock()
-        if result.error is not None:
-            self.end("a message was fatal", result.error)
-        elif limit is not None and counts.messages >= limit:
+        if result.error is None and limit is not None and counts.messages >= limit:
             self.end(f"max_messages: {limit} messages were received")
         return result

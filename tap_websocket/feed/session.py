@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_websocket.expressions.placeholders import ConnectionBuiltins
-from tap_websocket.feed.inbound import CloseAction, Origin
+from tap_websocket.feed.inbound import BatchResult, CloseAction, Origin
 from tap_websocket.feed.keepalive import Keepalive
 from tap_websocket.feed.subscription import Subscription, requests
 from tap_websocket.transports.base import LINGER_SECONDS, Closing, Connection
@@ -23,11 +23,13 @@ from tap_websocket.transports.rfc6455 import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tap_websocket.errors import TapError
     from tap_websocket.expressions.placeholders import PlaceholderValues
     from tap_websocket.expressions.templates import Template
     from tap_websocket.feed.dialer import Address
     from tap_websocket.feed.run_state import RunState
     from tap_websocket.settings import Settings
+    from tap_websocket.settings.connections import PlannedConnection
 
 __all__ = ["Session", "SessionOwner"]
 
@@ -38,17 +40,7 @@ _TAKES_NOTHING = frozenset(
 
 
 class SessionOwner(Protocol):
-    """What keeps the connections of a line, and is told what becomes of each.
-
-    Attributes:
-        values: The values of placeholders, which outlive a connection.
-        context: Keys and values that are columns of the records.
-        topics: What the connection asks for.
-    """
-
-    values: PlaceholderValues
-    context: Mapping[str, str]
-    topics: tuple[str, ...]
+    """What keeps the connections of a line, and is told what becomes of each."""
 
     def dialing(self, session: Session, label: str) -> None:
         """Take where a connection attempt goes to: scheme, host and port."""
@@ -59,6 +51,15 @@ class SessionOwner(Protocol):
     def produced(self, session: Session) -> None:
         """Handle a batch with a data message."""
 
+    def completed(self, session: Session) -> None:
+        """Handle a message that says that the feed is complete (`then: stop`)."""
+
+    def outlives(self, session: Session, error: TapError) -> bool:
+        """Return whether the run goes on when a message on this connection is fatal."""
+
+    def closed(self, session: Session) -> None:
+        """Handle the end of the connection, or of an attempt that it was made for."""
+
 
 class Session:
     """One connection, which its transport calls back (see `Listener`).
@@ -68,30 +69,59 @@ class Session:
         builtins: Makes the placeholders that are always there.
         directive: What a message asked of the connection, once one did.
         verdict: Why this side gave the connection up, or empty.
+        refused: Whether the server refused the subscription, so that another attempt
+            is not to be hurried.
+        values: The values of placeholders.
+        subscribed: Is done when everything was sent and answered.
+        replacement: Is given why another connection is to take this one's place.
+        forgotten: Names of captured values that serve the replacement's first attempt
+            alone.
         ended: Is given how the connection ended.
+        ended_at: When it did, by the loop's clock.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its collaborators, by keyword
         self,
         run: RunState,
         settings: Settings,
         owner: SessionOwner,
+        *,
+        values: PlaceholderValues,
+        planned: PlannedConnection,
+        group: int = 0,
     ) -> None:
-        """Make a session without a connection, within the running loop."""
+        """Make a session without a connection, within the running loop.
+
+        Args:
+            run: The state of the run.
+            settings: All settings.
+            owner: The line that it belongs to.
+            values: The values of placeholders.
+            planned: What it is for.
+            group: Number of the group whose lines bring the same messages.
+        """
         self._run = run
         self._settings = settings.subscription
         self._owner = owner
         # Whether acknowledgements may take a while, as there are many topics: data
         # comes, and servers expect heartbeats, from the first message on.
-        self._is_gradual = bool(owner.topics and self._settings.subscribe_messages)
+        self._is_gradual = bool(planned.topics and self._settings.subscribe_messages)
         # Whether the clocks that wait for the subscription run.
         self._is_subscribing = False
         self._loop = asyncio.get_running_loop()
         # None before the handshake and after the end.
         self._connection: Connection | None = None
         self.ended: asyncio.Future[Closing] = self._loop.create_future()
+        self.ended_at = 0.0
         self.directive: CloseAction | None = None
         self.verdict = ""
+        self.refused = False
+        self.values = values
+        self.subscribed: asyncio.Future[None] = self._loop.create_future()
+        self.replacement: asyncio.Future[str] = self._loop.create_future()
+        self.forgotten: frozenset[str] = frozenset()
+        # Asks for a replacement at the end of `connection_lifetime`.
+        self._lifetime: asyncio.TimerHandle | None = None
         self.builtins = ConnectionBuiltins()
         self._keepalive = Keepalive(
             settings.subscription,
@@ -103,7 +133,9 @@ class Session:
             has_unread=self._has_unread,
         )
         self._subscription = Subscription(
-            requests(self._settings.subscribe_messages, settings.topics, owner.topics),
+            requests(
+                self._settings.subscribe_messages, settings.topics, planned.topics
+            ),
             interval=self._settings.subscribe_interval,
             send=self._subscribe,
             on_complete=self._subscribed,
@@ -116,8 +148,9 @@ class Session:
         self.origin = Origin(
             0,
             "",
-            owner.context,
-            values=owner.values,
+            planned.context,
+            group=group,
+            values=values,
             live=self.builtins,
             subscription=(
                 self._subscription if self._settings.subscribe_messages else None
@@ -157,6 +190,17 @@ class Session:
         """Keep what the handshake waits for."""
         self._run.waiting(what)
 
+    def replace_after(self, seconds: float) -> None:
+        """Ask for a replacement at this age (`connection_lifetime`)."""
+        self._lifetime = self._loop.call_later(
+            seconds, self.ask_replacement, "connection_lifetime is over"
+        )
+
+    def ask_replacement(self, reason: str) -> None:
+        """Have another connection opened, which then takes this one's place."""
+        if not self.replacement.done():
+            self.replacement.set_result(reason)
+
     def opened(self, connection: Connection) -> None:
         """Take the open connection, and subscribe."""
         self._connection = connection
@@ -179,11 +223,21 @@ class Session:
         if self._takes_nothing():
             return
         result = self._run.received(self.origin, payloads, binary=binary)
-        if result.messages:
+        if result.messages or result.deduplicated:
             self._owner.produced(self)
             self._keepalive.data()
-        if result.directive is not None:
-            self._follow(result.directive)
+        if result.error is not None:
+            self._fail(result.error)
+        elif result.directive is not None:
+            self._follow(result.directive, result)
+
+    def _fail(self, error: TapError) -> None:
+        """End the run for a fatal message, or this line alone."""
+        if not self._owner.outlives(self, error):
+            self._run.end("a message was fatal", error)
+            return
+        self.refused = True
+        self._follow(CloseAction.RECONNECT, BatchResult())
 
     def _takes_nothing(self) -> bool:
         return (
@@ -209,7 +263,9 @@ class Session:
         self._connection = None
         self._run.closed(self)
         if not self.ended.done():
+            self.ended_at = self._loop.time()
             self.ended.set_result(closing)
+            self._owner.closed(self)
 
     def pause(self) -> None:
         """Stop reading; the clocks stand still."""
@@ -240,10 +296,15 @@ class Session:
         if self._connection is not None:
             self._connection.abort()
 
-    def _follow(self, directive: CloseAction) -> None:
-        """Close the connection, as a message asks; the first one counts."""
+    def _follow(self, directive: CloseAction, result: BatchResult) -> None:
+        """Close or replace the connection, as a message asks; the first one counts."""
         connection = self._connection
         if connection is None or self.directive is not None:
+            return
+        if directive is CloseAction.REPLACE:
+            # The connection goes on; another message may still close it.
+            self.forgotten |= result.captured
+            self.ask_replacement("a message rule asked for it")
             return
         self.directive = directive
         if directive is CloseAction.TOO_BIG:
@@ -251,10 +312,16 @@ class Session:
             self._close(connection, TOO_BIG)
             return
         if directive is CloseAction.RECONNECT:
-            self.verdict = "a message rule asked for it"
+            self.verdict = (
+                "a message that a rule calls fatal came before it was subscribed"
+                if self.refused
+                else "a message rule asked for it"
+            )
         elif directive is CloseAction.BROKEN_STREAM:
             self.verdict = "its compressed stream cannot be read (payload_compression)"
-        self._close(connection, NORMAL)
+        elif directive is CloseAction.STOP:
+            self._owner.completed(self)
+        self._close(connection, result.close_code)
 
     def _close(self, connection: Connection, code: int) -> None:
         """Start the closing handshake; nothing more is sent."""
@@ -264,6 +331,8 @@ class Session:
     def _stop_clocks(self) -> None:
         self._keepalive.stop()
         self._subscription.stop()
+        if self._lifetime is not None:
+            self._lifetime.cancel()
 
     def _subscribe(self, message: Template | bytes, values: Mapping[str, Any]) -> None:
         """Send a message of the subscription."""
@@ -276,6 +345,8 @@ class Session:
     def _subscribed(self) -> None:
         if not self._is_subscribing:
             self._keepalive.start_heartbeats()
+        if not self.subscribed.done():
+            self.subscribed.set_result(None)
         self._run.subscribed()
 
     def _send_template(
@@ -291,7 +362,7 @@ class Session:
         """
         if not isinstance(message, bytes):
             moment = self.builtins.moment()
-            known = self._owner.values.at(moment, values)
+            known = self.values.at(moment, values)
             self._send(message.render(known, moment))
         elif self._connection is not None:
             self._connection.send(message)

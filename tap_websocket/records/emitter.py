@@ -6,6 +6,8 @@ that is as they want it goes on as the bytes that it is.
 
 from __future__ import annotations
 
+import base64
+import itertools
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket import jsontext
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from tap_websocket.counts import Counts
     from tap_websocket.delivery.pages import Pager
     from tap_websocket.records.batch import Arrival
+    from tap_websocket.records.deduplicate import Deduplicator
     from tap_websocket.records.extractor import Extracted
     from tap_websocket.records.fast_path import FastPath
     from tap_websocket.records.plan import RecordPlan
@@ -43,7 +46,7 @@ Record = dict[str, Any]
 class RecordEmitter:
     """Puts records into pages."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its collaborators, by keyword
         self,
         settings: Settings,
         *,
@@ -51,6 +54,7 @@ class RecordEmitter:
         pager: Pager,
         counts: Counts,
         settled: Callable[[Columns], None],
+        deduplicator: Deduplicator | None = None,
     ) -> None:
         """Make a recorder; it samples first where the columns are to be inferred.
 
@@ -60,12 +64,14 @@ class RecordEmitter:
             pager: Takes the records.
             counts: Counts that the recorder keeps.
             settled: Called with the columns, before the first record.
+            deduplicator: Decides which records were emitted before, if any may be.
         """
         self._settings = settings
         self._plan = plan
         self._pager = pager
         self._counts = counts
         self._settled = settled
+        self._deduplicator = deduplicator
         self._columns: Columns | None = None
         self._version = -1
         # Records to come before a test is compiled for columns that grew.
@@ -147,7 +153,7 @@ class RecordEmitter:
         texts: list[bytes],
         *,
         binary: bool = False,
-    ) -> int:
+    ) -> tuple[int, int]:
         """Put messages that are records as they stand into pages.
 
         Args:
@@ -156,30 +162,67 @@ class RecordEmitter:
             binary: Whether they came in binary frames.
 
         Returns:
-            How many of them, from the first on, are.
+            How many of them, from the first on, are, and how many of these are new.
         """
-        if self.fast_path is None:
-            return 0
-        added = self._added(arrival)
-        added.pop(SEQUENCE, None)
-        lines = self.fast_path.take(arrival.origin, texts, added, binary=binary)
+        lines = self.lines(arrival, texts, binary=binary)
+        passed = len(lines)
+        deduplicator = self._deduplicator
+        if deduplicator is not None and not deduplicator.is_idle(arrival.origin):
+            parse = jsontext.parse if self._passes_rows else None
+            new = deduplicator.keeps(arrival.origin, texts[:passed], parse)
+            lines = list(itertools.compress(lines, new))
         if lines:
             self._pager.extend(lines)
-        return len(lines)
+        return passed, len(lines)
 
-    def take(self, arrival: Arrival, row: Extracted) -> None:
+    def lines(
+        self, arrival: Arrival, texts: list[bytes], *, binary: bool = False
+    ) -> list[bytes]:
+        """Return the records that texts are as they stand, up to one that is none."""
+        if self.fast_path is None:
+            return []
+        added = self._added(arrival)
+        added.pop(SEQUENCE, None)
+        return self.fast_path.take(arrival.origin, texts, added, binary=binary)
+
+    def take(self, arrival: Arrival, row: Extracted) -> bool:
         """Take a record, into the sample or beside those that wait for their turn.
+
+        Returns:
+            Whether it is new; else it is dropped.
 
         Raises:
             SchemaError: When one may not be made to fit.
         """
+        deduplicator = self._deduplicator
+        if (
+            deduplicator is not None
+            and not deduplicator.is_idle(arrival.origin)
+            and not deduplicator.keeps_value(arrival.origin, self._value(row))
+        ):
+            # Numbers are given in order, to those that wait first.
+            self.put(arrival)
+            arrival.origin.sequence += 1
+            return False
         if self._columns is None:
             arrival.origin.sequence += 1
             self._sample.records.append((row, self._added(arrival)))
-            return
+            return True
         self._rows.append(row)
         if len(self._rows) == MAX_BATCH:
             self.put(arrival)
+        return True
+
+    def _value(self, row: Extracted) -> Any:  # noqa: ANN401 - any JSON, or a payload
+        """Return what a record is compared by: a JSON value, or a payload."""
+        value = row.record[DATA] if self._plan.single_column else row.record
+        if row.message_fields or row.unnamed:
+            added = {**row.unnamed, **row.message_fields}
+            return {**value, **added} if isinstance(value, dict) else [value, added]
+        if not self._passes_rows and isinstance(value, str):
+            is_base64 = self._settings.decoding.message_format == "binary"
+            return base64.b64decode(value) if is_base64 else value.encode()
+        return value
 
     def put(self, arrival: Arrival) -> None:
         """Put the records that wait into pages, in order.
@@ -197,7 +240,10 @@ class RecordEmitter:
             return
 
         def fast(texts: list[bytes]) -> int:
-            return self.pass_on(arrival, texts)
+            # What was seen before was dropped when it came (`take`).
+            lines = self.lines(arrival, texts)
+            self._pager.extend(lines)
+            return len(lines)
 
         def slow(index: int) -> bool:
             self._emit_next(arrival, rows[index])

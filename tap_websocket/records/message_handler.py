@@ -212,7 +212,7 @@ class MessageHandler:
             How many of them, from the first on, are.
         """
         self._emitter.put(batch.arrival)
-        passed = self._emitter.pass_on(
+        passed, new = self._emitter.pass_on(
             batch.arrival,
             part[: batch.left],
             # Unchecked text is as uncertain as what came in binary frames.
@@ -222,8 +222,9 @@ class MessageHandler:
             taken = part if passed == len(part) else part[:passed]
             # To join them is the fastest way to add their lengths up.
             batch.result.taken += len(b"".join(taken))
-            batch.result.messages += passed
-            batch.result.records += passed
+            batch.result.messages += new
+            batch.result.records += new
+            batch.result.deduplicated += passed - new
         return passed
 
     def _take(self, batch: Batch, payload: bytes, *, plain: bool) -> None:
@@ -238,19 +239,26 @@ class MessageHandler:
         try:
             for document in self._documents(batch, payload):
                 route = None if plain else self._router.route(origin, result)
-                found = result.records
+                found = False
                 try:
                     for record in self._records(document, route):
-                        self._emitter.take(batch.arrival, record)
-                        result.records += 1
+                        found = True
+                        self._emit(batch, record)
                 except ParseError as error:
                     self._give_up(batch, document, error)
                 else:
-                    self._counts.ignored += result.records == found
+                    self._counts.ignored += not found
         finally:
             result.messages += result.records > before
         if result.records > before:
             self._emitter.sampled(len(payload))
+
+    def _emit(self, batch: Batch, record: Extracted) -> None:
+        """Hand a record on, and count it."""
+        if self._emitter.take(batch.arrival, record):
+            batch.result.records += 1
+        else:
+            batch.result.deduplicated += 1
 
     def _documents(self, batch: Batch, payload: bytes) -> Sequence[bytes]:
         """Split a message into documents.
@@ -364,8 +372,7 @@ class MessageHandler:
                 self._counts.skipped += 1
                 what = "was skipped"
             case "rescue":
-                self._emitter.take(batch.arrival, unread(document))
-                batch.result.records += 1
+                self._emit(batch, unread(document))
                 what = "went to _rescued_data"
         self._skip_log(
             _LOGGER,

@@ -108,8 +108,14 @@ class MessageRouter:
                 raise FeedError(msg)
             case "stop":
                 result.directive = CloseAction.STOP
+                result.close_code = match.close_code
             case "reconnect":
-                result.directive = result.directive or CloseAction.RECONNECT
+                if result.directive in {None, CloseAction.REPLACE}:
+                    result.directive = CloseAction.RECONNECT
+                    result.close_code = match.close_code
+            case "replace":
+                result.captured |= match.own
+                result.directive = result.directive or CloseAction.REPLACE
         return True
 
     def _keep(self, origin: Origin, captured: Mapping[str, Any]) -> None:

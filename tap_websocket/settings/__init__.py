@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tap_websocket.settings.connection import ConnectionSettings
+from tap_websocket.settings.continuity import ContinuitySettings, Deduplicate
 from tap_websocket.settings.decoding import Context, DecodingSettings
 from tap_websocket.settings.delivery import DeliverySettings
 from tap_websocket.settings.ends import EndSettings, missing_end
@@ -22,7 +23,9 @@ __all__ = [
     "CloseCodes",
     "ConnectionSettings",
     "Context",
+    "ContinuitySettings",
     "DecodingSettings",
+    "Deduplicate",
     "DeliverySettings",
     "EndSettings",
     "Item",

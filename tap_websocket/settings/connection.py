@@ -185,7 +185,7 @@ def read_connection(
         topics: Those that are placeholders in `url` besides.
         problems: Takes one line for each problem.
     """
-    _check_url(config["url"], {*declared, *topics}, problems)
+    check_url("url", config["url"], {*declared, *topics}, problems)
     check_headers("headers", config["headers"], problems)
     for name, value in config["headers"].items():
         check_placeholders(f"headers: the value of {name}", value, declared, problems)
@@ -212,8 +212,18 @@ def read_connection(
     )
 
 
-def _check_url(url: str, declared: Collection[str], problems: list[str]) -> None:
-    check_placeholders("url", url, declared, problems)
+def check_url(
+    name: str, url: str, declared: Collection[str], problems: list[str]
+) -> None:
+    """Check an address of the feed.
+
+    Args:
+        name: The setting, for messages.
+        url: The address, with placeholders.
+        declared: The names that are placeholders.
+        problems: Takes one line for each problem.
+    """
+    check_placeholders(name, url, declared, problems)
     if url.startswith("{"):
         return
     parts = _split(exemplified(url))
@@ -221,17 +231,17 @@ def _check_url(url: str, declared: Collection[str], problems: list[str]) -> None
         # A placeholder behind the digits of the port: it may begin the path.
         parts = of_path
     if parts is None:
-        problems.append("url: is not a valid URL; check the host and the port")
+        problems.append(f"{name}: is not a valid URL; check the host and the port")
         return
     if parts.scheme not in {"ws", "wss"}:
         found = f"'{parts.scheme}://' was given" if parts.scheme else "it has none"
         instead = _INSTEAD.get(parts.scheme)
         hint = f"; write {instead}:// instead" if instead else ""
-        problems.append(f"url: must begin with ws:// or wss://; {found}{hint}")
+        problems.append(f"{name}: must begin with ws:// or wss://; {found}{hint}")
     elif not parts.hostname:
-        problems.append("url: has no host; write ws://HOST:PORT/PATH")
+        problems.append(f"{name}: has no host; write ws://HOST:PORT/PATH")
     elif parts.fragment:
-        problems.append("url: has a fragment (#…), which WebSocket forbids")
+        problems.append(f"{name}: has a fragment (#…), which WebSocket forbids")
 
 
 def _split(url: str) -> SplitResult | None:

@@ -15,6 +15,7 @@ from tap_websocket.errors import ConfigError
 from tap_websocket.settings import (
     auth,
     connection,
+    continuity,
     decoding,
     delivery,
     ends,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from tap_websocket.auth.credentials import Auth
     from tap_websocket.settings.connection import ConnectionSettings
+    from tap_websocket.settings.continuity import ContinuitySettings
     from tap_websocket.settings.declare import Idle, Schema
     from tap_websocket.settings.decoding import DecodingSettings
     from tap_websocket.settings.delivery import DeliverySettings
@@ -71,6 +73,7 @@ class Settings:
     topics: TopicSettings
     ends: EndSettings
     reconnect: ReconnectSettings
+    continuity: ContinuitySettings
     decoding: DecodingSettings
     stream: StreamSettings
     delivery: DeliverySettings
@@ -127,6 +130,7 @@ class Settings:
         return (
             *self.auth.secrets,
             *self.connection.secrets,
+            *self.continuity.secrets,
             *requested,
             *of_contexts,
             *self.literal_secrets,
@@ -145,6 +149,7 @@ def schema() -> Schema:
             **topics.DECLARATIONS,
             **ends.DECLARATIONS,
             **reconnect.DECLARATIONS,
+            **continuity.DECLARATIONS,
             **decoding.DECLARATIONS,
             **stream.DECLARATIONS,
             **delivery.DECLARATIONS,
@@ -162,6 +167,7 @@ def idle(config: Mapping[str, Any]) -> Iterator[Idle]:
     yield from topics.idle(config)
     yield from ends.idle(config)
     yield from reconnect.idle(config)
+    yield from continuity.idle(config)
     yield from decoding.idle(config)
     yield from stream.idle(config)
     yield from delivery.idle(config)
@@ -225,6 +231,9 @@ def read_settings(config: Mapping[str, Any], given: Collection[str]) -> Settings
         topics=listed,
         ends=ends.read_ends(config, problems),
         reconnect=reconnect.read_reconnect(config, problems),
+        continuity=continuity.read_continuity(
+            config, {*declared, *of_topics}, problems
+        ),
         decoding=decoded,
         stream=stream.read_stream(config, problems),
         delivery=delivery.read_delivery(config),

@@ -88,12 +88,15 @@ DECLARATIONS = group(
             "items": obj(
                 match=MATCHER,
                 then=choice(*get_args(Then)),
+                close_code={**whole(1000), "maximum": 4999},
                 reply=JSON,
                 capture=STRING_MAP,
             ),
         },
         "What to do with messages that are not just data: the first rule whose "
-        "`match` fits acts. `then` is `emit`, `ignore`, `reconnect`, `stop` or `fail`; "
+        "`match` fits acts. `then` is `emit`, `ignore`, `reconnect`, `replace`, `stop` "
+        "or `fail`; `close_code` (1000) is sent where the connection is closed; "
+        "`replace` opens the next connection first, and needs `reconnect: true`; "
         "`reply` is sent; `capture` keeps values (name to JSONPath, or to a group of "
         "`message_pattern`) as placeholders.",
         default=[],
@@ -291,6 +294,7 @@ def _rules(
             then=rule.get("then"),
             reply=rule.get("reply", MISSING),
             capture=tuple(rule.get("capture", {}).items()),
+            close_code=rule.get("close_code", 1000),
         )
         for rule in given
     ]

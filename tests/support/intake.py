@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from typing import TYPE_CHECKING
 from unittest import mock
 
@@ -15,6 +16,7 @@ from tap_websocket.records.plan import RecordPlan
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tap_websocket.records.deduplicate import Deduplicator
     from tap_websocket.records.emitter import RecordEmitter
     from tap_websocket.records.message_handler import MessageHandler
     from tap_websocket.records.router import MessageRouter
@@ -35,6 +37,7 @@ class ByHand:
     pager: Pager
     counts: Counts
     pages: list[Page]
+    deduplicator: Deduplicator | None
 
     def finish(self) -> None:
         """End the sample, if there is one, and the last page."""
@@ -47,7 +50,11 @@ def _no_timer(delay: float, act: Callable[[], None]) -> mock.Mock:
     return mock.Mock()
 
 
-def by_hand(settings: Settings, deselected: frozenset[str] = frozenset()) -> ByHand:
+def by_hand(
+    settings: Settings,
+    deselected: frozenset[str] = frozenset(),
+    clock: Callable[[], float] = time.monotonic,
+) -> ByHand:
     """Make a handler of the settings, with pages of seven records."""
     pages: list[Page] = []
     pager = Pager(
@@ -70,5 +77,14 @@ def by_hand(settings: Settings, deselected: frozenset[str] = frozenset()) -> ByH
         secrets=SecretFilter(),
         settled=lambda _columns: None,
         now_ns=lambda: NOW,
+        clock=clock,
     )
-    return ByHand(stages.handler, stages.emitter, stages.router, pager, counts, pages)
+    return ByHand(
+        stages.handler,
+        stages.emitter,
+        stages.router,
+        pager,
+        counts,
+        pages,
+        stages.deduplicator,
+    )

@@ -1,0 +1,137 @@
+"""The lines of a group: connections that carry the same messages at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tap_websocket.feed.run_state import RunState
+    from tap_websocket.feed.session import Session
+
+__all__ = ["Group", "Line"]
+
+_NORMAL = 1000
+
+
+class Line(Protocol):
+    """What a group asks of each of its lines."""
+
+    def give_up(self) -> None:
+        """Stop connecting: the group is complete."""
+
+
+class Group:
+    """What the lines of one context, or one chunk of topics, share.
+
+    One line at least, `redundancy` of them. While one is up, the feed is received: what
+    another line meets is no outage, and does not end the run.
+
+    Attributes:
+        number: Of the group within the run, from 0.
+        lines: Its lines.
+        open: Its open connections: one for each line that is up, and while one of them
+            is replaced, two.
+        is_complete: Whether a message said that the feed is complete (`then: stop`).
+    """
+
+    def __init__(self, run: RunState, number: int, overlap: float) -> None:
+        """Make a group without lines, within the running loop.
+
+        Args:
+            number: Of the group within the run, from 0.
+            run: The state of the run.
+            overlap: Seconds that other lines go on for when one is complete.
+        """
+        self.number = number
+        self.lines: list[Line] = []
+        self.open: set[Session] = set()
+        self.is_complete = False
+        self._run = run
+        self._overlap = overlap
+        self._loop = asyncio.get_running_loop()
+        # When the outage began, by the loop's clock; None while there is none.
+        self._down_since: float | None = None
+        # The attempts under way, which may bring the group up.
+        self._attempts: dict[Line, asyncio.Future[None]] = {}
+
+    @property
+    def is_up(self) -> bool:
+        """Whether one of its connections is open."""
+        return bool(self.open)
+
+    def is_up_without(self, session: Session) -> bool:
+        """Return whether a connection is open besides this one."""
+        return not self.open <= {session}
+
+    @contextlib.contextmanager
+    def attempt(self, line: Line) -> Iterator[None]:
+        """Make an attempt known to the other lines while it is under way."""
+        decided = self._attempts[line] = self._loop.create_future()
+        try:
+            yield
+        finally:
+            del self._attempts[line]
+            decided.set_result(None)
+
+    async def others_decided(self, line: Line) -> None:
+        """Wait for the attempts of other lines that are under way.
+
+        A server that allows one connection for each account refuses all but one of the
+        attempts that come at once, and may answer the refused ones first.
+        """
+        others = [decided for of, decided in self._attempts.items() if of is not line]
+        if others:
+            await asyncio.wait(others)
+
+    def opened(self, session: Session) -> float | None:
+        """Add an open connection; return the seconds of the outage that it ends."""
+        self.open.add(session)
+        return self.count_outage()
+
+    def closed(self, session: Session) -> None:
+        """Remove a connection."""
+        self.open.discard(session)
+
+    def lost(self, at: float) -> bool:
+        """Begin an outage when no connection is left; return whether there is one.
+
+        Args:
+            at: When the last connection ended, or the first could not be opened.
+        """
+        if self.is_up:
+            return False
+        if self._down_since is None:
+            self._down_since = at
+            self._run.counts.outages += 1
+        return True
+
+    def count_outage(self) -> float | None:
+        """Count the seconds of the outage up to now, if there is one, and end it."""
+        if self._down_since is None:
+            return None
+        seconds = self._loop.time() - self._down_since
+        self._down_since = None
+        self._run.counts.disconnected_seconds += seconds
+        return seconds
+
+    def complete(self, session: Session) -> None:
+        """End the group: a message on this connection said that its feed is complete.
+
+        The other connections are closed after `overlap`, in which they may bring what
+        came before that message and was missed here.
+        """
+        if self.is_complete:
+            return
+        self.is_complete = True
+        if len(self.lines) > 1 or self.is_up_without(session):
+            self._loop.call_later(self._overlap, self._close)
+
+    def _close(self) -> None:
+        for session in list(self.open):
+            session.end(_NORMAL)
+        for line in self.lines:
+            line.give_up()

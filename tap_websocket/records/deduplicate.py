@@ -1,0 +1,312 @@
+"""A record that several connections bring is emitted once.
+
+Records are compared in two ways. Without `deduplicate.by` each emitted record gives the
+other connections of its group a *credit* for the same record; a connection that brings
+it spends the credit, and the record is dropped. So two equal records on one connection
+are two, and what one connection alone brings is kept. With `by` a record is dropped
+whose values at these paths were seen before, on whatever connection.
+"""
+
+from __future__ import annotations
+
+import collections
+import hashlib
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+from tap_websocket import jsontext
+from tap_websocket.expressions.jsonpath import MISSING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from tap_websocket.expressions.jsonpath import Path
+    from tap_websocket.feed.inbound import Origin
+    from tap_websocket.settings import Deduplicate
+
+__all__ = ["LIMIT", "Deduplicator"]
+
+_LOGGER = logging.getLogger("tap-websocket")
+
+LIMIT = 250_000
+"""Records that are remembered for all groups together, in about 50 MiB."""
+
+_FORGOTTEN_AT_ONCE = 1000
+"""The oldest record of all is searched among the connections; it is not looked for
+again before these many are forgotten."""
+
+_STAMP_SECONDS = 1.0
+"""Credits that one connection gives within this time share a stamp, to save memory."""
+
+_HASH_BYTES = 16
+
+
+class _Stamp:
+    """When credits were given, and by whom.
+
+    Attributes:
+        until: When they lapse at the latest, by the clock.
+        giver: The connection whose record they were given for.
+    """
+
+    __slots__ = ("giver", "until")
+
+    def __init__(self, until: float, giver: _Connection) -> None:
+        self.until = until
+        self.giver = giver
+
+
+class _Connection:
+    """A connection that may bring records.
+
+    Attributes:
+        credits: What it may bring that was emitted already, the oldest first: hash to
+            the stamp of the credit, or to those of several.
+        ended_at: When it ended, by the clock; None while it is open.
+        stamp: The latest of those that it gives.
+    """
+
+    __slots__ = ("credits", "ended_at", "stamp")
+
+    def __init__(self) -> None:
+        self.credits: collections.OrderedDict[bytes, _Stamp | list[_Stamp]]
+        self.credits = collections.OrderedDict()
+        self.ended_at: float | None = None
+        self.stamp: _Stamp | None = None
+
+
+class Deduplicator:
+    """Decides which records were emitted before. For the loop's thread alone."""
+
+    def __init__(
+        self,
+        settings: Deduplicate,
+        *,
+        overlap: float,
+        clock: Callable[[], float],
+        limit: int = LIMIT,
+    ) -> None:
+        """Make one that has seen nothing.
+
+        Args:
+            settings: What makes two records the same.
+            overlap: Seconds after which the credits of a connection that ended lapse.
+            clock: The time in seconds, from any start.
+            limit: Records that are remembered.
+        """
+        self._by: tuple[Path, ...] = settings.by
+        self._seconds = settings.seconds
+        self._overlap = overlap
+        self._clock = clock
+        self._limit = limit
+        # Keyed, so that no feed can choose what collides.
+        self._secret = os.urandom(_HASH_BYTES)
+        # The open connections of each group, by the identity of their origin.
+        self._groups: dict[int, dict[int, _Connection]] = {}
+        # Origins of the open connections: their identities are not used again.
+        self._origins: dict[int, Origin] = {}
+        # With `by`: hash to when it was last seen, the oldest first.
+        self._seen: collections.OrderedDict[bytes, float] = collections.OrderedDict()
+        # Credits that are not spent.
+        self._credits = 0
+        self._warned = False
+
+    def dialing(self, origin: Origin) -> None:
+        """Add a connection whose upgrade request is about to be sent.
+
+        What two connections were sent at the same moment may be read from the old one
+        before the new one's handshake is, so credits are given from here on.
+        """
+        self._connection(origin)
+
+    def dropped(self, origin: Origin) -> None:
+        """Remove a connection; one that was not added is ignored."""
+        if self._origins.pop(id(origin), None) is None:
+            return
+        group = self._groups[origin.group]
+        connection = group.pop(id(origin))
+        connection.ended_at = self._clock()
+        self._credits -= sum(map(_count, connection.credits.values()))
+        connection.credits.clear()
+        if not group:
+            del self._groups[origin.group]
+
+    def _connection(self, origin: Origin) -> _Connection:
+        identity = id(origin)
+        group = self._groups.setdefault(origin.group, {})
+        connection = group.get(identity)
+        if connection is None:
+            connection = group[identity] = _Connection()
+            self._origins[identity] = origin
+        return connection
+
+    def is_idle(self, origin: Origin) -> bool:
+        """Return whether every record of a connection is new, without a look at it."""
+        if self._by:
+            return False
+        connection = self._connection(origin)
+        return not connection.credits and len(self._groups[origin.group]) == 1
+
+    def keeps(
+        self,
+        origin: Origin,
+        records: Sequence[bytes],
+        parse: Callable[[bytes], Any] | None,
+    ) -> Iterator[bool]:
+        """Yield for each of several records whether it is new.
+
+        Args:
+            origin: The connection that brought them.
+            records: Their texts, or payloads.
+            parse: Returns the JSON value of a text; None where equal records have equal
+                payloads.
+        """
+        connection = self._connection(origin)
+        now = self._clock()
+        for record in records:
+            value = None if parse is None else parse(record)
+            yield self._is_new(connection, origin.group, value, record, now)
+
+    def keeps_value(self, origin: Origin, value: Any) -> bool:  # noqa: ANN401 - any JSON
+        """Return whether a record is new.
+
+        Args:
+            origin: The connection that brought it.
+            value: The record; bytes are a payload that is compared as it is.
+        """
+        connection = self._connection(origin)
+        payload = value if isinstance(value, bytes) else b""
+        value = None if isinstance(value, bytes) else value
+        return self._is_new(connection, origin.group, value, payload, self._clock())
+
+    def _is_new(
+        self,
+        connection: _Connection,
+        group: int,
+        value: Any,  # noqa: ANN401 - any JSON
+        payload: bytes,
+        now: float,
+    ) -> bool:
+        if self._by and value is not None:
+            named = [path.first(value) for path in self._by]
+            if not any(part is MISSING or part is None for part in named):
+                return self._is_unseen(
+                    self._hash(jsontext.canonical([group, *named])), now
+                )
+        key = self._hash(payload if value is None else jsontext.canonical(value))
+        if self._spends(connection, key, now):
+            return False
+        self._give(connection, group, key, now)
+        return True
+
+    def _hash(self, text: bytes) -> bytes:
+        return hashlib.blake2b(text, digest_size=_HASH_BYTES, key=self._secret).digest()
+
+    def _is_unseen(self, key: bytes, now: float) -> bool:
+        """Return whether a name was not seen in time; each sight counts anew."""
+        seen = self._seen
+        last = seen.pop(key, None)
+        seen[key] = now
+        if len(seen) + self._credits > self._limit:
+            _, oldest = seen.popitem(last=False)
+            self._warn(now - oldest)
+        return last is None or (
+            self._seconds is not None and now - last > self._seconds
+        )
+
+    def _spends(self, connection: _Connection, key: bytes, now: float) -> bool:
+        """Return whether a connection had a credit, which it has no longer."""
+        found = connection.credits.pop(key, None)
+        if found is None:
+            return False
+        stamps = found if isinstance(found, list) else [found]
+        self._credits -= len(stamps)
+        valid = [stamp for stamp in stamps if self._is_valid(stamp, now)]
+        if not valid:
+            return False
+        # The oldest one is spent.
+        if len(valid) > 1:
+            connection.credits[key] = valid[1:]
+            self._credits += len(valid) - 1
+        return True
+
+    def _is_valid(self, stamp: _Stamp, now: float) -> bool:
+        ended_at = stamp.giver.ended_at
+        return now <= stamp.until and (
+            ended_at is None or now <= ended_at + self._overlap
+        )
+
+    def _give(self, giver: _Connection, group: int, key: bytes, now: float) -> None:
+        """Give the other connections of a group a credit for an emitted record."""
+        connections = self._groups[group]
+        if len(connections) == 1:
+            return
+        seconds = self._seconds or 0.0
+        stamp = giver.stamp
+        if stamp is None or stamp.until < now + seconds:
+            stamp = giver.stamp = _Stamp(now + seconds + _STAMP_SECONDS, giver)
+        for other in connections.values():
+            if other is not giver:
+                self._lapse(other, now)
+                had = other.credits.get(key)
+                if had is None:
+                    other.credits[key] = stamp
+                else:
+                    more = had if isinstance(had, list) else [had]
+                    other.credits[key] = [*more, stamp]
+                self._credits += 1
+        if self._credits + len(self._seen) > self._limit:
+            self._forget(now)
+
+    def _lapse(self, connection: _Connection, now: float) -> None:
+        """Take a connection's oldest credits away that are not valid any more."""
+        stored = connection.credits
+        while stored:
+            found = next(iter(stored.values()))
+            newest = found[-1] if isinstance(found, list) else found
+            if self._is_valid(newest, now):
+                return
+            self._credits -= _count(stored.popitem(last=False)[1])
+
+    def _forget(self, now: float) -> None:
+        """Take the oldest credits of all connections away: there are too many."""
+        oldest = min(
+            (
+                connection
+                for group in self._groups.values()
+                for connection in group.values()
+                if connection.credits
+            ),
+            key=lambda connection: _until(next(iter(connection.credits.values()))),
+            default=None,
+        )
+        if oldest is None:
+            self._seen.popitem(last=False)
+            return
+        for _ in range(min(_FORGOTTEN_AT_ONCE, len(oldest.credits))):
+            found = oldest.credits.popitem(last=False)[1]
+            self._credits -= _count(found)
+            self._warn((self._seconds or 0.0) - (_until(found) - now))
+
+    def _warn(self, age: float) -> None:
+        """Warn once, when a record is forgotten that the settings would remember."""
+        if self._warned or (self._seconds is not None and age > self._seconds):
+            return
+        self._warned = True
+        # Without a limit in time this is the way of every busy feed.
+        level = logging.INFO if self._seconds is None else logging.WARNING
+        _LOGGER.log(
+            level,
+            "deduplicate remembers the last %d records; one that comes again after "
+            "these is emitted again",
+            self._limit,
+        )
+
+
+def _count(found: _Stamp | list[_Stamp]) -> int:
+    return len(found) if isinstance(found, list) else 1
+
+
+def _until(found: _Stamp | list[_Stamp]) -> float:
+    return found[0].until if isinstance(found, list) else found.until
