@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import tempfile
 import threading
 from typing import TYPE_CHECKING
@@ -142,3 +143,25 @@ def test_a_large_spill_takes_few_files(monkeypatch: pytest.MonkeyPatch) -> None:
     assert full.called
     assert 30 < opened.call_count <= 65
     buffer.discard()
+
+
+def test_a_target_that_is_a_little_too_slow_is_mentioned_once_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Often(Reader):
+        async def run(self) -> None:
+            for _ in range(50):
+                self.fill()
+                while self.paused:
+                    await asyncio.sleep(0.001)
+            self.buffer.close()
+
+    bridge = Bridge(make_settings(buffer_bytes=4 * MIB).delivery)
+    with caplog.at_level(logging.INFO):
+        bridge.start(Often())
+        assert sum(1 for _ in bridge.pages()) == 500
+        bridge.close()
+    pauses = [text for text in caplog.messages if "reading pauses" in text]
+    resumptions = [text for text in caplog.messages if "reading resumes" in text]
+    assert len(pauses) == 1
+    assert len(resumptions) == 1
