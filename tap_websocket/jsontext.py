@@ -14,12 +14,20 @@ if TYPE_CHECKING:
 __all__ = [
     "InvalidJson",
     "Number",
+    "Record",
+    "Schema",
     "canonical",
     "dumps",
     "parse",
     "parse_plain",
     "text_of",
 ]
+
+Record = dict[str, Any]
+"""A record: names of columns or fields to JSON values."""
+
+Schema = dict[str, Any]
+"""A JSON Schema, of a record or of a part of one."""
 
 _LONGEST_INTEGER = 4000
 """Python refuses to read or print longer integers (`sys.set_int_max_str_digits`)."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tap_websocket.columns.conversion import Convert
     from tap_websocket.columns.naming import ColumnNaming
     from tap_websocket.columns.stored_columns import StoredColumns
+    from tap_websocket.jsontext import Schema
 
 __all__ = ["ColumnSet"]
 
@@ -28,7 +29,6 @@ _LOGGER = logging.getLogger("tap-websocket")
 _RESCUED_SCHEMA = {"type": ["string", "null"]}
 _MAX_PAIRS = 10
 
-Schema = dict[str, Any]
 
 _NONE: Mapping[str, str] = types.MappingProxyType({})
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from tap_websocket.columns.naming import ColumnNaming
     from tap_websocket.columns.stored_columns import StoredColumns
+    from tap_websocket.jsontext import Record, Schema
 
     Save = Callable[[Sequence[Column]], StoredColumns | None]
     """Saves new columns and returns all that are saved; None where it cannot now."""
@@ -33,8 +34,6 @@ __all__ = ["Columns", "Evolution"]
 Evolution = Literal["add_columns", "rescue", "ignore", "fail"]
 """What becomes of a field that the schema lacks (`schema_evolution`)."""
 
-Record = dict[str, Any]
-Schema = dict[str, Any]
 
 _NONE: Mapping[str, Any] = types.MappingProxyType({})
 _UNDECLARED = "it is not in the schema"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from genson import SchemaBuilder
 
+    from tap_websocket.jsontext import Schema
+
 __all__ = [
     "ANY_JSON",
     "JSON_TEXT",
@@ -30,7 +32,6 @@ __all__ = [
     "is_text",
 ]
 
-Schema = dict[str, Any]
 
 MAX_COLUMNS = 1000
 """PostgreSQL has 1,600 in a table, and targets add their own."""

@@ -14,9 +14,10 @@ from tap_websocket.errors import LocationError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from tap_websocket.jsontext import Schema
+
 __all__ = ["Column", "StoredColumns", "dump_columns", "load_columns"]
 
-Schema = dict[str, Any]
 
 _FORMAT = "tap-websocket schema"
 _VERSION = 1

@@ -15,9 +15,9 @@ from tap_websocket.columns.inference import ANY_JSON, OPEN_ARRAY
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["prepare_schema"]
+    from tap_websocket.jsontext import Schema
 
-Schema = dict[str, Any]
+__all__ = ["prepare_schema"]
 
 
 def prepare_schema(given: Mapping[str, Any], keys: Sequence[str]) -> Schema:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tap_websocket.columns.columns import Columns
     from tap_websocket.counts import Counts
     from tap_websocket.delivery.pages import Pager
+    from tap_websocket.jsontext import Record
     from tap_websocket.records.batch import Arrival
     from tap_websocket.records.deduplicate import Deduplicator
     from tap_websocket.records.extractor import Extracted
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["RecordEmitter"]
 
 _DECODED_SIZE = 16
-
-Record = dict[str, Any]
 
 
 class RecordEmitter:

@@ -13,11 +13,11 @@ from tap_websocket.records.payloads import encode_binary
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from tap_websocket.jsontext import Record
     from tap_websocket.settings import DecodingSettings
 
 __all__ = ["Extracted", "Extractor", "parsed_or_missing", "unread"]
 
-Record = dict[str, Any]
 
 _NONE: Mapping[str, Any] = types.MappingProxyType({})
 

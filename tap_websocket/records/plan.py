@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from tap_websocket.columns.stored_columns import StoredColumns
+    from tap_websocket.jsontext import Schema
     from tap_websocket.settings import Settings
 
 __all__ = ["RecordPlan", "added_columns"]
@@ -39,7 +40,6 @@ _TEXT = {"type": ["string", "null"]}
 _TIME = {"type": ["string", "null"], "format": "date-time"}
 _NUMBER = {"type": ["integer", "null"]}
 
-Schema = dict[str, Any]
 
 _LOGGER = logging.getLogger("tap-websocket")
 

@@ -32,7 +32,6 @@ from tap_websocket.settings.declare import (
     JSON,
     STRING,
     STRING_MAP,
-    Schema,
     choice,
     group,
     number,
@@ -42,6 +41,8 @@ from tap_websocket.settings.declare import (
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+
+    from tap_websocket.jsontext import Schema
 
 __all__ = ["DECLARATIONS", "read_auth"]
 

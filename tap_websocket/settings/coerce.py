@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
     from jsonschema import ValidationError
 
+    from tap_websocket.jsontext import Schema
+
 __all__ = ["Prepared", "emptied", "prepare"]
 
-Schema = dict[str, Any]
 
 _LONGEST_SHOWN = 40
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}

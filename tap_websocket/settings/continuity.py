@@ -12,7 +12,6 @@ from tap_websocket.settings.connection import check_url
 from tap_websocket.settings.declare import (
     STRINGS,
     Idle,
-    Schema,
     group,
     obj,
     seconds,
@@ -22,6 +21,8 @@ from tap_websocket.settings.declare import (
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
+
+    from tap_websocket.jsontext import Schema
 
 __all__ = [
     "DECLARATIONS",

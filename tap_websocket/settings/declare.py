@@ -6,7 +6,10 @@ Each group of settings stands in a file of its own beside this one. The README's
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from tap_websocket.jsontext import Schema
 
 __all__ = [
     "BOOLEAN",
@@ -17,7 +20,6 @@ __all__ = [
     "STRING_MAP",
     "WHOLE",
     "Idle",
-    "Schema",
     "choice",
     "group",
     "number",
@@ -27,8 +29,6 @@ __all__ = [
     "whole",
 ]
 
-Schema = dict[str, Any]
-"""A JSON Schema."""
 
 _NUMBER = r"^\s*\d+(\.\d+)?\s*$"
 _SIGNED_NUMBER = r"^\s*[+-]?\d+(\.\d+)?\s*$"

@@ -37,9 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from tap_websocket.auth.credentials import Auth
+    from tap_websocket.jsontext import Schema
     from tap_websocket.settings.connection import ConnectionSettings
     from tap_websocket.settings.continuity import ContinuitySettings
-    from tap_websocket.settings.declare import Idle, Schema
+    from tap_websocket.settings.declare import Idle
     from tap_websocket.settings.decoding import DecodingSettings
     from tap_websocket.settings.delivery import DeliverySettings
     from tap_websocket.settings.ends import EndSettings
