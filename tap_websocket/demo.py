@@ -33,6 +33,8 @@ _FLAGS = ("block", "odd_lot", "late")
 _START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 _SERVICE_RESTART = 1012
 _BURST = 500
+"""Trades between two looks at the event loop, at full speed."""
+
 _FLAGGED_EVERY = 10
 
 
@@ -70,8 +72,8 @@ class Demo:
     Attributes:
         feed: The trades still to be sent.
         rate: Trades a second; 0: as fast as the client takes them.
-        messages: Close with 1000 after so many trades; 0: never.
-        drop_every: Drop the connection after so many trades; 0: never.
+        messages: Close with 1000 after this many trades; 0: never.
+        drop_every: Drop the connection after this many trades; 0: never.
         drop: How: a Close frame with 1012, or a reset of the TCP connection.
         sent: Number of trades sent so far.
     """
@@ -137,13 +139,13 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--messages",
         type=int,
         default=0,
-        help="close with 1000 after so many trades; 0: never",
+        help="close with 1000 after this many trades; 0: never",
     )
     parser.add_argument(
         "--drop-every",
         type=int,
         default=0,
-        help="drop the connection after every so many trades; 0: never",
+        help="drop the connection each time this many trades were sent; 0: never",
     )
     parser.add_argument(
         "--drop",

@@ -36,13 +36,12 @@ class ConfigError(TapError):
     """
 
     def __init__(self, problems: list[str]) -> None:
-        """Keep the problems, one line each."""
         super().__init__("; ".join(problems))
         self.problems = problems
 
 
 class CredentialError(TapError):
-    """Credentials could not be had, or were refused twice."""
+    """Credentials could not be fetched, or were refused twice."""
 
 
 class ConnectionFailed(TapError):

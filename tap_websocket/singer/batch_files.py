@@ -29,17 +29,16 @@ T = TypeVar("T")
 
 
 class BatchFiles:
-    """Writes JSON lines into the files of a run, one after another."""
+    """Writes JSON lines into the files of a run, one after another.
+
+    Args:
+        config: The `batch_config`: its encoding is JSON lines, plain or gzip.
+        name: What the names of the files begin with, behind the prefix.
+    """
 
     def __init__(self, config: BatchConfig, name: str) -> None:
-        """Make a writer; no file is opened yet.
-
-        Args:
-            config: The `batch_config`: its encoding is JSON lines, plain or gzip.
-            name: What the names of the files begin with, behind the prefix.
-        """
         self._storage = config.storage
-        self._most = config.batch_size
+        self._max_count = config.batch_size
         self._gzip = config.encoding.compression == "gzip"
         suffix = "json.gz" if self._gzip else "json"
         prefix = f"{config.storage.prefix or ''}{name}-{uuid.uuid4()}"
@@ -60,9 +59,9 @@ class BatchFiles:
             while rest is not None:
                 with _named():
                     file = file or self._open()
-                    part, count, rest = split_lines(rest, self._most - file.count)
+                    part, count, rest = split_lines(rest, self._max_count - file.count)
                     file.write(part, count)
-                    full = file.count >= self._most
+                    full = file.count >= self._max_count
                     if full:
                         file.close()
                 if full:
@@ -108,18 +107,18 @@ class _File:
         self._stack.close()
 
 
-def split_lines(chunk: bytes, most: int) -> tuple[bytes, int, bytes | None]:
+def split_lines(chunk: bytes, limit: int) -> tuple[bytes, int, bytes | None]:
     r"""Return the first lines of a chunk, their number, and the rest if there is one.
 
     Args:
         chunk: Lines joined by `\n`, without a last one.
-        most: Number of lines that are wanted, at least 1.
+        limit: Number of lines that are wanted, at least 1.
     """
     count = chunk.count(b"\n") + 1
-    if count <= most:
+    if count <= limit:
         return chunk, count, None
-    *lines, rest = chunk.split(b"\n", most)
-    return b"\n".join(lines), most, rest
+    *lines, rest = chunk.split(b"\n", limit)
+    return b"\n".join(lines), limit, rest
 
 
 def until_failure(items: Iterable[T], failures: list[Exception]) -> Iterator[T]:
@@ -135,7 +134,7 @@ def until_failure(items: Iterable[T], failures: list[Exception]) -> Iterator[T]:
 
 @contextlib.contextmanager
 def _named() -> Iterator[None]:
-    """Say of a failure that it is the batch files'.
+    """Raise a failure as one of the batch files.
 
     Raises:
         DeliveryError: With what failed; the storage's root may hold credentials and

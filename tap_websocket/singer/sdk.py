@@ -54,7 +54,7 @@ def config_error(problems: list[str]) -> ConfigValidationError:
 
 
 def keeps_records(stream_map: StreamMap) -> bool:
-    """Tell whether a stream map hands on each record as it is."""
+    """Return whether a stream map hands on each record as it is."""
     return (
         isinstance(stream_map, SameRecordTransform)
         and not stream_map.flattening_enabled
@@ -62,7 +62,7 @@ def keeps_records(stream_map: StreamMap) -> bool:
 
 
 def evaluates(stream_map: StreamMap) -> bool:
-    """Tell whether a stream map has expressions to evaluate on each record."""
+    """Return whether a stream map has expressions to evaluate on each record."""
     return isinstance(stream_map, CustomStreamMap)
 
 
