@@ -79,8 +79,9 @@ def _log(
         len(planned),
         messages,
     )
-    for number, one in enumerate(planned, 1):
-        _LOGGER.debug("Topics of connection %d: %s", number, ", ".join(one.topics))
+    if _LOGGER.isEnabledFor(logging.DEBUG):
+        for number, one in enumerate(planned, 1):
+            _LOGGER.debug("Topics of connection %d: %s", number, ", ".join(one.topics))
 
 
 async def _fetch(

@@ -331,3 +331,7 @@ def check_use(
 def idle(config: Mapping[str, Any]) -> Iterator[Idle]:
     """Yield the settings of the group that others can leave without effect."""
     yield Idle(_OF_TOPICS, TOPICS not in config, "without topics", is_error=True)
+    sent = (names_in(item) for item in config["subscribe_messages"])
+    unsplit = TOPICS in config and not any(TOPICS in names for names in sent)
+    why = "without {topics} in subscribe_messages"
+    yield Idle(("topics_per_message",), unsplit, why)

@@ -303,3 +303,11 @@ def test_a_wrong_topic_list_never_shows_its_secrets() -> None:
     )
     assert found
     assert "k-secret" not in str(found)
+
+
+def test_topics_per_message_without_such_a_message_has_no_effect() -> None:
+    settings = read(url="ws://h/{topics}", topics=["a"], topics_per_message=5)
+    assert settings.warnings == (
+        "topics_per_message: has no effect without {topics} in subscribe_messages",
+    )
+    assert read(topics=["a"], topics_per_message=5, **IN_MESSAGE).warnings == ()
