@@ -259,36 +259,18 @@ class FeedConnection(ClientConnection):
                     self._deliver()
                     self._binary = binary
                 if frame.fin:
-                    self._add(data)
+                    self._batch.append(data)
                     return
             self._fragments += data
             if frame.fin:
                 data, self._fragments = bytes(self._fragments), bytearray()
-                self._add(data)
-            elif len(self._fragments) > self._handshake.max_message_bytes:
-                self._refuse(len(self._fragments))
+                self._batch.append(data)
             else:
                 self._listener.fragment()
         else:
             self._deliver()
             if not self._failed:
                 self._listener.control(opcode, bytes(frame.data))
-
-    def _add(self, message: bytes) -> None:
-        if self._failed:
-            return
-        if len(message) > self._handshake.max_message_bytes:
-            self._refuse(len(message))
-        else:
-            self._batch.append(message)
-
-    def _refuse(self, size: int) -> None:
-        """Fail the connection for a message that is too big."""
-        self._deliver()
-        if not self._failed:
-            most = self._handshake.max_message_bytes
-            error = exceptions.PayloadTooBig(size, most)
-            self._fail(CloseCode.MESSAGE_TOO_BIG, error)
 
     def _deliver(self) -> None:
         if not self._batch or not self._opened:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from websockets import exceptions
 from websockets.extensions.permessage_deflate import (
@@ -58,10 +59,12 @@ class _Deflate(PerMessageDeflate):
     goes on behind the final block, with the window of the old one.
     """
 
-    # What was inflated last, at most a window of it. Kept from the first final block
-    # on, so that feeds without any do not pay for it: a server that ends one message
-    # like this does so with the first.
-    _window: bytes | None = None
+    def __init__(self, *options: Any) -> None:  # noqa: ANN401 - the library's
+        super().__init__(*options)
+        # What was inflated last, in parts: a window of it, and a part that begins
+        # before that.
+        self._recent: collections.deque[bytes] = collections.deque()
+        self._recent_bytes = 0
 
     def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
         """Return a frame with its payload inflated.
@@ -105,7 +108,8 @@ class _Deflate(PerMessageDeflate):
         elif frame.opcode not in {Opcode.TEXT, Opcode.BINARY} or not frame.rsv1:
             return False
         elif self.remote_no_context_takeover:
-            self._window = None
+            self._recent.clear()
+            self._recent_bytes = 0
             self._start_anew()
         self.decode_cont_data = not frame.fin
         return True
@@ -113,7 +117,7 @@ class _Deflate(PerMessageDeflate):
     def _start_anew(self) -> None:
         self.decoder = zlib.decompressobj(
             -self.remote_max_window_bits,
-            zdict=self._window or b"",
+            zdict=b"".join(self._recent)[-_WINDOW_BYTES:],
         )
 
     def _inflate(self, data: bytes, limit: int | None) -> bytes:
@@ -132,12 +136,8 @@ class _Deflate(PerMessageDeflate):
             size += len(part)
             if limit is not None and size > limit:
                 raise exceptions.PayloadTooBig(None, limit)
-            is_end = self.decoder.eof
-            if is_end and self._window is None:
-                self._window = b"".join(parts)[-_WINDOW_BYTES:]
-            elif self._window is not None:
-                self._window = (self._window + part)[-_WINDOW_BYTES:]
-            if is_end:
+            self._remember(part)
+            if self.decoder.eof:
                 data = self.decoder.unused_data
                 self._start_anew()
                 if data == _TAIL:
@@ -147,3 +147,12 @@ class _Deflate(PerMessageDeflate):
             else:
                 data = self.decoder.unconsumed_tail
         return b"".join(parts)
+
+    def _remember(self, part: bytes) -> None:
+        """Keep a part of what was inflated, and forget what is out of the window."""
+        if len(part) > _WINDOW_BYTES:
+            part = part[-_WINDOW_BYTES:]
+        self._recent.append(part)
+        self._recent_bytes += len(part)
+        while self._recent_bytes - len(self._recent[0]) >= _WINDOW_BYTES:
+            self._recent_bytes -= len(self._recent.popleft())

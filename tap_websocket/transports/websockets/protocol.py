@@ -23,6 +23,8 @@ __all__ = ["FeedProtocol"]
 
 _LOGGER = logging.getLogger("tap-websocket")
 
+_DATA = frozenset({Opcode.CONT, Opcode.TEXT, Opcode.BINARY})
+
 _CONTROL_BYTES = 125
 """The library's bound is one of control frames too: this much has to pass it."""
 
@@ -43,6 +45,7 @@ class FeedProtocol(ClientProtocol):
             max_size=max_message_bytes + _CONTROL_BYTES,
             logger=given.logger,
         )
+        self._max_message_bytes = max_message_bytes
         # What is wrong with the Close frame that was received.
         self.bad_close: ViolationError | None = None
         # Keeps a Ping's payload, and answers later, where it returns True.
@@ -58,8 +61,11 @@ class FeedProtocol(ClientProtocol):
         invalid code.
 
         Raises:
+            PayloadTooBig: When a message is larger than its bound.
             ProtocolError: When a Close frame has a code that may not be sent.
         """
+        if frame.opcode in _DATA:
+            self._check_size(frame)
         if frame.opcode is Opcode.PING and self.holds_pong(bytes(frame.data)):
             self.events.append(frame)
             return
@@ -75,3 +81,8 @@ class FeedProtocol(ClientProtocol):
                 _LOGGER.warning(unfinished(self.current_size))
                 self.current_size = None
         super().recv_frame(frame)
+
+    def _check_size(self, frame: Frame) -> None:
+        before = self.current_size or 0
+        if before + len(frame.data) > self._max_message_bytes:
+            raise exceptions.PayloadTooBig(len(frame.data), self._max_message_bytes)
