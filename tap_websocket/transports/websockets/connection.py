@@ -337,6 +337,8 @@ class _Handle:
 
     def _write(self, act: Callable[[], None]) -> None:
         connection = self._connection
+        if connection.transport.is_closing():
+            return
         try:
             act()
         except exceptions.InvalidState:

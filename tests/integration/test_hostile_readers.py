@@ -1,0 +1,212 @@
+"""Servers that send and do not read: what waits to be written to them is bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tap_websocket.errors import ConnectionFailed
+from tap_websocket.network import tcp
+from tap_websocket.transports import flow
+from tests.support.connect import Heard, connect, make_transport
+from tests.support.raw import close_frame, frame, serve_raw
+from tests.support.receive import receive
+
+if TYPE_CHECKING:
+    from tests.support.raw import RawPeer
+
+from tap_websocket.transports.base import Handshake
+
+MIB = 1024 * 1024
+KERNEL_BYTES = 8 * MIB
+"""What loopback takes of a writer whose peer does not read."""
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a server up soon."""
+    monkeypatch.setattr(flow, "_PATIENCE_SECONDS", 0.6)
+    monkeypatch.setattr(flow, "_LOOK_SECONDS", 0.2)
+
+
+async def stop_reading(peer: RawPeer) -> None:
+    opened = peer.writer.get_extra_info("socket")
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
+    transport = peer.writer.transport
+    assert isinstance(transport, asyncio.Transport)
+    transport.pause_reading()
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("opcode", [9, 1])
+def test_a_server_that_does_not_read_is_given_up(
+    opcode: int, each_transport: str
+) -> None:
+    sent = 0
+
+    async def play(peer: RawPeer) -> None:
+        nonlocal sent
+        await peer.upgrade()
+        await stop_reading(peer)
+        data = frame(b"x" * 125, opcode=opcode) * 1000
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await peer.send(data)
+                sent += len(data)
+
+    class Replying(Heard):
+        def messages(self, payloads: list[bytes], *, binary: bool) -> None:
+            del binary
+            assert self.connection is not None
+            for payload in payloads:
+                self.connection.send(payload * 10)
+
+    async def run(url: str) -> Heard:
+        heard = Replying()
+        async with asyncio.timeout(30):
+            await make_transport(each_transport).connect(Handshake(url), heard)
+            await heard.over.wait()
+        return heard
+
+    with serve_raw(play) as server:
+        heard = asyncio.run(run(server.url))
+    assert heard.closing is not None
+    assert heard.closing.failure == "the server does not read what is sent to it"
+    if opcode == 1:
+        # Reading stops as well, so the server cannot go on sending.
+        assert sent < 4 * KERNEL_BYTES
+
+
+def test_no_more_than_a_bound_is_kept_of_one_read(each_transport: str) -> None:
+    accepted = 0
+
+    async def play(peer: RawPeer) -> None:
+        await peer.upgrade()
+        await stop_reading(peer)
+        await peer.send(frame(b"{}") * 1000)
+        await peer.silence()
+
+    class Amplifying(Heard):
+        def messages(self, payloads: list[bytes], *, binary: bool) -> None:
+            nonlocal accepted
+            del binary
+            assert self.connection is not None
+            for _ in payloads:
+                if self.closing is None:
+                    self.connection.send(b"x" * MIB)
+                    accepted += 1
+
+    async def run(url: str) -> Heard:
+        heard = Amplifying()
+        async with asyncio.timeout(30):
+            await make_transport(each_transport).connect(Handshake(url), heard)
+            await heard.over.wait()
+        return heard
+
+    with serve_raw(play) as server:
+        heard = asyncio.run(run(server.url))
+    assert heard.closing is not None
+    assert heard.closing.failure == "the server does not read what is sent to it"
+
+
+def test_of_pongs_that_wait_the_last_one_is_sent(
+    each_transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow, "_HIGH_BYTES", 64 * 1024)
+    monkeypatch.setattr(flow, "_LOW_BYTES", 16 * 1024)
+    monkeypatch.setattr(flow, "_PATIENCE_SECONDS", 60)
+
+    def bound(opened: socket.socket, _: int) -> None:
+        # Otherwise loopback takes 10 MiB.
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
+
+    monkeypatch.setattr(tcp, "bound_window", bound)
+    pings = 20_000
+    pongs: list[bytes] = []
+
+    async def play(peer: RawPeer) -> None:
+        await peer.upgrade()
+        await stop_reading(peer)
+        for start in range(0, pings, 1000):
+            batch = (
+                frame(b"%0100d" % number, opcode=9)
+                for number in range(start, start + 1000)
+            )
+            await peer.send(*batch)
+        await peer.send(frame(b"{}"))
+        transport = peer.writer.transport
+        assert isinstance(transport, asyncio.Transport)
+        transport.resume_reading()
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while not pongs or int(pongs[-1]) != pings - 1:
+                opcode, payload = await peer.recv()
+                assert opcode == 10
+                pongs.append(payload)
+        await peer.send(close_frame(1000))
+        await peer.wait()
+
+    with serve_raw(play) as server:
+        heard = connect(each_transport, server.url, most=10)
+    assert heard.texts == [b"{}"]
+    assert len(heard.controls) == pings + 1
+    assert int(pongs[-1]) == pings - 1
+    assert len(pongs) < pings - 1000
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_stalled_connection_is_a_drop(each_transport: str) -> None:
+    async def play(peer: RawPeer) -> None:
+        await peer.upgrade()
+        if peer.number == 2:
+            await peer.send(frame(b'{"n": 2}'), close_frame(1000))
+            await peer.wait()
+            return
+        await stop_reading(peer)
+        await peer.send(frame(b'{"n": 1}'))
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await peer.send(frame(b"x" * 125, opcode=9) * 1000)
+
+    with serve_raw(play) as server:
+        run = receive(
+            url=server.url,
+            transport=each_transport,
+            reconnect=True,
+            reconnect_backoff=0.02,
+            max_messages=2,
+            max_duration=30,
+        )
+    assert run.error is None
+    assert [record["n"] for record in run.records] == [1, 2]
+    assert run.counts.reconnects == 1
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_large_subscription_waits_for_a_slow_server(each_transport: str) -> None:
+    """It is over the bound from which nothing is read, and the server is alive."""
+    size = 8_000_000
+    got = 0
+
+    async def play(peer: RawPeer) -> None:
+        nonlocal got
+        await peer.upgrade()
+        while got < size:
+            got += len(await peer.reader.read(64 * 1024))
+            await asyncio.sleep(0.02)
+        await peer.send(frame(b'{"n": 1}'), close_frame(1000))
+        with contextlib.suppress(ConnectionError):
+            await peer.reader.read()
+
+    with serve_raw(play) as server:
+        run = receive(
+            url=server.url,
+            transport=each_transport,
+            subscribe_messages=["x" * size],
+            max_duration=30,
+        )
+    assert not isinstance(run.error, ConnectionFailed), run.error
+    assert len(run.records) == 1
