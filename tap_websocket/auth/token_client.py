@@ -53,11 +53,13 @@ class Purpose(NamedTuple):
         subject: What is asked for.
         setting: The setting that says so.
         max_bytes: The longest reply that is read.
+        timeout_setting: The setting that bounds the whole request.
     """
 
     subject: str = "token"
     setting: str = "auth"
     max_bytes: int = MAX_REPLY_BYTES
+    timeout_setting: str = "connect_timeout"
 
 
 TOKENS = Purpose()
@@ -94,7 +96,7 @@ class Answer(Redacted, frozen=True):
         try:
             return jsontext.parse(self.body)
         except jsontext.InvalidJson as error:
-            subject, setting, _ = self.purpose
+            subject, setting, *_ = self.purpose
             msg = (
                 f"the {subject} reply of {self.where} is not JSON; check the URL in "
                 f"{setting}"
@@ -110,7 +112,7 @@ class Answer(Redacted, frozen=True):
         Raises:
             CredentialError: Always.
         """
-        subject, setting, _ = self.purpose
+        subject, setting, *_ = self.purpose
         reason = why or f"check {setting}"
         if self.status in _REDIRECTS:
             reason = f"redirects are not followed; put the final address into {setting}"
@@ -124,7 +126,7 @@ class TokenClient:
     """Sends token requests. It is used from one thread at a time.
 
     Args:
-        timeout: `connect_timeout`, in seconds, for a whole request.
+        timeout: Seconds for a whole request.
         proxy: The setting `proxy`: a URL, `none`, or None for the environment's.
         make_tls: Makes the context of the trust settings, one that nothing else uses:
             urllib3 changes it.
@@ -200,10 +202,9 @@ class TokenClient:
                 reply = _read(response, deadline, self._purpose.max_bytes)
                 return Answer(where, response.status_code, reply, self._purpose)
         except _TooSlow as error:
-            reason = f"no answer within {self._timeout:g} s (connect_timeout)"
-            raise self._unavailable(where, reason) from error
+            raise self._unavailable(where, self._timed_out) from error
         except _TooLong as error:
-            subject, _, most = self._purpose
+            subject, _, most, _ = self._purpose
             msg = f"the {subject} reply of {where} is longer than {most} bytes"
             raise CredentialError(msg) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
@@ -246,7 +247,7 @@ class TokenClient:
             msg = f"the {self._purpose.subject} request to {where} failed: {refusal}"
             raise CredentialError(msg) from error
         if not _may_pass(error):
-            subject, setting, _ = self._purpose
+            subject, setting, *_ = self._purpose
             msg = (
                 f"the {subject} request to {where} cannot be made; check the URL in "
                 f"{setting}"
@@ -272,6 +273,11 @@ class TokenClient:
             f"the {subject} request to {where} failed: {reason}", after
         )
 
+    @property
+    def _timed_out(self) -> str:
+        setting = self._purpose.timeout_setting
+        return f"no answer within {self._timeout:g} s ({setting})"
+
     def _reason(self, causes: list[BaseException]) -> str:
         from_socks = any(type(cause).__module__ == "socks" for cause in causes)
         if from_socks or _first(causes, requests.exceptions.ProxyError):
@@ -282,7 +288,7 @@ class TokenClient:
         for word in filter(None, words):
             return word
         if _first(causes, TimeoutError, *_TIMEOUTS):
-            return f"no answer within {self._timeout:g} s (connect_timeout)"
+            return self._timed_out
         return "the connection was lost"
 
 

@@ -6,20 +6,17 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket.auth.credentials import Credentials, TokenEndpoint
+from tap_websocket.auth.http_request import HttpRequest
 from tap_websocket.auth.token_client import TokenUnavailable
 from tap_websocket.errors import CredentialError
 from tap_websocket.expressions.jsonpath import MISSING, compile_path
-from tap_websocket.expressions.rendering import render_headers, render_url
-from tap_websocket.expressions.templates import Template, names_in
 from tap_websocket.jsontext import text_of
-from tap_websocket.network.urls import split_userinfo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tap_websocket.auth.token_client import Answer, TokenClient
     from tap_websocket.expressions.placeholders import MessageBuiltins
-    from tap_websocket.network.urls import Headers
 
 __all__ = ["TokenRequests"]
 
@@ -40,9 +37,13 @@ class TokenRequests:
         self._client = client
         # Feeds count token requests, and a hundred connections may wait for one.
         self._lock = threading.Lock()
-        self._body = None
-        if auth.body is not None:
-            self._body = Template(auth.body, names_in(auth.body))
+        self._request = HttpRequest(
+            "auth",
+            url=auth.url,
+            method=auth.method,
+            headers=auth.given,
+            body=auth.body,
+        )
         # Whether a call had all the values: what they were configured for is right.
         self._succeeded = False
         self._paths = [(name, compile_path(path)) for name, path in auth.values]
@@ -59,25 +60,8 @@ class TokenRequests:
             ConnectionFailed: When the placeholders of its URL or headers make no URL or
                 header.
         """
-        url, headers = split_userinfo(
-            render_url(
-                self._auth.url,
-                values,
-                moment,
-                where="auth.url",
-                schemes=("http", "https"),
-            ),
-        )
-        given = render_headers(self._auth.given, values, moment, where="auth.headers")
-        body = None
-        if self._body is not None:
-            body = self._body.render(values, moment).encode()
-            if not isinstance(self._auth.body, str):
-                headers += (("Content-Type", "application/json"),)
         with self._lock:
-            answer = self._client.send(
-                self._auth.method, url, _merged(headers, given), body
-            )
+            answer = self._request.send(self._client, values, moment)
         try:
             found = self._values(answer)
         except CredentialError as error:
@@ -111,9 +95,3 @@ class TokenRequests:
     def refresh(self, stale: Credentials) -> bool:  # noqa: ARG002 - protocol
         """Return True: each attempt calls anew."""
         return True
-
-
-def _merged(default: Headers, given: Headers) -> Headers:
-    """Return headers, of which the given ones win whatever their case."""
-    names = {name.lower() for name, _ in given}
-    return (*(item for item in default if item[0].lower() not in names), *given)

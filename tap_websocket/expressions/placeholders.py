@@ -164,6 +164,16 @@ class PlaceholderValues(collections.ChainMap[str, Any]):
         # Makes those of `auth` for one message, where each needs its own.
         self._mint: Mint | None = None
 
+    @property
+    def offered(self) -> Mapping[str, Any]:
+        """What `auth` offered for the last handshake."""
+        return self.maps[1]
+
+    @property
+    def captured(self) -> Mapping[str, Any]:
+        """What rules captured, and requests took from their replies."""
+        return self.maps[0]
+
     def authenticate(
         self, offered: Mapping[str, Any], mint: Mint | None = None
     ) -> None:

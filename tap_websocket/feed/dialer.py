@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from tap_websocket.auth.authenticator import Authenticator
+from tap_websocket.auth.credentials import Credentials
 from tap_websocket.auth.token_client import TokenClient
 from tap_websocket.expressions.rendering import (
     has_fixed_origin,
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Coroutine, Iterable, Mapping
 
-    from tap_websocket.auth.credentials import Credentials
     from tap_websocket.expressions.placeholders import (
         ConnectionBuiltins,
         MessageBuiltins,
@@ -113,7 +113,7 @@ class Dialer:
         """
         connection = settings.connection
         self._settings = settings
-        self._learn = learn
+        self.learn = learn
         self._given_transport = transport
         # Where topics are fetched, `expect` corrects their number.
         self.expect(len(settings.connections()) * settings.continuity.redundancy)
@@ -179,6 +179,28 @@ class Dialer:
             except _Unauthorized as refused:
                 raise refused.answer from refused
 
+    async def refresh(
+        self, values: PlaceholderValues, live: ConnectionBuiltins
+    ) -> bool:
+        """Replace credentials that a server refused after the handshake.
+
+        Args:
+            values: The values of placeholders; what `auth` offers is put into them.
+            live: Makes the values that are always there.
+
+        Returns:
+            Whether there are others, so that another try makes sense.
+
+        Raises:
+            TokenUnavailable: When a token request failed in a way that may pass.
+            TapError: When there are no credentials to be had.
+        """
+        stale = Credentials(values=values.offered)
+        if not self._authenticator.refresh(stale):
+            return False
+        await self._credentials(values, live.moment())
+        return True
+
     async def _try(self, attempt: _Attempt) -> None:
         """Make one attempt with fresh credentials.
 
@@ -210,11 +232,11 @@ class Dialer:
             )
         else:
             credentials = self._authenticator.credentials(values, moment)
-        self._learn(credentials.secrets)
+        self.learn(credentials.secrets)
 
         def mint(moment: MessageBuiltins) -> Mapping[str, Any]:
             minted = self._authenticator.mint(values, moment)
-            self._learn(minted.secrets)
+            self.learn(minted.secrets)
             return minted.values
 
         values.authenticate(
@@ -236,7 +258,7 @@ class Dialer:
         headers = render_headers(connection.headers, values, moment)
         if credentials.sign_url is not None:
             url = credentials.sign_url(url)
-            self._learn((urlsplit(url).query,))
+            self.learn((urlsplit(url).query,))
         handshake = Handshake(
             url=url,
             headers=_merged(headers, userinfo, credentials.headers),

@@ -21,6 +21,8 @@ from tap_websocket.network.errors import (
 from tap_websocket.settings.topics import TOPICS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tap_websocket.feed.dialer import Dialer
     from tap_websocket.feed.lines import Group
     from tap_websocket.feed.run_state import RunState
@@ -231,7 +233,7 @@ class Reconnector:
         if session.refused:
             await self._wait_refused(session.describe_end())
         else:
-            await self._wait(session.describe_end(), 0.0)
+            await self._wait(session.describe_end(), session.retry_after)
         return await self._connect()
 
     async def _replace(self, old: Session) -> Session | None:
@@ -363,6 +365,14 @@ class Reconnector:
     def completed(self, session: Session) -> None:
         """End the group: its feed is complete."""
         self._group.complete(session)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Take what must not show in any output."""
+        self._dialer.learn(secrets)
+
+    async def refresh_credentials(self, session: Session) -> bool:
+        """Replace credentials that were refused; return whether there are others."""
+        return await self._dialer.refresh(session.values, session.builtins)
 
     def outlives(self, session: Session, error: TapError) -> bool:
         """Return whether a fatal message ends this connection alone.

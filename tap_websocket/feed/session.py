@@ -6,9 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_websocket.expressions.placeholders import ConnectionBuiltins
+from tap_websocket.feed.http_steps import HttpSteps
 from tap_websocket.feed.inbound import BatchResult, CloseAction, Origin
 from tap_websocket.feed.keepalive import Keepalive
-from tap_websocket.feed.subscription import Subscription, requests
+from tap_websocket.feed.subscription import Request, Subscription, requests
+from tap_websocket.jsontext import text_of
 from tap_websocket.transports.base import LINGER_SECONDS, Closing, Connection
 from tap_websocket.transports.rfc6455 import (
     ABNORMAL,
@@ -21,7 +23,7 @@ from tap_websocket.transports.rfc6455 import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from tap_websocket.errors import TapError
     from tap_websocket.expressions.placeholders import PlaceholderValues
@@ -60,6 +62,12 @@ class SessionOwner(Protocol):
     def closed(self, session: Session) -> None:
         """Handle the end of the connection, or of an attempt that it was made for."""
 
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Take what must not show in any output."""
+
+    async def refresh_credentials(self, session: Session) -> bool:
+        """Replace credentials that were refused; return whether there are others."""
+
 
 class Session:
     """One connection, which its transport calls back (see `Listener`).
@@ -76,6 +84,7 @@ class Session:
         replacement: Is given why another connection is to take this one's place.
         forgotten: Names of captured values that serve the replacement's first attempt
             alone.
+        retry_after: Seconds that a server wants to be left alone before the next.
         ended: Is given how the connection ended.
         ended_at: When it did, by the loop's clock.
     """
@@ -122,6 +131,7 @@ class Session:
         self.forgotten: frozenset[str] = frozenset()
         # Asks for a replacement at the end of `connection_lifetime`.
         self._lifetime: asyncio.TimerHandle | None = None
+        self.retry_after = 0.0
         self.builtins = ConnectionBuiltins()
         self._keepalive = Keepalive(
             settings.subscription,
@@ -129,22 +139,27 @@ class Session:
             clock=self._loop.time,
             ping=self._ping,
             heartbeat=self._heartbeat,
-            on_dead=self._give_up,
+            on_dead=self.give_up,
             has_unread=self._has_unread,
         )
         self._subscription = Subscription(
             requests(
-                self._settings.subscribe_messages, settings.topics, planned.topics
+                self._settings.subscribe_messages,
+                settings.topics,
+                planned.topics,
+                values.captured,
             ),
             interval=self._settings.subscribe_interval,
             send=self._subscribe,
+            perform=self._perform,
             on_complete=self._subscribed,
-            on_timeout=self._give_up,
+            on_timeout=self.give_up,
             on_reply=self._run.replied,
             schedule=self._loop.call_later,
             clock=self._loop.time,
             has_unread=self._has_unread,
         )
+        self._steps = HttpSteps(settings.connection, values, self.builtins, self)
         self.origin = Origin(
             0,
             "",
@@ -273,6 +288,7 @@ class Session:
             self._connection.pause()
         self._keepalive.pause()
         self._subscription.pause()
+        self._steps.pause()
 
     def resume(self) -> None:
         """Read again; the clocks start afresh."""
@@ -280,6 +296,7 @@ class Session:
             self._connection.resume()
         self._keepalive.resume()
         self._subscription.resume()
+        self._steps.resume()
 
     def end(self, close_code: int) -> None:
         """Start the closing handshake, at the end of the run."""
@@ -333,6 +350,7 @@ class Session:
         self._subscription.stop()
         if self._lifetime is not None:
             self._lifetime.cancel()
+        self._steps.stop()
 
     def _subscribe(self, message: Template | bytes, values: Mapping[str, Any]) -> None:
         """Send a message of the subscription."""
@@ -341,6 +359,32 @@ class Session:
             self._is_subscribing = True
             self._keepalive.expect_data()
             self._keepalive.start_heartbeats()
+
+    def _perform(self, request: Request, done: Callable[[], None]) -> None:
+        """Make a request of the subscription."""
+        if request.item.step is not None:
+            self._steps.perform(request.item, request.item.step, request.values, done)
+
+    def deliver(self, body: bytes) -> None:
+        """Take the reply to a request as a text message of the connection."""
+        self.messages([body], binary=False)
+
+    def capture(self, found: Mapping[str, Any]) -> None:
+        """Keep values of a reply as placeholders."""
+        self.values.capture(found)
+        self.learn(map(text_of, found.values()))
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Take what must not show in any output."""
+        self._owner.learn(secrets)
+
+    def fail(self, error: Exception) -> None:
+        """End the run: a request of the subscription was refused."""
+        self._run.end("a request of the subscription failed", error)
+
+    async def refresh_credentials(self) -> bool:
+        """Replace credentials that were refused; return whether there are others."""
+        return await self._owner.refresh_credentials(self)
 
     def _subscribed(self) -> None:
         if not self._is_subscribing:
@@ -384,9 +428,15 @@ class Session:
         if self._connection is not None:
             self._connection.ping(payload)
 
-    def _give_up(self, reason: str) -> None:
-        """Drop a connection that is dead, even if its TCP connection lives."""
+    def give_up(self, reason: str, retry_after: float = 0.0) -> None:
+        """Drop a connection that is dead, even if its TCP connection lives.
+
+        Args:
+            reason: In a few words, for the log.
+            retry_after: Seconds that the server wants to be left alone.
+        """
         self.verdict = reason
+        self.retry_after = retry_after
         if self._connection is not None:
             self._connection.abort()
         # Not left to the transport: its own report may take as long as TCP does.

@@ -10,7 +10,14 @@ from tap_websocket.settings.topics import TOPIC, TOPICS
 from tap_websocket.timers import Deadline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import (
+        Callable,
+        Collection,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
 
     from tap_websocket.expressions.matchers import Matcher
     from tap_websocket.expressions.templates import Template
@@ -38,13 +45,23 @@ def requests(
     items: Iterable[Item],
     settings: TopicSettings,
     topics: Sequence[str],
+    captured: Collection[str] = (),
 ) -> Iterator[Request]:
     """Yield what is sent on a connection that asks for these topics.
+
+    Args:
+        items: Those of `subscribe_messages`.
+        settings: How the topics are spread over messages.
+        topics: Those of the connection.
+        captured: Names that have a captured value before it is opened.
 
     An item that holds `{topics}` is sent for each run of `topics_per_message`, one
     that holds `{topic}` for each topic, and any other once.
     """
+    known = frozenset(captured)
     for item in items:
+        if not item.is_due(known):
+            continue
         if TOPICS in item.names:
             for some in chunks(topics, settings.topics_per_message):
                 listed = TopicList(tuple(some), settings.topic_separator)
@@ -69,6 +86,7 @@ class Subscription:
         *,
         interval: float,
         send: Callable[[Template | bytes, Mapping[str, Any]], None],
+        perform: Callable[[Request, Callable[[], None]], None],
         on_complete: Callable[[], None],
         on_timeout: Callable[[str], None],
         schedule: Schedule,
@@ -82,6 +100,7 @@ class Subscription:
             messages: What is sent, in order; each is asked for when it is due.
             interval: Seconds between two messages.
             send: Sends a message, with its own values of placeholders.
+            perform: Makes an HTTP request, and calls back when its reply was taken.
             on_complete: Called when everything was sent and answered.
             on_timeout: Takes the reason when a reply did not come in time.
             schedule: Calls back after a number of seconds.
@@ -92,6 +111,9 @@ class Subscription:
         self._messages = iter(messages)
         self._interval = interval
         self._send = send
+        self._perform = perform
+        # Whether an HTTP request is under way.
+        self._performs = False
         self._on_complete = on_complete
         self._on_timeout = on_timeout
         self._schedule = schedule
@@ -117,7 +139,7 @@ class Subscription:
     @property
     def awaiting(self) -> bool:
         """Whether a reply is awaited."""
-        return self._awaited is not None
+        return self._awaited is not None or self._performs
 
     @property
     def asks_texts(self) -> bool:
@@ -178,13 +200,13 @@ class Subscription:
 
     def _go_on(self) -> None:
         """Send items until one has to be waited for."""
-        while not self._over and self._awaited is None:
+        while not self._over and not self.awaiting:
             request = self._next
             if request is None:
                 self._over = True
                 self._on_complete()
                 return
-            if self._rests and request.item.message is not None:
+            if self._rests and (request.item.message or request.item.step):
                 self._rests = False
                 self._schedule(self._interval, self._go_on)
                 return
@@ -198,6 +220,15 @@ class Subscription:
         if item.message is not None:
             self._rests = self._interval > 0
             self._send(item.message, request.values)
+        elif item.step is not None:
+            self._rests = self._interval > 0
+            self._performs = True
+            self._perform(request, self._performed)
+
+    def _performed(self) -> None:
+        self._performs = False
+        self._on_reply()
+        self._go_on()
 
     def _await(self, item: Item, reply: Matcher, count: int) -> None:
         matchers = self._texts if reply.kind == "text" else self._documents

@@ -7,20 +7,18 @@ import logging
 import random
 from typing import TYPE_CHECKING, Any
 
+from tap_websocket.auth.http_request import HttpRequest
 from tap_websocket.auth.token_client import Purpose, TokenClient, TokenUnavailable
 from tap_websocket.errors import ConnectionFailed
 from tap_websocket.expressions.placeholders import (
     ConnectionBuiltins,
     PlaceholderValues,
 )
-from tap_websocket.expressions.rendering import render_headers, render_url
-from tap_websocket.expressions.templates import Template, names_in
 from tap_websocket.feed.reconnector import backoff
 from tap_websocket.feed.subscription import requests
 from tap_websocket.feed.threads import in_thread
 from tap_websocket.jsontext import text_of
 from tap_websocket.network.tls import make_context
-from tap_websocket.network.urls import split_userinfo
 from tap_websocket.settings.topics import TopicRequest
 
 if TYPE_CHECKING:
@@ -143,26 +141,14 @@ def fetch_topics(
         TapError: When it cannot: refused, no JSON, no match, or a match that is
             neither a string nor a number.
     """
-    moment = ConnectionBuiltins().moment()
-    url, userinfo = split_userinfo(
-        render_url(
-            request.url,
-            values,
-            moment,
-            where="topics.url",
-            schemes=("http", "https"),
-        ),
-    )
-    given = render_headers(request.headers, values, moment, where="topics.headers")
-    names = {name.lower() for name, _ in given}
-    headers = [item for item in userinfo if item[0].lower() not in names]
-    body = None
-    if request.body is not None:
-        template = Template(request.body, names_in(request.body) & values.keys())
-        body = template.render(values, moment).encode()
-        if not isinstance(request.body, str) and "content-type" not in names:
-            headers.append(("Content-Type", "application/json"))
-    answer = client.send(request.method, url, (*headers, *given), body)
+    answer = HttpRequest(
+        "topics",
+        url=request.url,
+        method=request.method,
+        headers=request.headers,
+        body=request.body,
+        declared=values.keys(),
+    ).send(client, values, ConnectionBuiltins().moment())
     if not answer.ok:
         answer.refuse()
     return _listed(request, answer)

@@ -132,6 +132,7 @@ class Settings:
             *self.auth.secrets,
             *self.connection.secrets,
             *self.continuity.secrets,
+            *self.subscription.secrets,
             *requested,
             *of_contexts,
             *self.literal_secrets,

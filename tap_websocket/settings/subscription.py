@@ -18,6 +18,7 @@ from tap_websocket.settings.declare import (
     BOOLEAN,
     JSON,
     MATCHER,
+    STRING,
     STRING_MAP,
     WHOLE,
     Idle,
@@ -28,6 +29,7 @@ from tap_websocket.settings.declare import (
     setting,
     whole,
 )
+from tap_websocket.settings.http_step import STEP_KEYS, HttpStep, read_step, step_names
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -64,6 +66,9 @@ DECLARATIONS = group(
                         "pattern": rf"{WHOLE}|^{ALL_TOPICS}$",
                     },
                     "reply_timeout": seconds(),
+                    "when": STRING,
+                    "unless": STRING,
+                    **STEP_KEYS,
                 },
             },
         },
@@ -72,8 +77,13 @@ DECLARATIONS = group(
         "`binary: true` (the string is base64), and `reply` (a matcher), "
         f"`reply_count` ({_REPLY_COUNT}) and `reply_timeout` ({_REPLY_TIMEOUT}): wait "
         "for this many documents that match before the next item. `message` may be "
-        "left out where a `reply` is awaited: a greeting. `reply_count: topics` waits "
-        "for as many as there are topics in the message.",
+        "left out where a `reply` is awaited: a greeting. An item may be an HTTP "
+        "request instead: `request` (`url`, `method`, `headers`, `body`), `values` "
+        "(name to JSONPath into the reply), `records: true` (the reply is a message), "
+        "`every` (seconds between repetitions) and `reply_timeout`. With `when` or "
+        "`unless` an item is sent only if the placeholder of this name was captured "
+        "before the connection was opened, or only if it was not. "
+        "`reply_count: topics` waits for as many as there are topics in the message.",
         default=[],
         secret=True,
     ),
@@ -139,7 +149,11 @@ class Item(msgspec.Struct, frozen=True):
             greeting, say) is awaited.
         reply: What the documents that are awaited match, if any are.
         reply_count: How many of them; `ALL_TOPICS` for one for each topic.
-        reply_timeout: Seconds that they have to arrive.
+        reply_timeout: Seconds that they have to arrive, or the reply to a request.
+        step: A request that is made in place of a message, if it is one.
+        when: The placeholder whose value must have been captured before the connection
+            was opened.
+        unless: The placeholder whose value must not have been.
     """
 
     where: str
@@ -147,6 +161,15 @@ class Item(msgspec.Struct, frozen=True):
     reply: Matcher | None = None
     reply_count: int | Literal["topics"] = _REPLY_COUNT
     reply_timeout: float = _REPLY_TIMEOUT
+    step: HttpStep | None = None
+    when: str | None = None
+    unless: str | None = None
+
+    def is_due(self, captured: Collection[str]) -> bool:
+        """Return whether it is sent on a connection that begins with these values."""
+        if self.unless in captured:
+            return False
+        return self.when is None or self.when in captured
 
     def replies(self, topics: int) -> int:
         """Return how many replies are awaited to a message with this many topics."""
@@ -154,7 +177,9 @@ class Item(msgspec.Struct, frozen=True):
 
     @property
     def names(self) -> frozenset[str]:
-        """The placeholders in the message."""
+        """The placeholders in the message or the request."""
+        if self.step is not None:
+            return self.step.request.names
         return self.message.names if isinstance(self.message, Template) else frozenset()
 
 
@@ -177,12 +202,19 @@ class SubscriptionSettings:
     ping_timeout: float
     stale_timeout: float | None
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not show in any output: what requests are sent with."""
+        steps = (item.step for item in self.subscribe_messages)
+        return tuple(text for step in steps if step for text in step.request.secrets)
+
 
 def captured_names(config: Mapping[str, Any]) -> frozenset[str]:
-    """Return the names that the rules capture."""
-    return frozenset(
+    """Return the names that rules capture, and requests take from their replies."""
+    captured = (
         name for rule in config["message_rules"] for name in rule.get("capture", {})
     )
+    return frozenset(captured) | step_names(config)
 
 
 def read_subscription(
@@ -231,23 +263,33 @@ def _item(
     if isinstance(given, str):
         return Item(where, Template(given, declared))
     message, reply = given.get("message"), None
-    if "reply" in given:
+    step = read_step(where, given, declared, problems)
+    if "reply" in given and step is None:
         reply = _matcher(f"{where}.reply", given["reply"], problems)
-    elif message is None:
+    elif message is None and step is None:
         problems.append(
             f"{where}: has neither a message to send nor a reply to wait for; add one",
         )
     problems += [
         f"{where}: {key} needs a reply to wait for; add it"
         for key in ("reply_count", "reply_timeout")
-        if key in given and "reply" not in given
+        if key in given and "reply" not in given and step is None
     ]
+    for key in ("when", "unless"):
+        name = given.get(key, "")
+        if key in given and name not in declared:
+            problems.append(
+                f"{where}.{key}: {name!r} is captured nowhere; name a captured value"
+            )
     item = Item(
         where,
-        _message(where, given, declared, problems),
+        None if step is not None else _message(where, given, declared, problems),
         reply,
         given.get("reply_count", _REPLY_COUNT),
         given.get("reply_timeout", _REPLY_TIMEOUT),
+        step,
+        given.get("when"),
+        given.get("unless"),
     )
     if item.reply_count == ALL_TOPICS and not item.names & {"topic", "topics"}:
         problems.append(

@@ -233,6 +233,7 @@ class Hand:
         self.subscription = Subscription(
             [Request(item, {}, item.replies(0)) for item in items],
             interval=interval,
+            perform=lambda _request, _done: None,
             send=lambda message, _values: self.sent.append(message),
             on_complete=self.completed,
             on_timeout=self.late.append,

@@ -26,13 +26,19 @@ class Http:
         self.requests: list[tuple[str, str, dict[str, str], str]] = []
         self.reply: Any = {}
         self.status = 200
+        self.headers: dict[str, str] = {}
+        # Answers in place of `status` and `reply`, one for each request.
+        self.script: list[tuple[int, Any]] = []
         self.url = ""
 
     async def handle(self, request: web.Request) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
         body = await request.text()
         self.requests.append((request.method, request.path_qs, headers, body))
-        return web.json_response(self.reply, status=self.status)
+        status, reply = self.status, self.reply
+        if self.script:
+            status, reply = self.script.pop(0)
+        return web.json_response(reply, status=status, headers=self.headers)
 
 
 @contextlib.contextmanager

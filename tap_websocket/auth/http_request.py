@@ -1,0 +1,114 @@
+"""HTTP requests of the config, with placeholders in URL, headers and body."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tap_websocket.expressions.rendering import render_headers, render_url
+from tap_websocket.expressions.templates import Template, names_in, texts_in
+from tap_websocket.network.urls import split_userinfo
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from tap_websocket.auth.token_client import Answer, TokenClient
+    from tap_websocket.expressions.placeholders import MessageBuiltins
+    from tap_websocket.network.urls import Headers
+
+__all__ = ["HttpRequest"]
+
+_SCHEMES = ("http", "https")
+
+
+class HttpRequest:
+    """A request, compiled once.
+
+    Args:
+        where: Where it stands in the config, for errors.
+        url: `http://` or `https://`; user-info in it is sent as Basic credentials.
+        method: The HTTP method.
+        headers: They win over those that are added.
+        body: A string, sent as it is; another JSON value; None for no body.
+        declared: The names that are placeholders in the body; all of them by default.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a request is made of, by keyword
+        self,
+        where: str,
+        *,
+        url: str,
+        method: str = "POST",
+        headers: Headers = (),
+        body: Any = None,  # noqa: ANN401 - any JSON
+        declared: Collection[str] | None = None,
+    ) -> None:
+        self.where = where
+        self._url = url
+        self._method = method
+        self._headers = headers
+        self._is_json = body is not None and not isinstance(body, str)
+        self._body: Template | None = None
+        if body is not None:
+            known = names_in(body) if declared is None else declared
+            self._body = Template(body, known)
+        self._texts = (url, *(value for _, value in headers), *texts_in(body))
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not show in any output: the headers' values, the body's texts."""
+        return self._texts[1:]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the placeholders in it."""
+        return frozenset(name for text in self._texts for name in names_in(text))
+
+    def send(
+        self, client: TokenClient, values: Mapping[str, Any], moment: MessageBuiltins
+    ) -> Answer:
+        """Fill the placeholders in, send the request, and return the answer. Blocks.
+
+        Args:
+            client: Sends it.
+            values: The values of placeholders.
+            moment: The built-in placeholders of this request.
+
+        Raises:
+            TokenUnavailable: When another try may succeed (`TokenClient.send`).
+            CredentialError: When it cannot.
+            ConnectionFailed: When the placeholders make no URL or header.
+        """
+        method, url, headers, body = self.fill_in(values, moment)
+        return client.send(method, url, headers, body)
+
+    def fill_in(
+        self, values: Mapping[str, Any], moment: MessageBuiltins
+    ) -> tuple[str, str, Headers, bytes | None]:
+        """Return method, URL, headers and body, with the placeholders filled in.
+
+        Raises:
+            ConnectionFailed: When the placeholders make no URL or header.
+        """
+        url, userinfo = split_userinfo(
+            render_url(
+                self._url, values, moment, where=f"{self.where}.url", schemes=_SCHEMES
+            )
+        )
+        headers = render_headers(
+            self._headers, values, moment, where=f"{self.where}.headers"
+        )
+        body = None
+        if self._body is not None:
+            body = self._body.render(values, moment).encode()
+        added = (*userinfo, *self._content_type())
+        return self._method, url, _merged(added, headers), body
+
+    def _content_type(self) -> Iterator[tuple[str, str]]:
+        if self._is_json:
+            yield "Content-Type", "application/json"
+
+
+def _merged(default: Headers, given: Headers) -> Headers:
+    """Return headers, of which the given ones win whatever their case."""
+    names = {name.lower() for name, _ in given}
+    return (*(item for item in default if item[0].lower() not in names), *given)

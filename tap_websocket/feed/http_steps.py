@@ -1,0 +1,234 @@
+"""Steps over HTTP on one connection: in their place, and repeated while it lasts."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+
+from tap_websocket.auth.token_client import Purpose, TokenClient, TokenUnavailable
+from tap_websocket.errors import ConnectionFailed, TapError
+from tap_websocket.expressions.jsonpath import MISSING
+from tap_websocket.feed.threads import in_thread
+from tap_websocket.network.tls import make_context
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from tap_websocket.auth.token_client import Answer
+    from tap_websocket.expressions.placeholders import (
+        ConnectionBuiltins,
+        PlaceholderValues,
+    )
+    from tap_websocket.settings import ConnectionSettings, Item
+    from tap_websocket.settings.http_step import HttpStep
+
+__all__ = ["HttpSteps", "StepHost"]
+
+_UNAUTHORIZED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+_RETRY_SECONDS = 1.0
+"""Between two tries of a repetition that failed; halved where it is due sooner."""
+
+
+class StepHost(Protocol):
+    """What steps ask of their connection."""
+
+    def deliver(self, body: bytes) -> None:
+        """Take a reply as a text message of the connection."""
+
+    def capture(self, found: Mapping[str, Any]) -> None:
+        """Keep values of a reply as placeholders; they are secrets."""
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Take what must not show in any output."""
+
+    def give_up(self, reason: str, retry_after: float = 0.0) -> None:
+        """Drop the connection; wait this many seconds at least before the next."""
+
+    def fail(self, error: Exception) -> None:
+        """End the run."""
+
+    async def refresh_credentials(self) -> bool:
+        """Replace credentials that were refused; return whether there are others."""
+
+
+class HttpSteps:
+    """Makes the requests of one connection, one at a time for each item.
+
+    Args:
+        settings: Proxy, trust and the longest message.
+        values: The values of placeholders.
+        builtins: Makes the placeholders that are always there.
+        host: Takes what comes of them.
+    """
+
+    def __init__(
+        self,
+        settings: ConnectionSettings,
+        values: PlaceholderValues,
+        builtins: ConnectionBuiltins,
+        host: StepHost,
+    ) -> None:
+        self._settings = settings
+        self._values = values
+        self._builtins = builtins
+        self._host = host
+        # One for each item, by its place: a client is used by one thread at a time.
+        self._clients: dict[str, TokenClient] = {}
+        # Everything that is under way; cancelled when the connection ends.
+        self._tasks: set[asyncio.Task[None]] = set()
+        # Bodies that came while reading was paused.
+        self._waiting: list[bytes] = []
+        self._paused = False
+
+    def perform(
+        self,
+        item: Item,
+        step: HttpStep,
+        own: Mapping[str, Any],
+        done: Callable[[], None],
+    ) -> None:
+        """Begin with a request.
+
+        Args:
+            item: The item that it stands in.
+            step: The request.
+            own: The item's own values of placeholders (`{topic}`).
+            done: Called when the reply was taken.
+        """
+        self._start(self._first(item, step, own, done))
+
+    def stop(self) -> None:
+        """Abandon everything: the connection is over."""
+        for task in self._tasks:
+            task.cancel()
+        self._waiting.clear()
+
+    def pause(self) -> None:
+        """Keep bodies back, as reading is paused."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Deliver the bodies that were kept back."""
+        self._paused = False
+        while self._waiting and not self._paused:
+            # It may fill the buffer, and so pause again.
+            self._host.deliver(self._waiting.pop(0))
+
+    def _start(self, work: Any) -> None:  # noqa: ANN401 - a coroutine
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _first(
+        self,
+        item: Item,
+        step: HttpStep,
+        own: Mapping[str, Any],
+        done: Callable[[], None],
+    ) -> None:
+        try:
+            answer = await self._send(item, step, own)
+            # As handshakes, which are tried once more with fresh credentials.
+            if (
+                answer.status in _UNAUTHORIZED
+                and await self._host.refresh_credentials()
+            ):
+                answer = await self._send(item, step, own)
+            if not answer.ok:
+                answer.refuse(f"check {item.where}")
+            self._take(item, step, answer)
+        except TokenUnavailable as error:
+            self._host.give_up(str(error), error.retry_after)
+        except _NoValue as error:
+            self._host.give_up(str(error))
+        except TapError as error:
+            self._host.fail(error)
+        else:
+            if step.every is not None:
+                self._start(self._repeat(item, step, own, step.every))
+            done()
+
+    async def _repeat(
+        self, item: Item, step: HttpStep, own: Mapping[str, Any], every: float
+    ) -> None:
+        """Make a request again and again: a listen key that must be kept alive.
+
+        One that fails in a way that may pass is tried again until the next is due.
+        """
+        loop = asyncio.get_running_loop()
+        due = loop.time() + every
+        while True:
+            await asyncio.sleep(max(due - loop.time(), 0))
+            due += every
+            while True:
+                try:
+                    answer = await self._send(item, step, own)
+                    if not answer.ok:
+                        answer.refuse(f"check {item.where}")
+                    self._take(item, step, answer)
+                except TokenUnavailable as error:
+                    wait = max(error.retry_after, min(_RETRY_SECONDS, every / 2))
+                    if loop.time() + wait >= due:
+                        self._host.give_up(str(error), error.retry_after)
+                        return
+                    await asyncio.sleep(wait)
+                except TapError as error:
+                    self._host.give_up(str(error))
+                    return
+                else:
+                    break
+
+    async def _send(self, item: Item, step: HttpStep, own: Mapping[str, Any]) -> Answer:
+        moment = self._builtins.moment()
+        values = self._values.at(moment, own)
+        method, url, headers, body = step.request.fill_in(values, moment)
+        # urllib3 2 logs it at debug level.
+        self._host.learn([urlsplit(url)._replace(scheme="", netloc="").geturl()])
+        client = self._client(item)
+        return await in_thread(lambda: client.send(method, url, headers, body))
+
+    def _client(self, item: Item) -> TokenClient:
+        settings = self._settings
+        if item.where not in self._clients:
+            self._clients[item.where] = TokenClient(
+                item.reply_timeout,
+                settings.proxy,
+                lambda: make_context(settings.tls),
+                Purpose(
+                    "subscription",
+                    f"{item.where}.request",
+                    settings.max_message_bytes,
+                    "reply_timeout",
+                ),
+            )
+        return self._clients[item.where]
+
+    def _take(self, item: Item, step: HttpStep, answer: Answer) -> None:
+        """Take a reply: its values, and its body as a message.
+
+        Raises:
+            _NoValue: When a path of `values` finds nothing.
+            CredentialError: When it is no JSON, and there are values to be found.
+        """
+        if step.values:
+            reply = answer.json()
+            found = {name: path.first(reply) for name, path in step.values}
+            for name, value in found.items():
+                if value is MISSING or value is None:
+                    msg = (
+                        f"{item.where}.values.{name}: the reply of {answer.where} has "
+                        "nothing at this path"
+                    )
+                    raise _NoValue(msg)
+            self._host.capture(found)
+        if step.records:
+            if self._paused:
+                self._waiting.append(answer.body)
+            else:
+                self._host.deliver(answer.body)
+
+
+class _NoValue(ConnectionFailed):
+    """A reply lacks a value that is needed."""

@@ -1,0 +1,438 @@
+"""Steps over HTTP among the subscribe messages, on real connections."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_websocket.errors import ConfigError, ConnectionFailed, CredentialError
+from tests.support.http import Http, serve_http
+from tests.support.receive import make_settings, receive
+from tests.support.servers import Kind, Peer, free_port, listen, serve
+from tests.support.tap import run_tap, start_tap
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("each_transport")
+
+
+@pytest.fixture
+def http() -> Iterator[Http]:
+    with serve_http() as server:
+        yield server
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[str]:
+    """A server that takes connections and never answers."""
+    with listen() as listener:
+        yield f"http://localhost:{listener.getsockname()[1]}/"
+
+
+async def one(peer: Peer) -> None:
+    await peer.recv()
+    await peer.send('{"n":1}')
+    await peer.close()
+    await peer.wait()
+
+
+def test_twitch_s_way(http: Http, kind: Kind) -> None:
+    """A greeting names the session, which is then subscribed over HTTP."""
+    http.status = 202
+
+    async def script(peer: Peer) -> None:
+        await peer.send('{"type":"session_welcome","session":{"id":"s1"}}')
+        for _ in range(100):
+            if len(http.requests) == 2:
+                break
+            await peer.send('{"type":"early","n":0}')
+        assert await peer.recv() == "done"
+        await peer.send('{"type":"data","n":1}')
+        await peer.close()
+        await peer.wait()
+
+    welcome = {"type": "session_welcome"}
+    with serve(script, kind) as server:
+        run = receive(
+            url=server.url,
+            auth={"type": "bearer", "token": "t"},
+            message_rules=[
+                {"match": welcome, "capture": {"session": "$.session.id"}},
+                {"match": {"type": "early"}, "then": "ignore"},
+            ],
+            subscribe_messages=[
+                {"reply": welcome},
+                *(
+                    {
+                        "request": {
+                            "url": f"{http.url}/subscriptions",
+                            "headers": {"Authorization": "Bearer {token}"},
+                            "body": {"type": kind, "transport": "{session}"},
+                        }
+                    }
+                    for kind in ("follow", "cheer")
+                ),
+                "done",
+            ],
+        )
+    assert run.error is None
+    assert [record["n"] for record in run.records] == [1]
+    assert [json.loads(body) for _, _, _, body in http.requests] == [
+        {"type": "follow", "transport": "s1"},
+        {"type": "cheer", "transport": "s1"},
+    ]
+    method, path, headers, _ = http.requests[0]
+    assert (method, path) == ("POST", "/subscriptions")
+    assert headers["authorization"] == "Bearer t"
+    assert headers["content-type"] == "application/json"
+
+
+def test_values_of_a_reply_are_placeholders(http: Http) -> None:
+    http.reply = {"data": {"key": "k/1", "id": 7}}
+    taken: list[Any] = []
+
+    async def script(peer: Peer) -> None:
+        taken.append(json.loads(await peer.recv()))
+        await peer.close()
+        await peer.wait()
+
+    with serve(script) as server:
+        run = receive(
+            url=server.url,
+            subscribe_messages=[
+                {
+                    "request": {"url": f"{http.url}/key", "method": "GET"},
+                    "values": {"key": "$.data.key", "id": "$.data.id"},
+                },
+                {"message": {"listen": "{key}", "id": "{id}"}},
+            ],
+        )
+    assert run.error is None
+    assert taken == [{"listen": "k/1", "id": 7}]
+    assert http.requests[0][0] == "GET"
+
+
+def test_a_reply_may_be_a_message(http: Http, kind: Kind) -> None:
+    """An order book begins with a snapshot, and goes on with its changes."""
+    http.reply = {"lastUpdateId": 160, "bids": [["0.0024", "10"]]}
+    with serve(one, kind) as server:
+        run = receive(
+            url=server.url,
+            record_metadata=True,
+            subscribe_messages=[
+                {
+                    "request": {"url": f"{http.url}/depth", "method": "GET"},
+                    "records": True,
+                },
+                "go",
+            ],
+        )
+    assert run.error is None
+    snapshot, change = run.records
+    assert snapshot["lastUpdateId"] == 160
+    assert change["n"] == 1
+    assert [snapshot["_sequence"], change["_sequence"]] == [1, 2]
+    assert run.counts.messages == 2
+
+
+def test_each_topic_has_its_request(http: Http) -> None:
+    http.reply = {"snapshot": 1}
+    begin = time.monotonic()
+    with serve(one) as server:
+        run = receive(
+            url=server.url,
+            topics=["A", "B", "C/D"],
+            subscribe_interval=0.1,
+            subscribe_messages=[
+                {
+                    "request": {"url": f"{http.url}/{{topic}}", "method": "GET"},
+                    "records": True,
+                },
+                "{topics}",
+            ],
+        )
+    assert run.error is None
+    assert [path for _, path, _, _ in http.requests] == ["/A", "/B", "/C%2FD"]
+    assert run.counts.messages == 4
+    assert time.monotonic() - begin > 0.3
+
+
+def test_a_request_is_repeated_while_the_connection_lasts(http: Http) -> None:
+    http.script = [(200, {}), (200, {}), (503, {}), (200, {}), (200, {})]
+
+    async def script(peer: Peer) -> None:
+        while len(http.requests) < 5:
+            await peer.ping()
+        await peer.send('{"n":1}')
+        await peer.close()
+        await peer.wait()
+
+    with serve(script) as server:
+        run = receive(
+            url=server.url,
+            subscribe_messages=[
+                {"request": {"url": f"{http.url}/key", "method": "PUT"}, "every": 0.2}
+            ],
+        )
+    assert run.error is None
+    assert run.counts.reconnects == 0
+    count = len(http.requests)
+    time.sleep(0.5)
+    assert len(http.requests) == count
+
+
+@pytest.mark.parametrize("status", [503, 404])
+def test_a_repetition_that_keeps_failing_is_a_drop(http: Http, status: int) -> None:
+    http.script = [(200, {}), *[(status, {})] * 3]
+
+    async def script(peer: Peer) -> None:
+        if peer.number == 2:
+            await peer.send('{"n":1}')
+        await peer.wait()
+
+    with serve(script) as server:
+        run = receive(
+            url=server.url,
+            reconnect=True,
+            reconnect_backoff=0.01,
+            max_messages=1,
+            subscribe_messages=[
+                {"request": {"url": f"{http.url}/key"}, "every": 0.2},
+            ],
+        )
+    assert run.error is None
+    assert run.counts.reconnects == 1
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
+def test_what_may_pass_is_a_drop(http: Http, status: int) -> None:
+    http.script = [(status, {})]
+    http.headers = {"Retry-After": "1"}
+    begin = time.monotonic()
+    with serve(one) as server:
+        run = receive(
+            url=server.url,
+            reconnect=True,
+            reconnect_backoff=0.01,
+            max_messages=1,
+            subscribe_messages=[{"request": {"url": f"{http.url}/x"}}, "go"],
+        )
+    assert run.error is None
+    assert run.counts.reconnects == 1
+    if status in {429, 503}:
+        assert time.monotonic() - begin > 0.9
+
+    http.script = [(status, {})]
+    with serve(one) as server:
+        run = receive(
+            url=server.url,
+            subscribe_messages=[{"request": {"url": f"{http.url}/x"}}, "go"],
+        )
+    assert isinstance(run.error, ConnectionFailed)
+    assert f"HTTP {status}" in str(run.error)
+
+
+def test_a_server_that_is_not_there_is_a_drop() -> None:
+    with serve(one) as server:
+        run = receive(
+            url=server.url,
+            subscribe_messages=[
+                {"request": {"url": f"http://localhost:{free_port()}/secret"}}
+            ],
+        )
+    assert isinstance(run.error, ConnectionFailed)
+    assert "the subscription request to http://localhost" in str(run.error)
+    assert "secret" not in str(run.error)
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 403, 404])
+def test_another_status_ends_the_run(http: Http, status: int) -> None:
+    http.status = status
+    http.reply = {"message": "s3cret"}
+
+    async def script(peer: Peer) -> None:
+        await peer.wait()
+
+    with serve(script) as server:
+        run = receive(
+            url=server.url,
+            reconnect=True,
+            reconnect_backoff=0.01,
+            subscribe_messages=["go", {"request": {"url": f"{http.url}/s3cret"}}],
+        )
+    assert isinstance(run.error, CredentialError)
+    assert f"HTTP {status}" in str(run.error)
+    assert "subscribe_messages[1]" in str(run.error)
+    assert "s3cret" not in str(run.error)
+    assert len(http.requests) == 1
+
+
+def test_refused_credentials_are_refreshed_once(http: Http, kind: Kind) -> None:
+    with serve_http() as tokens, serve(one, kind) as server:
+        tokens.script = [(200, {"token": "old"}), (200, {"token": "new"})]
+        http.script = [(401, {}), (200, {})]
+        settings: dict[str, Any] = {
+            "url": server.url,
+            "auth": {
+                "type": "token_endpoint",
+                "url": tokens.url,
+                "values": {"t": "$.token"},
+            },
+            "subscribe_messages": [
+                {"request": {"url": f"{http.url}/x", "headers": {"X-T": "{t}"}}},
+                "go",
+            ],
+        }
+        run = receive(**settings)
+        assert run.error is None
+        assert [headers["x-t"] for _, _, headers, _ in http.requests] == ["old", "new"]
+
+        tokens.script = [(200, {"token": "a"}), (200, {"token": "b"})]
+        http.script = [(401, {}), (403, {})]
+        run = receive(**settings)
+        assert isinstance(run.error, CredentialError)
+        assert "HTTP 403" in str(run.error)
+
+
+def test_a_value_that_is_missing_is_a_drop(http: Http) -> None:
+    http.script = [(200, {"other": 1}), (200, {"key": "k"})]
+    with serve(one) as server:
+        run = receive(
+            url=server.url,
+            reconnect=True,
+            reconnect_backoff=0.01,
+            max_messages=1,
+            subscribe_messages=[
+                {"request": {"url": http.url}, "values": {"key": "$.key"}},
+                "{key}",
+            ],
+        )
+    assert run.error is None
+    assert run.counts.reconnects == 1
+    assert server.peers[-1].received[0] == "k"
+
+
+def test_a_reply_has_its_time() -> None:
+    """`reply_timeout` bounds the whole request."""
+
+    with silent() as url, serve(one) as server:
+        run = receive(
+            url=server.url,
+            subscribe_messages=[{"request": {"url": url}, "reply_timeout": 0.3}],
+        )
+    assert isinstance(run.error, ConnectionFailed)
+    assert "no answer within 0.3 s (reply_timeout)" in str(run.error)
+    assert run.seconds < 10
+
+
+def test_when_and_unless_look_at_what_was_captured_before(kind: Kind) -> None:
+    """A session is begun on the first connection, and resumed on later ones."""
+
+    async def script(peer: Peer) -> None:
+        await peer.recv()
+        await peer.send(json.dumps({"type": "ready", "session": f"s{peer.number}"}))
+        await peer.send(json.dumps({"n": peer.number}))
+        await peer.close(4000)
+        await peer.wait()
+
+    with serve(script, kind) as server:
+        run = receive(
+            url=server.url,
+            reconnect=True,
+            reconnect_backoff=0.01,
+            max_messages=2,
+            subscribe_messages=[
+                {"message": {"op": "identify"}, "unless": "session"},
+                {"message": {"op": "resume", "id": "{session}"}, "when": "session"},
+            ],
+            message_rules=[
+                {
+                    "match": {"type": "ready"},
+                    "then": "ignore",
+                    "capture": {"session": "$.session"},
+                }
+            ],
+        )
+    assert run.error is None
+    sent = [json.loads(peer.received[0]) for peer in server.peers[:2]]
+    assert sent == [{"op": "identify"}, {"op": "resume", "id": "s1"}]
+
+
+@pytest.mark.parametrize(
+    ("item", "line"),
+    [
+        ({"values": {"a": "$.a"}}, r"\[0\]: values needs a request"),
+        ({"every": 5, "message": "x"}, r"\[0\]: every needs a request"),
+        (
+            {"request": {"url": "http://h/"}, "message": "x"},
+            r"\[0\]: message does not go with a request",
+        ),
+        ({"request": {"url": "ws://h/"}}, "must be a URL that begins with http"),
+        ({"request": {"url": "http://h/{x}"}}, r"\{x\} is declared nowhere"),
+        (
+            {"request": {"url": "http://h/"}, "values": {"a": "$["}},
+            r"subscribe_messages\[0\].values.a",
+        ),
+        (
+            {"request": {"url": "http://h/", "method": "G T"}},
+            "must be an HTTP method",
+        ),
+        ({"message": "x", "when": "nothing"}, r"\[0\].when: 'nothing' is captured"),
+    ],
+)
+def test_a_wrong_item_is_one_line(item: dict[str, Any], line: str) -> None:
+    with pytest.raises(ConfigError, match=line):
+        make_settings(subscribe_messages=[item])
+
+
+def test_nothing_of_a_request_shows_at_debug_level(http: Http, tmp_path: Path) -> None:
+    http.reply = {"key": "v-secret"}
+    with serve(one) as server:
+        config = {
+            "url": server.url,
+            "placeholders": {"p": "p-secret"},
+            "subscribe_messages": [
+                {
+                    "request": {
+                        "url": f"{http.url}/u-secret/{{p}}",
+                        "headers": {"X-Key": "h-secret {p}"},
+                        "body": {"key": "b-secret {p}"},
+                    },
+                    "values": {"key": "$.key"},
+                },
+                {
+                    "request": {"url": f"{http.url}/u-secret"},
+                    "values": {"no": "$.missing"},
+                },
+            ],
+            "max_duration": 10,
+        }
+        run = run_tap(tmp_path, config, env={"LOGLEVEL": "DEBUG"})
+    assert run.code == 1
+    for place in "upvhb":
+        assert f"{place}-secret" not in run.stderr, run.stderr
+
+
+def test_a_signal_abandons_a_request(tmp_path: Path) -> None:
+    with silent() as url, serve(one) as server:
+        config = {
+            "url": server.url,
+            "subscribe_messages": [{"request": {"url": url}, "reply_timeout": 60}],
+            "max_duration": 60,
+            "infer_messages": 0,
+        }
+        with start_tap(tmp_path, config) as tap:
+            while not server.peers:
+                time.sleep(0.05)
+            time.sleep(0.3)
+            begin = time.monotonic()
+            tap.terminate()
+            tap.communicate(timeout=20)
+        assert tap.returncode == 0
+        assert time.monotonic() - begin < 10
