@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from tap_websocket.expressions.jsonpath import Path
-    from tap_websocket.settings.declare import Schema
+    from tap_websocket.jsontext import Schema
 
 __all__ = ["STEP_KEYS", "HttpStep", "read_step", "step_names"]
 
