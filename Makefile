@@ -62,6 +62,11 @@ bench: .venv/base ## Measure the tap beside its peers, for the README (half an h
 soak: .venv/dev ## Run the tap for minutes against a feed full of faults (SOAK='--minutes 1')
 	$(PYTHON) -m tests.soak $(SOAK)
 
+.PHONY: targets
+targets: .venv/dev ## Run the tap into each target and write docs/targets.md
+	@$(PYTHON) -m scripts.tools target-jsonl target-csv target-postgres pipelinewise-target-postgres target-duckdb
+	$(PYTHON) -m scripts.targets
+
 .PHONY: mutants
 mutants: .venv/dev ## Take each protection out of the tap and see its test fail
 	$(PYTHON) -m scripts.mutants $(MUTANTS)

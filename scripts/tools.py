@@ -25,10 +25,15 @@ TOOLS: dict[str, tuple[str, ...]] = {
     "target-duckdb": ("target-duckdb~=0.8.0", "duckdb~=1.0.0"),
     "airflow": ("apache-airflow~=3.3",),
     "kubernetes-validate": ("kubernetes-validate~=1.37",),
+    "target-csv": ("meltanolabs-target-csv~=0.5.0",),
+    "pipelinewise-target-postgres": ("pipelinewise-target-postgres~=2.1",),
     # Draws the benchmark's chart; the tap would start slower beside its numpy.
     "matplotlib": ("matplotlib~=3.11",),
 }
-"""Name of the command to what has to be installed for it."""
+"""Name of the tool to what has to be installed for it."""
+
+_COMMANDS = {"pipelinewise-target-postgres": "target-postgres"}
+"""Name of the tool to that of its command, where it is another one."""
 
 
 def tool(name: str) -> Path:
@@ -41,7 +46,7 @@ def tool(name: str) -> Path:
         subprocess.CalledProcessError: When it cannot be installed.
     """
     environment = HOME / name
-    command = environment / "bin" / name
+    command = environment / "bin" / _COMMANDS.get(name, name)
     wanted = "\n".join(TOOLS[name])
     stamp = environment / "installed"
     HOME.mkdir(exist_ok=True)
