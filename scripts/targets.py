@@ -42,8 +42,8 @@ def main() -> None:
     """Run each target and write the table."""
     head = (
         "| target | version | what it needs of the tap | each value of a feed that "
-        "drifts is found, in its column or in `_rescued_data` | a new column in mid-run "
-        "| a number of 25 digits | objects and arrays | an empty string |"
+        "drifts is found, in its column or in `_rescued_data` | a new column in "
+        "mid-run | a number of 25 digits | objects and arrays | an empty string |"
     )
     rows = []
     with postgres.start() as server:

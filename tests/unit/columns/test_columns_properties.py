@@ -32,21 +32,21 @@ ADDED: dict[str, dict[str, Any]] = {
 VALUES = {"_received_at": "2026-01-01T00:00:00.000000Z", "exchange": "kraken"}
 
 
-def _exact(text: str) -> dict[str, str]:
+def exact(text: str) -> dict[str, str]:
     """Return the fields of an object in canonical text, by the standard library."""
     parsed = json.loads(
         text,
         parse_float=jsontext.Number,
         parse_int=lambda digits: int(digits) if len(digits) < 4000 else Decimal(digits),
     )
-    return _canonical(parsed)
+    return canonical(parsed)
 
 
-def _canonical(record: dict[str, Any]) -> dict[str, str]:
+def canonical(record: dict[str, Any]) -> dict[str, str]:
     return {name: jsontext.dumps(value).decode() for name, value in record.items()}
 
 
-def _sent(fitted: dict[str, Any], columns: Columns, added: dict[str, Any]) -> Any:
+def sent_back(fitted: dict[str, Any], columns: Columns, added: dict[str, Any]) -> Any:
     """Return what was sent, from what a target is given, as the documentation says."""
     properties = columns.schema["properties"]
     sent = {}
@@ -149,11 +149,11 @@ def test_records_and_rescue_give_back_what_was_sent(
     known = columns.schema
     for text, record in zip(texts, records, strict=True):
         fitted = columns.conform(record, added)
-        sent = _canonical(_sent(fitted, columns, added))
+        sent = canonical(sent_back(fitted, columns, added))
         # Where names are folded, a null without a column is left out.
         nulls = {name for name in record if record[name] is None} - sent.keys()
         assert not nulls or naming == "portable"
-        assert sent | dict.fromkeys(nulls, "null") == _exact(text)
+        assert sent | dict.fromkeys(nulls, "null") == exact(text)
         assert added.items() <= fitted.items()
         _assert_every_target_holds(fitted, columns, naming)
         assert known["properties"].items() <= columns.schema["properties"].items()
@@ -205,7 +205,7 @@ def test_what_the_decoder_takes_is_left_as_it_is(
             assert not taken
             continue
         if taken:
-            assert _canonical(fitted) == _exact(text)
+            assert canonical(fitted) == exact(text)
             assert columns.version == version
 
 
