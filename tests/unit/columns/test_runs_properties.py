@@ -15,12 +15,8 @@ from tap_websocket.columns.columns import Columns
 from tap_websocket.columns.inference import infer
 from tap_websocket.columns.names import RESCUED
 from tap_websocket.columns.store import ColumnStore
-from tests.unit.columns.test_columns_properties import (
-    canonical,
-    exact,
-    objects,
-    sent_back,
-)
+from tests.support.json_objects import objects
+from tests.unit.columns.test_columns_properties import canonical, exact, sent_back
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
