@@ -55,7 +55,7 @@ def accepts(*messages: Any) -> Callable[[RawPeer], Any]:
 
 @pytest.mark.parametrize("end", ["idle_timeout", "max_duration"])
 def test_a_login_that_is_refused_is_an_error(end: str) -> None:
-    given: dict[str, Any] = {end: 1.5}
+    given: dict[str, Any] = {end: 3}
     with serve_raw(refuses) as server:
         run = receive(
             url=server.url,
@@ -80,7 +80,7 @@ def test_a_login_that_is_not_answered_is_an_error(
             url=server.url,
             subscribe_messages=SUBSCRIPTION,
             message_rules=rules,
-            idle_timeout=1,
+            idle_timeout=2,
         )
     assert isinstance(run.error, ConnectionFailed)
     assert "never subscribed" in str(run.error)
@@ -90,14 +90,14 @@ def test_a_login_that_is_not_answered_is_an_error(
 def test_data_without_the_reply_is_no_error() -> None:
     """The reply may look different from what was expected, but the feed works."""
     with serve_raw(complains) as server:
-        run = receive(url=server.url, subscribe_messages=SUBSCRIPTION, idle_timeout=1)
+        run = receive(url=server.url, subscribe_messages=SUBSCRIPTION, idle_timeout=2)
     assert run.error is None
     assert run.records[0]["ok"] is False
 
 
 def test_a_reply_without_data_is_no_error() -> None:
     with serve_raw(accepts()) as server:
-        run = receive(url=server.url, subscribe_messages=SUBSCRIPTION, idle_timeout=1)
+        run = receive(url=server.url, subscribe_messages=SUBSCRIPTION, idle_timeout=2)
     assert run.error is None
     assert not run.records
 
@@ -108,14 +108,14 @@ def test_one_of_several_replies_is_enough() -> None:
         run = receive(
             url=server.url,
             subscribe_messages=[*SUBSCRIPTION, {"message": "b", "reply": {"b": 1}}],
-            max_duration=1,
+            max_duration=2,
         )
     assert run.error is None
 
 
 def test_a_subscription_without_replies_says_nothing() -> None:
     with serve_raw(says_nothing) as server:
-        run = receive(url=server.url, subscribe_messages=["a"], idle_timeout=1)
+        run = receive(url=server.url, subscribe_messages=["a"], idle_timeout=2)
     assert run.error is None
 
 
@@ -136,7 +136,7 @@ def test_a_login_that_succeeded_once_is_no_error_later() -> None:
             subscribe_messages=SUBSCRIPTION,
             reconnect=True,
             reconnect_backoff=0.1,
-            max_duration=1.5,
+            max_duration=3,
         )
     assert run.error is None
 
@@ -149,14 +149,14 @@ def test_a_long_run_without_data_is_warned_about(
             url=server.url,
             subscribe_messages=SUBSCRIPTION,
             message_rules=[{"match": {"type": "hb"}, "then": "ignore"}],
-            max_duration=1,
+            max_duration=2,
         )
     (warning,) = (r for r in caplog.records if r.levelno == logging.WARNING)
-    assert "No data message came in 1 s (max_duration)" in warning.getMessage()
+    assert "No data message came in 2 s (max_duration)" in warning.getMessage()
     assert "3 documents were ignored" in warning.getMessage()
 
 
 def test_a_run_with_data_is_not_warned_about(caplog: pytest.LogCaptureFixture) -> None:
     with serve_raw(accepts({"a": 1})) as server:
-        receive(url=server.url, subscribe_messages=SUBSCRIPTION, max_duration=1)
+        receive(url=server.url, subscribe_messages=SUBSCRIPTION, max_duration=2)
     assert not [r for r in caplog.records if r.levelno == logging.WARNING]
