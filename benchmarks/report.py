@@ -29,6 +29,9 @@ _NAMES = {
     "bento": "bento: a stream processor, in Go.",
     "rust-loop": "rust-loop: no product but a yardstick, a bare loop in Rust.",
 }
+# The README is shown by the package index, too, where relative links lead nowhere.
+_BLOB = "https://github.com/tap-websocket/tap-websocket/blob/main"
+_RAW = "https://raw.githubusercontent.com/tap-websocket/tap-websocket/main"
 _MIB = 1024 * 1024
 _NONE = "-"
 
@@ -66,13 +69,13 @@ class Report:
         """Return what stands in the README."""
         parts = [self._how(), self._who()]
         if self.trades:
-            parts.append("![Messages a second](docs/benchmark.png)")
+            parts.append(f"![Messages a second]({_RAW}/docs/benchmark.png)")
             size = min(self.trades)
             parts.append(self._throughput(size, *self.trades[size]))
         parts.append(self._latency())
         parts.append(
-            "[Everything that was measured](docs/benchmark.md), and "
-            "[who runs and how](benchmarks/README.md).",
+            f"[Everything that was measured]({_BLOB}/docs/benchmark.md), and "
+            f"[who runs and how]({_BLOB}/benchmarks/README.md).",
         )
         return "\n\n".join(filter(None, parts)) + "\n"
 

@@ -1,0 +1,103 @@
+"""The pages lead to each other, and the README leads there from anywhere."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scripts.declared import REPOSITORY, ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        ROOT / "benchmarks" / "README.md",
+    ],
+)
+PREFIXES = (
+    f"{REPOSITORY}/blob/main/",
+    f"{REPOSITORY}/tree/main/",
+    "https://raw.githubusercontent.com/tap-websocket/tap-websocket/main/",
+)
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_CODE = re.compile(r"^```.*?^```$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
+
+
+def links(page: Path) -> list[str]:
+    return _LINK.findall(_CODE.sub("``", page.read_text(encoding="utf-8")))
+
+
+def anchors(page: Path) -> set[str]:
+    """The names that GitHub gives a page's headings."""
+    text = re.sub(
+        r"^```.*?^```$",
+        "",
+        page.read_text(encoding="utf-8"),
+        flags=re.MULTILINE | re.DOTALL,
+    )
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {
+        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        for heading in headings
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_each_link_leads_somewhere(page: Path) -> None:
+    for link in links(page):
+        for prefix in PREFIXES:
+            if link.startswith(prefix):
+                target, _, anchor = link.removeprefix(prefix).partition("#")
+                path = ROOT / target
+                break
+        else:
+            if "://" in link or link.startswith("mailto:"):
+                continue
+            target, _, anchor = link.partition("#")
+            path = page.parent / target if target else page
+        assert path.exists(), link
+        if anchor:
+            assert anchor in anchors(path), link
+
+
+def test_the_readme_has_no_relative_link() -> None:
+    assert links(ROOT / "README.md")
+    for link in links(ROOT / "README.md"):
+        assert link.startswith("https://"), link
+
+
+def test_each_page_is_reached_from_the_readme() -> None:
+    reached: set[Path] = set()
+    waiting = [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page in reached or page.suffix != ".md" or not page.exists():
+            continue
+        reached.add(page)
+        for link in links(page):
+            waiting += [
+                ROOT / link.removeprefix(prefix).partition("#")[0]
+                for prefix in PREFIXES
+                if link.startswith(prefix)
+            ]
+            if "://" not in link:
+                waiting.append((page.parent / link.partition("#")[0]).resolve())
+    assert {page for page in PAGES if "docs" in page.parts} <= reached
+
+
+def test_no_page_of_the_package_is_missing_from_the_repository() -> None:
+    """Log lines name pages by their path."""
+    package = ROOT / "tap_websocket"
+    named = {
+        found
+        for path in package.rglob("*.py")
+        for found in re.findall(r"docs/[\w/-]+\.md", path.read_text(encoding="utf-8"))
+    }
+    assert named
+    for name in named:
+        assert (ROOT / name).exists(), name
