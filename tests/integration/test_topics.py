@@ -28,7 +28,7 @@ def settings(exchange: Exchange, **more: Any) -> dict[str, Any]:
         "topics_per_message": exchange.limits.message,
         # More than the limit asks for: a busy machine does not see attempts arrive as
         # they were spaced.
-        "connect_interval": 1.6 / exchange.limits.connects,
+        "connect_interval": 2.5 / exchange.limits.connects,
         "subscribe_messages": [exchange.subscription],
         "max_messages": len(exchange.symbols),
         "max_duration": 60,

@@ -113,6 +113,8 @@ def run_loop(main: Callable[[asyncio.Event], Awaitable[None]]) -> Iterator[None]
             for task in pending:
                 task.cancel()
             loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+            # Connections that were just closed give their sockets back in the next turn.
+            loop.run_until_complete(asyncio.sleep(0))
             loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
             loop.close()
