@@ -113,7 +113,7 @@ def run_loop(main: Callable[[asyncio.Event], Awaitable[None]]) -> Iterator[None]
             for task in pending:
                 task.cancel()
             loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
-            # Connections that were just closed give their sockets back in the next turn.
+            # Connections that were just closed give up their sockets a turn later.
             loop.run_until_complete(asyncio.sleep(0))
             loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
