@@ -54,7 +54,7 @@ lowest: .venv/dev ## Test with the lowest versions of the dependencies
 	timeout 900 .tools/lowest/bin/python -m pytest -n auto tests/unit tests/integration
 
 .PHONY: bench
-bench: .venv/base ## Measure the tap beside its peers, for the README (half an hour)
+bench: .venv/dev ## Measure the tap beside its peers, for the README (half an hour)
 	@$(PYTHON) -m scripts.tools matplotlib
 	$(PYTHON) -m benchmarks --write . $(BENCH)
 

@@ -30,7 +30,7 @@ _ROWS = (
 def _run(connections: int, rate: float) -> tuple[Measured, int]:
     """Return what a run cost, and how many messages it received."""
     with (
-        serving("pacer", rate) as server,
+        serving("steady", rate) as server,
         tempfile.TemporaryDirectory() as name,
     ):
         job = Job(server.url, 1, Path(name))

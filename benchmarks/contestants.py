@@ -20,6 +20,7 @@ __all__ = [
     "PICOWS",
     "PICOWS_NULL",
     "PLAIN_TAP",
+    "RIVALS",
     "RUST_JSON",
     "SCRIPT",
     "WEBSOCKETS",
@@ -33,7 +34,7 @@ __all__ = [
 
 Command = list[str | Path]
 
-_RIVALS = Path(__file__).resolve().parent / "rivals"
+RIVALS = Path(__file__).resolve().parent / "rivals"
 _MOST_SECONDS = 900
 
 
@@ -104,21 +105,21 @@ def _websockets(job: Job) -> Command:
 
 
 def _picows_sdk(job: Job) -> Command:
-    return tap_command(job, _RIVALS / "sdk_path.py", transport="picows")
+    return tap_command(job, RIVALS / "sdk_path.py", transport="picows")
 
 
 def _websockets_sdk(job: Job) -> Command:
-    return tap_command(job, _RIVALS / "sdk_path.py", transport="websockets")
+    return tap_command(job, RIVALS / "sdk_path.py", transport="websockets")
 
 
 def _plain_tap(job: Job) -> Command:
     path = job.directory / "config.json"
     path.write_text(json.dumps({"url": job.url}))
-    return [sys.executable, _RIVALS / "plain_tap.py", "--config", path]
+    return [sys.executable, RIVALS / "plain_tap.py", "--config", path]
 
 
 def _script(job: Job) -> Command:
-    return [sys.executable, _RIVALS / "script.py", job.url]
+    return [sys.executable, RIVALS / "script.py", job.url]
 
 
 def _faucet(job: Job) -> Command:

@@ -1,6 +1,7 @@
 """A server for many connections at once.
 
-`python -m benchmarks.crowd CLIENTS MESSAGES` prints its port. When so many clients are
+`python -m benchmarks.crowd CLIENTS MESSAGES [IDENTITY]` prints its port; with an
+identity, a file with key and certificate, it speaks TLS. When so many clients are
 connected it prints how many seconds that took, sends each the same messages and closes
 with 1000; then it waits for as many again.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import sys
 import time
 
@@ -65,14 +67,19 @@ class Crowd:
             self._complete = asyncio.Event()
 
 
-async def main(clients: int, count: int) -> None:
+async def main(clients: int, count: int, identity: str | None) -> None:
     """Serve until killed."""
+    tls = None
+    if identity is not None:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(identity)
     crowd = Crowd(clients, feed(count, _BYTES))
     server = await asyncio.start_server(
         crowd.serve,
         "127.0.0.1",
         0,
         backlog=_BACKLOG,
+        ssl=tls,
     )
     print(server.sockets[0].getsockname()[1], flush=True)
     async with server:
@@ -80,4 +87,5 @@ async def main(clients: int, count: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*map(int, sys.argv[1:])))
+    clients, count, *identity = sys.argv[1:]
+    asyncio.run(main(int(clients), int(count), next(iter(identity), None)))

@@ -82,7 +82,7 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(module: str, *arguments: float) -> Iterator[Server]:
+def serving(module: str, *arguments: float | str) -> Iterator[Server]:
     """Run one of the servers of this package until the block is left."""
     command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)

@@ -124,8 +124,10 @@ class _Fallback:
             await self._transport.connect(handshake, listener)
 
 
-_BUFFERS_BYTES = 16 * 1024 * 1024
-_LEAST, _MOST = 4 * 1024, 256 * 1024
+_BUFFERS_BYTES = 4 * 1024 * 1024
+_LEAST, _MOST = 4 * 1024, 64 * 1024
+"""Only frames that are no plain messages go through these buffers, and they grow where
+a frame is larger."""
 
 
 def _read_bytes(connections: int) -> int:

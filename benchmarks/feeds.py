@@ -1,0 +1,180 @@
+"""Feeds to measure with: those of the recipes, and some that are hard on a tap.
+
+A feed is a few message templates, sent in turn. Each record has a number of its own in
+it, `FIRST` and up: 13 digits that begin with 77, which nothing else in a feed does. So
+an output can be checked whatever its form.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import gzip
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from benchmarks import recipe_feeds
+from scripts.recipes import recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["BOOKS", "FIRST", "NUMBER", "Feed", "feed", "feed_names"]
+
+FIRST = 7_700_000_000_000
+NUMBER = re.compile(rb"77\d{11}")
+_SLOT = b"%d"
+_SEPARATOR = "\N{SYMBOL FOR RECORD SEPARATOR}"
+
+_TRADE = (
+    b'{"symbol":"BTC-USD","price":42000.17,"quantity":0.117,"trade_id":%d,'
+    b'"buyer_is_maker":true,"side":"buy","note":""}'
+)
+_ODD = _TRADE[:-1] + b',"venue":"XNAS"}'
+_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "symbol": {"type": "string"},
+        "price": {"type": "number"},
+        "quantity": {"type": "number"},
+        "trade_id": {"type": "integer"},
+        "buyer_is_maker": {"type": "boolean"},
+        "side": {"type": "string"},
+        "note": {"type": "string"},
+    },
+}
+_RESCUE = {"schema": _SCHEMA, "schema_evolution": "rescue"}
+_BINANCE = (
+    (
+        b'{"e":"trade","E":1672515782136,"s":"BTCUSDT","t":%d,"p":"16850.10","q":"0.00420",'
+        b'"T":1672515782135,"m":true,"M":true}'
+    ),
+    (
+        b'{"e":"trade","E":1672515782201,"s":"BTCUSDT","t":%d,"p":"16850.11","q":"1.20000",'
+        b'"T":1672515782200,"m":false,"M":true}'
+    ),
+)
+_BINANCE_SCHEMA = {
+    "type": "object",
+    "properties": {
+        **{key: {"type": "string"} for key in ("e", "s", "p", "q")},
+        **{key: {"type": "integer"} for key in ("E", "t", "T")},
+        **{key: {"type": "boolean"} for key in ("m", "M")},
+    },
+}
+_IN_A_THOUSAND, _IN_TEN_THOUSAND = 1000, 10_000
+BOOKS = "order books"
+_BOOK_LEVELS = 1500
+"""Levels on each side, so that a snapshot takes 64 kB."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Feed:
+    """What a server sends, and how the tap is told to read it.
+
+    Attributes:
+        name: As it stands in the tables.
+        lines: The messages in turn, each with a `%d` for the number of each record.
+        config: Settings of the tap, those of the run's end and place left out.
+        second: The messages of the second half of a run, where they are others.
+        replies: What the server sends before its data: a text for each reply that
+            `subscribe_messages` waits for.
+        http: The body of its answers to plain HTTP requests, `{url}` in it the feed's.
+        packed: Whether messages are compressed with gzip.
+    """
+
+    name: str
+    lines: tuple[bytes, ...]
+    config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    second: tuple[bytes, ...] = ()
+    replies: tuple[bytes, ...] = ()
+    http: str = ""
+    packed: bool = False
+
+    def pack(self, payload: bytes) -> bytes:
+        """Return a message as it is sent."""
+        return gzip.compress(payload, 1, mtime=0) if self.packed else payload
+
+    def _templates(self, count: int) -> list[bytes]:
+        half = count // 2 if self.second else count
+        first = [self.lines[at % len(self.lines)] for at in range(half)]
+        rest = range(count - half)
+        return first + [self.second[at % len(self.second)] for at in rest]
+
+    def messages(self, count: int) -> list[bytes]:
+        """Return the messages."""
+        number, found = FIRST, []
+        for template in self._templates(count):
+            slots = template.count(_SLOT)
+            found.append(self.pack(template % tuple(range(number, number + slots))))
+            number += slots
+        return found
+
+    def records(self, count: int) -> int:
+        """Return how many records this many messages hold."""
+        return sum(template.count(_SLOT) for template in self._templates(count))
+
+
+def _book(number: int) -> bytes:
+    """Return a snapshot of an order book: arrays of number texts."""
+
+    def levels(price: int, step: int) -> str:
+        return ",".join(
+            f'["{(price + step * level) / 100:.2f}","{(level * 37 + number) % 9000}.5"]'
+            for level in range(_BOOK_LEVELS)
+        )
+
+    bids, asks = levels(4_200_000, -7), levels(4_200_010, 7)
+    return b'{"lastUpdateId":%%d,"bids":[%b],"asks":[%b]}' % (
+        bids.encode(),
+        asks.encode(),
+    )
+
+
+def _own() -> list[Feed]:
+    thousand = (_TRADE,) * (_IN_A_THOUSAND - 1) + (_ODD,)
+    burst = (_TRADE,) * (_IN_TEN_THOUSAND - _IN_A_THOUSAND) + (_ODD,) * _IN_A_THOUSAND
+    portable = {"schema": _BINANCE_SCHEMA, "column_names": "portable"}
+    return [
+        Feed("trades", (_TRADE,)),
+        Feed("Binance's trade", _BINANCE),
+        Feed("an unknown field in every record", (_ODD,), _RESCUE),
+        Feed("names made portable", _BINANCE, portable),
+        Feed("one odd record in 1,000", thousand, _RESCUE),
+        Feed("bursts of odd records", burst, _RESCUE),
+        Feed("odd records from the middle on", (_TRADE,), _RESCUE, second=(_ODD,)),
+        Feed(BOOKS, tuple(map(_book, range(4)))),
+    ]
+
+
+def _of_recipe(source: recipe_feeds.RecipeFeed) -> Feed:
+    page = recipe(source.page, source.section)
+    arrives = [line.replace(_SEPARATOR, "\x1e") for line in page.arrives]
+    return Feed(
+        source.name,
+        tuple(
+            recipe_feeds.template(arrives[index], numbered).encode()
+            for index, numbered in source.data.items()
+        ),
+        page.config,
+        replies=tuple(arrives[index].encode() for index in source.replies),
+        http=source.http and json.dumps(source.http),
+        packed=source.packed,
+    )
+
+
+@functools.cache
+def _all() -> dict[str, Feed]:
+    feeds = [*_own(), *map(_of_recipe, recipe_feeds.RECIPE_FEEDS)]
+    return {feed.name: feed for feed in feeds}
+
+
+def feed(name: str) -> Feed:
+    """Return the feed of a name."""
+    return _all()[name]
+
+
+def feed_names() -> Sequence[str]:
+    """Return the names of all feeds."""
+    return list(_all())

@@ -1,0 +1,175 @@
+"""A server that plays a feed: its handshake and replies, and then the data.
+
+`python -m benchmarks.player NAME MESSAGES` prints its port, and plays the feed to each
+client, one after another. Frames are made before anyone connects. A client whose URL
+ends with `/bare` gets the data at once. More than a million messages are the first
+million again and again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import sys
+import threading
+
+from benchmarks.feeds import Feed, feed
+from benchmarks.sender import CLOSE, answer, frame, pongs
+
+__all__ = ["BARE", "MOST_DIFFERENT"]
+
+BARE = "bare"
+MOST_DIFFERENT = 1_000_000
+_PIECE_BYTES = 1 << 19
+_READ_BYTES = 65536
+_BINARY = b"\x82"
+_MEDIUM = 126
+_CLOSE_SECONDS = 10
+_CLOSE_BYTES = 8
+"""A header, a mask and a code."""
+
+
+class Player:
+    """Plays a feed to clients.
+
+    Args:
+        played: The feed.
+        count: Number of messages.
+    """
+
+    def __init__(self, played: Feed, count: int) -> None:
+        self._feed = played
+        each = min(count, MOST_DIFFERENT)
+        self._pieces = list(_pieces(played, each))
+        self._times, rest = divmod(count, each)
+        if rest:
+            msg = f"{count} is not a multiple of {MOST_DIFFERENT}"
+            raise ValueError(msg)
+
+    def serve(self, client: socket.socket, url: str) -> None:
+        """Answer one client to its end."""
+        request = b""
+        while b"\r\n\r\n" not in request:
+            part = client.recv(_READ_BYTES)
+            if not part:
+                return
+            request += part
+        if b"sec-websocket-key" not in request.lower():
+            client.sendall(_http(self._feed.http.replace("{url}", url)))
+            return
+        client.sendall(_agreed(request))
+        if f"/{BARE} ".encode() not in request:
+            self._greet(client)
+        lock = threading.Lock()
+        reader = threading.Thread(target=_listen, args=(client, lock), daemon=True)
+        reader.start()
+        for _ in range(self._times):
+            for piece in self._pieces:
+                with lock:
+                    client.sendall(piece)
+        with lock:
+            client.sendall(CLOSE)
+        reader.join()
+        # To close now would reset the connection of a client that still sends.
+        client.shutdown(socket.SHUT_WR)
+        client.settimeout(_CLOSE_SECONDS)
+        while client.recv(_READ_BYTES):
+            pass
+
+    def _greet(self, client: socket.socket) -> None:
+        """Send what the subscription waits for, after each message that it sends."""
+        replies = iter(self._feed.replies)
+        opcode = _BINARY if self._feed.packed else b"\x81"
+        for step in self._feed.config.get("subscribe_messages", []):
+            if not isinstance(step, dict) or "message" in step:
+                _receive(client)
+            if isinstance(step, dict) and "reply" in step:
+                for _ in range(step.get("reply_count", 1)):
+                    payload = self._feed.pack(next(replies))
+                    client.sendall(opcode + frame(payload)[1:])
+
+
+def _pieces(played: Feed, count: int) -> list[bytes]:
+    """Return the frames of the messages, joined to pieces that are worth a write."""
+    pieces, parts, size = [], [], 0
+    for message in played.messages(count):
+        data = frame(message)
+        parts.append(_BINARY + data[1:] if played.packed else data)
+        size += len(data)
+        if size >= _PIECE_BYTES:
+            pieces.append(b"".join(parts))
+            parts, size = [], 0
+    return [*pieces, b"".join(parts)]
+
+
+def _http(body: str) -> bytes:
+    return (
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n{body}"
+    ).encode()
+
+
+def _agreed(request: bytes) -> bytes:
+    """Return the answer to an upgrade request; the first subprotocol is chosen."""
+    for line in request.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"sec-websocket-protocol":
+            chosen = value.split(b",")[0].strip()
+            head = answer(request)[:-2]
+            return head + b"Sec-WebSocket-Protocol: " + chosen + b"\r\n\r\n"
+    return answer(request)
+
+
+def _receive(client: socket.socket) -> None:
+    """Read one frame of a client."""
+    head = _exactly(client, 2)
+    size = head[1] & 0x7F
+    if size == _MEDIUM:
+        size = int.from_bytes(_exactly(client, 2), "big")
+    _exactly(client, size + 4)
+
+
+def _exactly(client: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        part = client.recv(size - len(data))
+        if not part:
+            raise ConnectionError
+        data += part
+    return data
+
+
+def _listen(client: socket.socket, lock: threading.Lock) -> None:
+    """Answer Pings, and drop what else a client sends, up to its Close or its end."""
+    rest = b""
+    with contextlib.suppress(OSError):
+        while data := client.recv(_READ_BYTES):
+            # A Close frame is a client's last one, and short.
+            if _is_closed(data):
+                return
+            answers, rest = pongs(rest + data)
+            if answers:
+                with lock:
+                    client.sendall(answers)
+
+
+def _is_closed(data: bytes) -> bool:
+    """Return whether what was read ends with a Close frame of two bytes, or is one."""
+    return data[-_CLOSE_BYTES : -_CLOSE_BYTES + 2] == b"\x88\x82" or data[:1] == b"\x88"
+
+
+def main(name: str, count: str) -> None:
+    """Serve until killed."""
+    player = Player(feed(name), int(count))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        print(port, flush=True)
+        while True:
+            client, _ = server.accept()
+            with client, contextlib.suppress(OSError):
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                player.serve(client, f"ws://127.0.0.1:{port}/")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,234 @@
+"""The script that a user would write for a feed: `python recipe_script.py NAME URL`.
+
+It prints the records that the tap makes of the recipe, with `json.loads` and plain
+Python; a login and a subscription are left out, and so is whatever is no data.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import json
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__: list[str] = []
+
+Records = Iterator[dict[str, Any]]
+
+_CANDLE = ("ts", "open", "high", "low", "close", "vol", "volCcy", "volCcyQuote")
+_TRADE = {
+    "symbol": "sym",
+    "time": "t",
+    "trade_id": "i",
+    "exchange": "x",
+    "price": "p",
+    "size": "s",
+    "conditions": "c",
+}
+_QUOTE = {
+    "symbol": "sym",
+    "time": "t",
+    "bid_exchange": "bx",
+    "bid_price": "bp",
+    "ask_exchange": "ax",
+    "ask_price": "ap",
+    "condition": "c",
+}
+
+
+def _whole(text: str) -> Records:
+    yield json.loads(text)
+
+
+def _aisstream(text: str) -> Records:
+    message = json.loads(text)
+    if message["MessageType"] == "SubscriptionConfirmation":
+        return
+    about = message["MetaData"]
+    record = message["Message"]["PositionReport"]
+    record |= {"ship_name": about["ShipName"], "time_utc": about["time_utc"]}
+    yield record
+
+
+def _binance_trades(text: str) -> Records:
+    message = json.loads(text)
+    if message.get("e") == "trade":
+        record = {name: message[name] for name in ("s", "t", "p", "q", "m")}
+        record |= {"event_time": message["E"], "trade_time": message["T"]}
+        yield record
+
+
+def _binance_books(text: str) -> Records:
+    message = json.loads(text)
+    if "stream" in message:
+        yield {**message["data"], "stream": message["stream"]}
+
+
+def _coinbase(text: str) -> Records:
+    message = json.loads(text)
+    if message["type"] == "error":
+        raise ValueError(message)
+    yield message
+
+
+def _discord(text: str) -> Records:
+    message = json.loads(text)
+    if message["op"] == 0 and message["t"] == "MESSAGE_CREATE":
+        yield message["d"]
+
+
+def _ethereum(text: str) -> Records:
+    message = json.loads(text)
+    if "error" in message:
+        raise ValueError(message)
+    params = message["params"]
+    yield {**params["result"], "subscription": params["subscription"]}
+
+
+def _graphql(text: str) -> Records:
+    message = json.loads(text)
+    if message["type"] == "next":
+        yield message["payload"]["data"]["tradeAdded"]
+
+
+def _home_assistant(text: str) -> Records:
+    message = json.loads(text)
+    if message["type"] == "event":
+        event = message["event"]
+        yield {**event["data"], "time_fired": event["time_fired"]}
+
+
+def _htx(data: bytes) -> Records:
+    message = json.loads(gzip.decompress(data))
+    if "tick" in message:
+        for trade in message["tick"]["data"]:
+            yield {**trade, "channel": message["ch"]}
+
+
+def _jetstream(text: str) -> Records:
+    message = json.loads(text)
+    if message["kind"] not in {"identity", "account"}:
+        yield message
+
+
+def _kraken(text: str) -> Records:
+    message = json.loads(text)
+    if message.get("channel") == "trade":
+        for trade in message["data"]:
+            yield {**trade, "type": message["type"]}
+
+
+def _kucoin(text: str) -> Records:
+    message = json.loads(text)
+    if message["type"] == "message":
+        yield message["data"]
+
+
+def _mastodon(text: str) -> Records:
+    message = json.loads(text)
+    if message["event"] == "update":
+        yield json.loads(message["payload"])
+
+
+def _okx(text: str) -> Records:
+    message = json.loads(text)
+    if "data" in message:
+        yield from message["data"]
+
+
+def _candles(text: str) -> Records:
+    message = json.loads(text)
+    if "data" in message:
+        about = message["arg"]
+        for values in message["data"]:
+            record = dict(zip((*_CANDLE, "confirm"), values, strict=True))
+            record |= {"instId": about["instId"], "channel": about["channel"]}
+            yield record
+
+
+def _polygon(text: str) -> Records:
+    for event in json.loads(text):
+        names = {"T": _TRADE, "Q": _QUOTE}.get(event["ev"])
+        if names is not None:
+            yield {name: event.get(field) for name, field in names.items()}
+
+
+def _signalr(text: str) -> Records:
+    for part in filter(None, text.split("\x1e")):
+        message = json.loads(part)
+        if message["type"] == 1:
+            yield {**message["arguments"][0], "target": message["target"]}
+
+
+def _slack(text: str) -> Records:
+    message = json.loads(text)
+    if "envelope_id" in message:
+        payload = message["payload"]
+        record = {**payload["event"], "event_id": payload["event_id"]}
+        record["retry_attempt"] = message["retry_attempt"]
+        yield record
+
+
+def _socketio(text: str) -> Records:
+    if text.startswith("42"):
+        event, data = json.loads(text[2:])
+        yield {**data, "event": event}
+
+
+def _supabase(text: str) -> Records:
+    message = json.loads(text)
+    if message[3] == "postgres_changes":
+        yield message[4]["data"]
+
+
+JOBS: dict[str, Callable[[Any], Records]] = {
+    "aisstream: Positions": _aisstream,
+    "binance: Trades": _binance_trades,
+    "binance: Order books": _binance_books,
+    "coinbase: Matches": _coinbase,
+    "discord: Messages": _discord,
+    "ethereum: New blocks": _ethereum,
+    "graphql: A subscription": _graphql,
+    "home-assistant: State changes": _home_assistant,
+    "htx: Trades": _htx,
+    "jetstream: Posts": _jetstream,
+    "kraken: Trades": _kraken,
+    "kucoin: Matches": _kucoin,
+    "mastodon: Posts with a hashtag": _mastodon,
+    "okx: Trades": _okx,
+    "okx: Candles": _candles,
+    "okx: Orders": _okx,
+    "polygon: Trades and quotes": _polygon,
+    "signalr: Calls of a hub": _signalr,
+    "slack: Events": _slack,
+    "socketio: Events": _socketio,
+    "supabase: Changes of a table": _supabase,
+}
+
+
+async def main(name: str, url: str) -> None:
+    """Print the records of a feed; Slack wants an answer to each message."""
+    records = JOBS.get(name, _whole)
+    answers = name == "slack: Events"
+    async with connect(url, max_size=None) as feed:
+        async for message in feed:
+            for record in records(message):
+                print(json.dumps(record))
+            if answers:
+                envelope = json.loads(message)["envelope_id"]
+                # The benchmark's server closes behind its last message.
+                with contextlib.suppress(ConnectionClosed):
+                    await feed.send(json.dumps({"envelope_id": envelope}))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
