@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,8 +15,6 @@ from tests.support.servers import serve
 from tests.support.tap import COMMAND, clean_environment, write_config
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support.servers import Peer
 
 EARLY = """
@@ -100,6 +99,32 @@ def test_neither_stdout_nor_stderr_is_exit_1(tmp_path: Path) -> None:
         run = run_without(tmp_path, server.url, ">&- 2>&-")
     assert run.returncode == 1
     assert not server.peers
+
+
+@pytest.mark.parametrize("descriptor", [0, 2])
+def test_a_closed_descriptor_is_no_sockets(descriptor: int, tmp_path: Path) -> None:
+    """What is meant for stderr would else be sent to a server."""
+    with serve(numbers) as server:
+        path = write_config(
+            tmp_path, {"url": server.url, "idle_timeout": 60, "infer_messages": 1}
+        )
+        command = f'exec "$@" {descriptor}>&-'
+        tap = subprocess.Popen(
+            ["sh", "-c", command, "sh", *COMMAND, "--config", str(path)],
+            stdout=subprocess.PIPE,
+            cwd=tmp_path,
+            env=clean_environment(),
+        )
+        assert tap.stdout is not None
+        try:
+            while b'"RECORD"' not in tap.stdout.readline():
+                assert tap.poll() is None
+            found = Path(f"/proc/{tap.pid}/fd/{descriptor}").readlink()
+            assert str(found) == "/dev/null"
+        finally:
+            tap.kill()
+            tap.wait()
+            tap.stdout.close()
 
 
 def test_whoever_reads_stderr_may_go_away(tmp_path: Path) -> None:
