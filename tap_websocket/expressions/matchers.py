@@ -28,14 +28,15 @@ class Matcher(msgspec.Struct, frozen=True):
     """A compiled matcher.
 
     Attributes:
-        kind: What it looks at: a document's `text`, or its `json` value.
+        kind: What it looks at: a document's `text`, its `json` value, or a `frame`:
+            whether its message came in a binary one, before it is decoded.
         test: Whether that matches.
         needles: Bytes that each payload with a match holds, the rarest first; where a
             payload has a backslash, JSON's strings may be written in other ways.
             None where no bytes are known.
     """
 
-    kind: Literal["text", "json"]
+    kind: Literal["text", "json", "frame"]
     test: Test
     needles: tuple[bytes, ...] | None
 
@@ -45,7 +46,8 @@ def compile_matcher(spec: Any) -> Matcher:  # noqa: ANN401 - any JSON
 
     Args:
         spec: A string, equal to the whole text; `{"$regex": …}`, searched in it; an
-            object or an array, found in the JSON value.
+            object or an array, found in the JSON value; `{"$binary": true}`; or `$not`,
+            `$any` or `$all` of such.
 
     Raises:
         ValueError: When it is none of these; the message says what is wrong.
@@ -55,6 +57,14 @@ def compile_matcher(spec: Any) -> Matcher:  # noqa: ANN401 - any JSON
     pattern = _operand(spec, "$regex")
     if pattern is not None:
         return Matcher("text", _searches(pattern), _literal(pattern))
+    if _operand(spec, "$binary") is not None:
+        if spec["$binary"] is not True:
+            msg = "$binary takes true, and nothing else"
+            raise ValueError(msg)
+        # It is decided before any payload is looked at.
+        return Matcher("frame", lambda binary: binary is True, None)
+    if _is_composite(spec):
+        return _combined(spec)
     if not isinstance(spec, dict | list):
         msg = (
             f'a matcher is a string, {{"$regex": …}}, an object or an array, not '
@@ -62,6 +72,61 @@ def compile_matcher(spec: Any) -> Matcher:  # noqa: ANN401 - any JSON
         )
         raise ValueError(msg)  # noqa: TRY004 - a value of the config
     return Matcher("json", _compile(spec), tuple(_needles(spec)) or None)
+
+
+_LISTS: dict[str, Callable[[Iterable[object]], bool]] = {"$any": any, "$all": all}
+"""Operators that take a list of matchers."""
+
+
+def _is_composite(spec: Any) -> bool:  # noqa: ANN401 - any JSON
+    return isinstance(spec, dict) and len(spec) == 1 and bool(spec.keys() & _COMPOSITES)
+
+
+_COMPOSITES = {"$not", *_LISTS}
+
+
+def _combined(spec: dict[str, Any]) -> Matcher:
+    """Compile an operator over whole matchers, which look at one and the same thing.
+
+    Raises:
+        ValueError: When some look at the text, and others at the JSON document.
+    """
+    ((operator, operand),) = spec.items()
+    parts = [compile_matcher(part) for part in _operands(operator, operand)]
+    kinds = {part.kind for part in parts}
+    if len(kinds) > 1:
+        msg = (
+            f"{operator} joins matchers of the text (a string, $regex), of the JSON "
+            "document, or of the frame ($binary); use one kind in all of them"
+        )
+        raise ValueError(msg)
+    test = _joined(operator, [part.test for part in parts])
+    needles: list[bytes] | None = None
+    if operator == "$all":
+        needles = [needle for part in parts for needle in part.needles or ()]
+    return Matcher(parts[0].kind, test, tuple(needles) if needles else None)
+
+
+def _operands(operator: str, operand: Any) -> list[Any]:  # noqa: ANN401 - any JSON
+    """Return the matchers that an operator takes.
+
+    Raises:
+        ValueError: When there are none.
+    """
+    if operator == "$not":
+        return [operand]
+    if not isinstance(operand, list) or not operand:
+        msg = f"{operator} takes a list of matchers"
+        raise ValueError(msg)
+    return operand
+
+
+def _joined(operator: str, tests: list[Test]) -> Test:
+    if operator == "$not":
+        (inner,) = tests
+        return lambda value: not inner(value)
+    join = _LISTS[operator]
+    return lambda value: join(test(value) for test in tests)
 
 
 def _operand(spec: Any, operator: str) -> Any:  # noqa: ANN401 - any JSON
@@ -91,6 +156,10 @@ def _operation(spec: dict[str, Any]) -> Test | None:
         return _anything
     if len(spec) == 1 and "$regex" in spec:
         return _searches(spec["$regex"])
+    if _is_composite(spec):
+        ((operator, operand),) = spec.items()
+        parts = _operands(operator, operand)
+        return _joined(operator, [_compile(part) for part in parts])
     return None
 
 

@@ -7,11 +7,13 @@ A rule without `match` fits every document, and is asked among the others.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from tap_websocket.errors import ConfigError
+from tap_websocket.expressions.documents import Document
 from tap_websocket.expressions.jsonpath import MISSING, Path, compile_path
 from tap_websocket.expressions.matchers import (
     Matcher,
@@ -45,14 +47,15 @@ class Rule(msgspec.Struct, frozen=True):
         match: The matcher; `MISSING` where it was left out.
         then: What the document is; None where it was left out, which is `emit`.
         reply: What is sent; `MISSING` where it was left out.
-        capture: Name to JSONPath, or to a group of `message_pattern`.
+        capture: Name to JSONPath, or to a group of `message_pattern`; an object has it
+            as its `path`, beside what is to be added.
         close_code: What the connection is closed with, where it is.
     """
 
     match: Any = MISSING
     then: Then | None = None
     reply: Any = MISSING
-    capture: tuple[tuple[str, str], ...] = ()
+    capture: tuple[tuple[str, str | Mapping[str, Any]], ...] = ()
     close_code: int = 1000
 
 
@@ -84,6 +87,9 @@ class RuleMatch(msgspec.Struct, frozen=True):
     own: frozenset[str] = frozenset()
 
 
+_INTEGER = re.compile(r"-?[0-9]{1,4000}")
+"""Python refuses to read longer ones."""
+
 DATA = RuleMatch()
 """No rule matched: the document is data."""
 
@@ -96,12 +102,13 @@ class _Compiled(msgspec.Struct, frozen=True):
     reply: Template | None
     paths: tuple[tuple[str, Path], ...]
     groups: tuple[tuple[str, str], ...]
+    added: Mapping[str, int]
     close_code: int = 1000
 
     @property
     def only_captures(self) -> bool:
         """Whether it only captures, from parsed documents."""
-        return self.then is None and not self.groups and not _is_for_texts(self)
+        return self.then is None and not self.groups and _kind(self) == "json"
 
     @property
     def looks(self) -> bool:
@@ -113,11 +120,22 @@ class _Compiled(msgspec.Struct, frozen=True):
         for name, path in self.paths:
             value = path.first(found.document)
             if value is not MISSING and value is not None:
-                yield name, value
+                yield name, self._added_to(name, value)
         for name, group in self.groups:
             text = found.groups.get(group)
             if text is not None:
-                yield name, text
+                yield name, self._added_to(name, text)
+
+    def _added_to(self, name: str, value: Any) -> Any:  # noqa: ANN401 - any JSON
+        """Return a captured integer, or the text of one, with its `add`."""
+        added = self.added.get(name)
+        if added is None or isinstance(value, bool):
+            return value
+        if isinstance(value, int):
+            return value + added
+        if isinstance(value, str) and _INTEGER.fullmatch(value):
+            return str(int(value) + added)
+        return value
 
     def needles(self) -> Iterator[tuple[bytes, ...] | None]:
         """Yield what a payload must hold for the rule to do anything."""
@@ -138,25 +156,39 @@ class RuleSet:
             a rule to do more than capture (see `matchers.prefilter`).
         captured_names: The names of values that rules capture from parsed documents
             without doing anything else.
+        asks_frames: There are rules that look at the kind of frame.
         asks_texts: There are rules that look at texts.
         asks_documents: There are rules that look at parsed documents.
         acknowledges: A rule replies to documents that are data.
     """
 
     def __init__(self, rules: Sequence[_Compiled] = ()) -> None:
-        self._texts = [rule for rule in rules if _is_for_texts(rule)]
-        self._documents = [rule for rule in rules if not _is_for_texts(rule)]
+        self._frames = [rule for rule in rules if _kind(rule) == "frame"]
+        self._texts = [rule for rule in rules if _kind(rule) == "text"]
+        self._documents = [rule for rule in rules if _kind(rule) == "json"]
         self._capture_only = [rule for rule in rules if rule.only_captures]
         self.captured_names = frozenset(
             name for rule in self._capture_only for name, _ in rule.paths
         )
         self._may_capture: dict[frozenset[str], Prefilter | None] = {}
-        self.needles = _needles(rule for rule in rules if not rule.only_captures)
+        self.needles = _needles(
+            rule for rule in (*self._texts, *self._documents) if not rule.only_captures
+        )
+        self.asks_frames = bool(self._frames)
         self.asks_texts = bool(self._texts)
         self.asks_documents = bool(self._documents)
         self.acknowledges = any(
             rule.reply is not None and rule.then == "emit" for rule in rules
         )
+
+    def decide_frame(self, *, binary: bool) -> RuleMatch:
+        """Ask the rules that look at the kind of frame that a message came in."""
+        matching = (
+            rule
+            for rule in self._frames
+            if rule.matcher is not None and rule.matcher.test(binary)
+        )
+        return _decide(matching, Document)
 
     def decide_text(self, text: str, look: Callable[[], Answered]) -> RuleMatch:
         """Ask the rules that look at a document's text.
@@ -230,8 +262,9 @@ def _needles(rules: Iterable[_Compiled]) -> list[tuple[bytes, ...] | None]:
     return [needles for rule in rules for needles in rule.needles()]
 
 
-def _is_for_texts(rule: _Compiled) -> bool:
-    return rule.matcher is not None and rule.matcher.kind == "text"
+def _kind(rule: _Compiled) -> str:
+    """Return what a rule looks at; without a matcher, at parsed documents."""
+    return "json" if rule.matcher is None else rule.matcher.kind
 
 
 def _decide(matching: Iterable[_Compiled], look: Callable[[], Answered]) -> RuleMatch:
@@ -292,12 +325,23 @@ class _Compiler:
         where = f"message_rules[{number}]"
         paths, groups = self._captures(f"{where}.capture", rule.capture)
         only_captures = bool(rule.capture) and rule.reply is MISSING
+        matcher = self._matcher(f"{where}.match", rule.match)
+        if matcher is not None and matcher.kind == "frame" and rule.capture:
+            self.problems.append(
+                f"{where}.capture: nothing can be captured by $binary, which looks at "
+                "no document; make it a rule of its own",
+            )
         return _Compiled(
-            matcher=self._matcher(f"{where}.match", rule.match),
+            matcher=matcher,
             then=rule.then or (None if only_captures else "emit"),
             reply=self._reply(f"{where}.reply", rule.reply),
             paths=paths,
             groups=groups,
+            added={
+                name: source["add"]
+                for name, source in rule.capture
+                if not isinstance(source, str) and "add" in source
+            },
             close_code=rule.close_code,
         )
 
@@ -322,11 +366,12 @@ class _Compiler:
     def _captures(
         self,
         where: str,
-        capture: tuple[tuple[str, str], ...],
+        capture: tuple[tuple[str, str | Mapping[str, Any]], ...],
     ) -> tuple[tuple[tuple[str, Path], ...], tuple[tuple[str, str], ...]]:
         paths: list[tuple[str, Path]] = []
         groups: list[tuple[str, str]] = []
-        for name, source in capture:
+        for name, given in capture:
+            source = given if isinstance(given, str) else given["path"]
             if not NAME.fullmatch(name):
                 self.problems.append(
                     f"{where}: {name!r} is not a valid name; use letters, digits and _",

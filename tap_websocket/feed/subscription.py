@@ -130,6 +130,7 @@ class Subscription:
         self._deadline: Deadline | None = None
         # The replies of items that were sent: protocol for the rest of the connection.
         # Matchers are told apart by identity: an item may be sent many times.
+        self._frames: dict[int, Matcher] = {}
         self._texts: dict[int, Matcher] = {}
         self._documents: dict[int, Matcher] = {}
         # Set when everything was sent and answered, or the connection is over.
@@ -140,6 +141,11 @@ class Subscription:
     def awaiting(self) -> bool:
         """Whether a reply is awaited."""
         return self._awaited is not None or self._performs
+
+    @property
+    def asks_frames(self) -> bool:
+        """Whether the kind of a message's frame may make it a reply."""
+        return bool(self._frames)
 
     @property
     def asks_texts(self) -> bool:
@@ -172,6 +178,10 @@ class Subscription:
         self._paused = False
         if self._deadline is not None:
             self._deadline.resume()
+
+    def answers_frame(self, *, binary: bool) -> bool:
+        """Return whether a message is a reply by its frame, which may send the next."""
+        return self._answers(self._frames, binary)
 
     def answers_text(self, text: str) -> bool:
         """Return whether a document's text is a reply, which may send the next item."""
@@ -231,8 +241,8 @@ class Subscription:
         self._go_on()
 
     def _await(self, item: Item, reply: Matcher, count: int) -> None:
-        matchers = self._texts if reply.kind == "text" else self._documents
-        matchers[id(reply)] = reply
+        kinds = {"frame": self._frames, "text": self._texts, "json": self._documents}
+        kinds[reply.kind][id(reply)] = reply
         self._awaited, self._left = item, count
         reason = (
             f"{item.where}: no reply within {item.reply_timeout:g} s (reply_timeout)"

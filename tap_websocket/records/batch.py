@@ -59,9 +59,11 @@ class Batch:
     Attributes:
         arrival: Where they came from, and when.
         result: What became of them so far.
+        acted: Whether a rule acted on the kind of their frames, so that no other is
+            asked.
     """
 
-    __slots__ = ("_room", "arrival", "binary", "result")
+    __slots__ = ("_room", "acted", "arrival", "binary", "result")
 
     def __init__(
         self,
@@ -75,6 +77,7 @@ class Batch:
         self.result = BatchResult()
         self._room = room
         self.binary = binary
+        self.acted = False
 
     @property
     def left(self) -> int | None:

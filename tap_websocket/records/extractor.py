@@ -94,8 +94,17 @@ class Extractor:
             return value
         return [value]
 
-    def records(self, document: Any) -> Iterator[Extracted]:  # noqa: ANN401 - any JSON
-        """Yield the records of a document."""
+    def records(
+        self,
+        document: Any,  # noqa: ANN401 - any JSON
+        groups: Mapping[str, str | None] = _NONE,
+    ) -> Iterator[Extracted]:
+        """Yield the records of a document.
+
+        Args:
+            document: Its value.
+            groups: The groups of `message_pattern` in its text.
+        """
         settings = self._settings
         if not self._structured:
             yield self._record(document, _NONE)
@@ -105,6 +114,10 @@ class Extractor:
             for name, path in settings.message_fields
             if (value := path.first(document)) is not MISSING
         }
+        for name, group in settings.group_fields:
+            text = groups.get(group)
+            if text is not None:
+                fields[name] = text
         path = settings.records_path
         opens = path is not None and not settings.keeps_arrays
         matches = (document,) if path is None else path.find(document)

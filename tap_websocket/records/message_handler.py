@@ -121,6 +121,8 @@ class MessageHandler:
         Raises:
             TapError: When one of them is fatal.
         """
+        if self._router.asks_frames:
+            payloads = self._without_taken(batch, payloads)
         for messages in self._messages(batch, payloads):
             for plain, run in self._runs(messages):
                 self._take_run(batch, run, plain=plain)
@@ -129,6 +131,27 @@ class MessageHandler:
                     self._router.capture(origin, reversed(run), self.parsed)
                 if batch.is_over:
                     return
+
+    def _without_taken(self, batch: Batch, payloads: list[bytes]) -> list[bytes]:
+        """Return the messages that are data, as far as their frames tell.
+
+        Raises:
+            FeedError: With `then: fail`.
+        """
+        origin, result = batch.arrival.origin, batch.result
+        left: list[bytes] = []
+        for payload in payloads:
+            if batch.is_over:
+                break
+            taken, batch.acted = self._router.take_frame(
+                origin, result, payload, binary=batch.binary
+            )
+            if taken:
+                result.taken += len(payload)
+                self._counts.ignored += 1
+            else:
+                left.append(payload)
+        return left
 
     def _messages(
         self,
@@ -238,7 +261,11 @@ class MessageHandler:
         before = result.records
         try:
             for document in self._documents(batch, payload):
-                route = None if plain else self._router.route(origin, result)
+                route = (
+                    None
+                    if plain
+                    else self._router.route(origin, result, acted=batch.acted)
+                )
                 found = False
                 try:
                     for record in self._records(document, route):
@@ -304,7 +331,7 @@ class MessageHandler:
                 seen = self._seen(found, text, groups)
                 if route.takes(seen, whole):
                     continue
-            yield from self._extractor.records(found)
+            yield from self._extractor.records(found, groups)
 
     def _groups(self, text: str | None) -> Mapping[str, str | None] | None:
         """Return what `message_pattern` finds; None where the document is ignored."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import json
 from typing import TYPE_CHECKING
 
 from tap_websocket.errors import ConfigError
@@ -72,10 +73,46 @@ def split(payload: bytes, separator: str | None) -> list[bytes]:
 
     Empty ones are dropped; without a separator the message is one document. UTF-8 can
     be split before it is decoded: no character's bytes stand inside of another's.
+
+    With an empty separator these are JSON documents, one behind the other. What comes
+    behind the last that can be read is a document, too: it is reported where it is
+    parsed.
     """
     if separator is None:
         return [payload]
+    if not separator:
+        return _json_documents(payload)
     return [part for part in payload.split(separator.encode()) if part]
+
+
+# Numbers stay texts: here it only matters where a document ends.
+_scan = json.JSONDecoder(parse_float=str, parse_int=str).raw_decode
+_WHITE_SPACE = " \t\r\n"
+
+
+def _json_documents(payload: bytes) -> list[bytes]:
+    """Return the JSON documents of a message that follow each other."""
+    try:
+        text = payload.decode()
+    except UnicodeDecodeError:
+        return [payload]
+    text = text.rstrip(_WHITE_SPACE)
+    documents: list[bytes] = []
+    begin = _after_white_space(text, 0)
+    while begin < len(text):
+        try:
+            _, end = _scan(text, begin)
+        except (ValueError, RecursionError):
+            end = len(text)
+        documents.append(text[begin:end].encode())
+        begin = _after_white_space(text, end)
+    return documents
+
+
+def _after_white_space(text: str, begin: int) -> int:
+    while begin < len(text) and text[begin] in _WHITE_SPACE:
+        begin += 1
+    return begin
 
 
 def encode_binary(payload: bytes) -> str:

@@ -142,7 +142,7 @@ class RecordPlan(msgspec.Struct, frozen=True):
             rescue=self._rescues,
             deselected=self.deselected,
             nested=settings.stream.infer_nested,
-            fields=[name for name, _ in settings.decoding.message_fields],
+            fields=settings.decoding.field_names,
             naming=settings.stream.column_names,
             sent_as=sent_as,
             takes_schema=self.takes_schema,
@@ -240,4 +240,5 @@ class RecordPlan(msgspec.Struct, frozen=True):
             columns = dict.fromkeys(pattern.names, _TEXT)
         if decode.envelope:
             columns |= {name: JSON_TEXT for name, _ in decode.message_fields}
+            columns |= {name: _TEXT for name, _ in decode.group_fields}
         return {"type": "object", "properties": columns}

@@ -37,6 +37,7 @@ class MessageRouter:
         rules: The rules of the run.
         idle: No rule or reply can act, so every document is data; rules that only
             capture do not count.
+        asks_frames: A rule or reply looks at the kind of frame.
         prefilter: Returns whether a payload may match a rule or reply; False is
             certain. None if any payload may.
     """
@@ -54,7 +55,13 @@ class MessageRouter:
         replies = [
             item.reply for item in settings.subscribe_messages if item.reply is not None
         ]
-        needles = [*self.rules.needles, *(reply.needles for reply in replies)]
+        needles = [
+            *self.rules.needles,
+            *(reply.needles for reply in replies if reply.kind != "frame"),
+        ]
+        self.asks_frames = self.rules.asks_frames or any(
+            reply.kind == "frame" for reply in replies
+        )
         self.idle = not needles
         self.prefilter: Prefilter | None = prefilter(needles)
 
@@ -72,9 +79,39 @@ class MessageRouter:
         """Capture from plain data (see `RuleSet.capture_only`)."""
         self._keep(origin, self.rules.capture_only(newest_first, parse))
 
-    def route(self, origin: Origin, result: BatchResult) -> Route:
-        """Return what the steps of one document of a message are put to."""
-        return Route(self, origin, result)
+    def route(
+        self, origin: Origin, result: BatchResult, *, acted: bool = False
+    ) -> Route:
+        """Return what the steps of one document of a message are put to.
+
+        Args:
+            origin: Its connection.
+            result: Takes what is asked of the connection.
+            acted: A rule acted on its frame: no other is asked.
+        """
+        return Route(self, origin, result, acted=acted)
+
+    def take_frame(
+        self, origin: Origin, result: BatchResult, payload: bytes, *, binary: bool
+    ) -> tuple[bool, bool]:
+        """Apply what looks at the kind of frame that a message came in.
+
+        Returns:
+            Whether it was taken, and so is no data; and whether a rule acted.
+
+        Raises:
+            FeedError: With `then: fail`.
+        """
+        match = self.rules.decide_frame(binary=binary)
+
+        def shown() -> str:
+            return payload[:_MAX_SHOWN].decode(errors="backslashreplace")
+
+        taken = self.apply(origin, match, result, shown)
+        subscription = origin.subscription
+        if subscription is not None and subscription.asks_frames:
+            taken = subscription.answers_frame(binary=binary) or taken
+        return taken, match.acted
 
     def apply(
         self,
@@ -130,15 +167,20 @@ class Route:
     __slots__ = ("_acted", "_origin", "_result", "_router", "_subscription")
 
     def __init__(
-        self, router: MessageRouter, origin: Origin, result: BatchResult
+        self,
+        router: MessageRouter,
+        origin: Origin,
+        result: BatchResult,
+        *,
+        acted: bool,
     ) -> None:
         """Begin; `MessageRouter.route` does."""
         self._router = router
         self._origin = origin
         self._result = result
         self._subscription = origin.subscription
-        # Set when a text rule acted: no rule for parsed documents is asked then.
-        self._acted = False
+        # Set when a rule for frames or texts acted: no later rule is asked then.
+        self._acted = acted
 
     @property
     def asks_documents(self) -> bool:
@@ -164,7 +206,7 @@ class Route:
         """
         router, subscription = self._router, self._subscription
         taken = False
-        if router.rules.asks_texts:
+        if router.rules.asks_texts and not self._acted:
             match = router.rules.decide_text(text, look)
             self._acted = match.acted
             taken = router.apply(self._origin, match, self._result, lambda: text)

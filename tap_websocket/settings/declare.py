@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BOOLEAN",
+    "INTEGER",
     "JSON",
     "MATCHER",
     "STRING",
@@ -38,6 +39,7 @@ _ACRONYMS = {"url": "URL", "tls": "TLS", "json": "JSON"}
 
 STRING: Schema = {"type": "string"}
 BOOLEAN: Schema = {"type": "boolean"}
+INTEGER: Schema = {"type": "integer"}
 STRINGS: Schema = {"type": "array", "items": {"type": "string"}}
 STRING_MAP: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
 JSON: Schema = {"type": ["string", "object", "array", "number", "boolean"]}

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tap_websocket.columns.names import RESCUED
-from tap_websocket.expressions.pattern import MessagePattern
+from tap_websocket.expressions.pattern import JSON_GROUP, MessagePattern
 from tap_websocket.settings.checks import check_names, compile_checked
 from tap_websocket.settings.connections import split_context
 from tap_websocket.settings.declare import (
@@ -67,15 +67,17 @@ DECLARATIONS = group(
         default="none",
     ),
     record_separator=setting(
-        {**STRING, "minLength": 1},
+        STRING,
         "A message holds several documents, split at this text; empty ones are "
-        "dropped.",
+        "dropped. The empty text splits JSON documents that follow each other with "
+        "nothing or white space in between.",
     ),
     message_pattern=setting(
         STRING,
         "A regular expression, searched in a document's text. In `json` format its "
-        "group `json` is parsed; in `raw_string` format its named groups become "
-        "columns. A document without a match is ignored.",
+        "group `json` is parsed, and its other named groups become columns beside the "
+        "document's fields; in `raw_string` format all named groups become columns. A "
+        "document without a match is ignored.",
     ),
     message_format=setting(
         choice(*get_args(MessageFormat)),
@@ -123,8 +125,8 @@ DECLARATIONS = group(
     ),
     message_fields=setting(
         STRING_MAP,
-        "Column to JSONPath: values from the whole document, copied into each of its "
-        "records.",
+        "Column to JSONPath, or to a group of `message_pattern`: values from the whole "
+        "document, copied into each of its records.",
         default={},
     ),
     envelope=setting(
@@ -180,6 +182,8 @@ class DecodingSettings:
     Attributes:
         protobuf: None for another `message_format`.
         max_message_bytes: Bounds a message that is decompressed, too.
+        message_fields: Those that are a path.
+        group_fields: Column to group of `message_pattern`, where documents are JSON.
         keeps_arrays: A document that is an array is one record (`records_path: "$"`).
         reads_arrays: `records_path` looks into a document that is an array, which is
             then not opened before (`$`, or an index behind it).
@@ -198,6 +202,7 @@ class DecodingSettings:
     reads_arrays: bool
     array_columns: tuple[str, ...]
     message_fields: tuple[tuple[str, Path], ...]
+    group_fields: tuple[tuple[str, str], ...]
     envelope: bool
     record_metadata: bool
     contexts: tuple[Context, ...]
@@ -216,10 +221,16 @@ class DecodingSettings:
         return is_structured(self.message_format)
 
     @property
+    def field_names(self) -> tuple[str, ...]:
+        """The columns that values of the whole document fill."""
+        fields = (*self.message_fields, *self.group_fields)
+        return tuple(name for name, _ in fields)
+
+    @property
     def takes_payloads_whole(self) -> bool:
         """Whether a message, decompressed, is one record or an array of records."""
         return not (
-            self.record_separator
+            self.record_separator is not None
             or self.message_pattern
             or self.json_fields
             or self.records_path
@@ -241,6 +252,12 @@ def read_decoding(config: Mapping[str, Any], problems: list[str]) -> DecodingSet
     }
     records_path = config.get("records_path") if is_json else None
     _check_rescue(config, problems)
+    pattern = _pattern(config, problems)
+    if config.get("record_separator") == "" and not is_json:
+        problems.append(
+            "record_separator: the empty text is for JSON documents; give the text "
+            "that stands between yours"
+        )
     return DecodingSettings(
         message_format=config["message_format"],
         protobuf=_protobuf(config, problems),
@@ -248,7 +265,7 @@ def read_decoding(config: Mapping[str, Any], problems: list[str]) -> DecodingSet
         payload_compression=config["payload_compression"],
         max_message_bytes=config["max_message_bytes"],
         record_separator=config.get("record_separator"),
-        message_pattern=_pattern(config, problems),
+        message_pattern=pattern,
         json_fields=tuple(
             path for text in config["json_fields"] if is_json and (path := paths[text])
         ),
@@ -259,8 +276,9 @@ def read_decoding(config: Mapping[str, Any], problems: list[str]) -> DecodingSet
         message_fields=tuple(
             (name, path)
             for name, text in config["message_fields"].items()
-            if is_json and (path := paths[text])
+            if is_json and (path := paths.get(text))
         ),
+        group_fields=_group_fields(config, pattern, problems) if is_json else (),
         envelope=config["envelope"],
         record_metadata=config["record_metadata"],
         contexts=_contexts(config, problems),
@@ -323,7 +341,40 @@ def _paths(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if "records_path" in config:
         yield "records_path", config["records_path"]
     for name, path in config["message_fields"].items():
-        yield f"message_fields.{name}", path
+        if path.startswith("$"):
+            yield f"message_fields.{name}", path
+
+
+def _group_fields(
+    config: Mapping[str, Any],
+    pattern: MessagePattern | None,
+    problems: list[str],
+) -> tuple[tuple[str, str], ...]:
+    """Return the columns that groups of `message_pattern` fill, and the group of each.
+
+    A group that no column is named for has one of its own name.
+    """
+    groups = pattern.names if pattern else ()
+    named = {
+        name: source
+        for name, source in config["message_fields"].items()
+        if not source.startswith("$")
+    }
+    for name, source in named.items():
+        if source not in groups:
+            known = ", ".join(groups) or "none"
+            problems.append(
+                f"message_fields.{name}: {source!r} is neither a JSONPath, which "
+                f"begins with $, nor a group of message_pattern (groups: {known})"
+            )
+    own = {
+        group: group
+        for group in groups
+        if group != JSON_GROUP
+        and group not in named.values()
+        and group not in config["message_fields"]
+    }
+    return tuple({**named, **own}.items())
 
 
 def _pattern(config: Mapping[str, Any], problems: list[str]) -> MessagePattern | None:

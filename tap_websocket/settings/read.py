@@ -307,7 +307,7 @@ def _check_fields(settings: Settings, problems: list[str]) -> None:
     problems += [
         f"message_fields: {name} is a column that the tap fills otherwise; choose "
         "another name"
-        for name, _ in decoded.message_fields
+        for name in decoded.field_names
         if name in taken
     ]
 

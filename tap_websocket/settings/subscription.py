@@ -16,10 +16,10 @@ from tap_websocket.expressions.rules import Rule, RuleSet, Then, compile_rules
 from tap_websocket.expressions.templates import Template
 from tap_websocket.settings.declare import (
     BOOLEAN,
+    INTEGER,
     JSON,
     MATCHER,
     STRING,
-    STRING_MAP,
     WHOLE,
     Idle,
     choice,
@@ -100,7 +100,15 @@ DECLARATIONS = group(
                 then=choice(*get_args(Then)),
                 close_code={**whole(1000), "maximum": 4999},
                 reply=JSON,
-                capture=STRING_MAP,
+                capture={
+                    "type": "object",
+                    "additionalProperties": {
+                        "type": ["string", "object"],
+                        "required": ["path"],
+                        "additionalProperties": False,
+                        "properties": {"path": STRING, "add": INTEGER},
+                    },
+                },
             ),
         },
         "What to do with messages that are not just data: the first rule whose "
@@ -108,7 +116,7 @@ DECLARATIONS = group(
         "or `fail`; `close_code` (1000) is sent where the connection is closed; "
         "`replace` opens the next connection first, and needs `reconnect: true`; "
         "`reply` is sent; `capture` keeps values (name to JSONPath, or to a group of "
-        "`message_pattern`) as placeholders.",
+        "`message_pattern`) as placeholders, `{path, add}` with a sum.",
         default=[],
         secret=True,
     ),

@@ -162,6 +162,12 @@ def test_json_matchers(spec: Any, document: Any, matches: bool) -> None:
         ({"$regex": "^40"}, '40{"sid":1}', True),
         ({"$regex": "^40"}, "140", False),
         ({"$regex": "4.$"}, "x42", True),
+        ({"$not": "pong"}, "pong", False),
+        ({"$not": "pong"}, "ping", True),
+        ({"$any": ["ping", {"$regex": "^4"}]}, "42", True),
+        ({"$any": ["ping", {"$regex": "^4"}]}, "24", False),
+        ({"$all": [{"$regex": "^4"}, {"$not": "42"}]}, "43", True),
+        ({"$all": [{"$regex": "^4"}, {"$not": "42"}]}, "42", False),
     ],
 )
 def test_text_matchers(spec: Any, text: str, matches: bool) -> None:
@@ -181,11 +187,74 @@ def test_text_matchers(spec: Any, text: str, matches: bool) -> None:
         ({"a": {"$regex": "("}}, "position 0"),
         ({"a": {"$exists": False}}, "takes true"),
         ({"$exists": 1}, "takes true"),
+        ({"$binary": False}, r"\$binary takes true"),
+        ({"$any": []}, r"\$any takes a list"),
+        ({"$all": {"a": 1}}, r"\$all takes a list"),
+        ({"a": {"$any": "x"}}, r"\$any takes a list"),
+        ({"$any": ["x", {"a": 1}]}, "use one kind"),
+        ({"$all": [{"$binary": True}, {"a": 1}]}, "use one kind"),
+        ({"$not": 5}, "a matcher is a string"),
     ],
 )
 def test_what_is_no_matcher(spec: Any, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         compile_matcher(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "document", "matches"),
+    [
+        ({"$not": {"a": 1}}, {"a": 2}, True),
+        ({"$not": {"a": 1}}, {"a": 1, "b": 2}, False),
+        ({"$any": [{"a": 1}, {"b": 1}]}, {"b": 1}, True),
+        ({"$any": [{"a": 1}, {"b": 1}]}, {"b": 2}, False),
+        ({"$all": [{"a": 1}, {"$not": {"b": 1}}]}, {"a": 1}, True),
+        ({"$all": [{"a": 1}, {"$not": {"b": 1}}]}, {"a": 1, "b": 1}, False),
+        ({"a": {"$not": "x"}}, {"a": "y"}, True),
+        ({"a": {"$not": "x"}}, {"a": "x"}, False),
+        ({"a": {"$not": "x"}}, {}, False),
+        ({"a": {"$not": {"$exists": True}}}, {"a": 1}, False),
+        ({"a": {"$any": ["x", {"$regex": "^y"}, 5]}}, {"a": "yes"}, True),
+        ({"a": {"$any": ["x", {"$regex": "^y"}, 5]}}, {"a": 5}, True),
+        ({"a": {"$any": ["x", {"$regex": "^y"}, 5]}}, {"a": "z"}, False),
+        ([{"$any": ["hb", "sys"]}], ["sys", 1], True),
+        ({"$not": {"a": 1}, "b": 2}, {"$not": {"a": 1}, "b": 2}, True),
+    ],
+)
+def test_operators_over_matchers(spec: Any, document: Any, matches: bool) -> None:
+    matcher = compile_matcher(spec)
+    assert matches_json(matcher, document) is matches
+
+
+@pytest.mark.parametrize(
+    ("spec", "binary", "matches"),
+    [
+        ({"$binary": True}, True, True),
+        ({"$binary": True}, False, False),
+        ({"$not": {"$binary": True}}, False, True),
+        ({"$not": {"$binary": True}}, True, False),
+    ],
+)
+def test_frame_matchers(spec: Any, binary: bool, matches: bool) -> None:
+    matcher = compile_matcher(spec)
+    assert matcher.kind == "frame"
+    assert matcher.test(binary) is matches
+
+
+@pytest.mark.parametrize(
+    ("spec", "payload", "may_match"),
+    [
+        ({"$all": [{"a": "x"}, {"b": "y"}]}, b'{"a":"x"}', False),
+        ({"$all": [{"a": "x"}, {"b": "y"}]}, b'{"a":"x","b":"y"}', True),
+        ({"$all": [{"a": "x"}, {"$not": {"b": "y"}}]}, b'{"a":"x"}', True),
+        ({"a": {"$any": ["x", "y"]}}, b'{"b":"x"}', False),
+        ({"a": {"$any": ["x", "y"]}}, b'{"a":"y"}', True),
+    ],
+)
+def test_operators_are_filtered_by(spec: Any, payload: bytes, may_match: bool) -> None:
+    may = prefilter([compile_matcher(spec).needles])
+    assert may is not None
+    assert may(payload) is may_match
 
 
 def _filter(*specs: Any) -> Any:
