@@ -109,7 +109,7 @@ def _write(data: bytes | bytearray) -> None:
     """Write all of the data, whatever interrupts.
 
     Raises:
-        DeliveryError: When the target went away.
+        DeliveryError: When the target went away, or a disk is full.
     """
     sys.stdout.flush()
     descriptor = _descriptor()
@@ -126,6 +126,9 @@ def _write(data: bytes | bytearray) -> None:
                 select.select([], [descriptor], [])
     except BrokenPipeError as error:
         raise _gone(descriptor) from error
+    except OSError as error:
+        msg = f"stdout cannot be written ({error.strerror}); nothing more is written"
+        raise DeliveryError(msg) from error
 
 
 def _gone(descriptor: int) -> DeliveryError:

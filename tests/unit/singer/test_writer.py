@@ -111,3 +111,13 @@ def test_stdout_that_is_no_file_is_written_to(
     writer.write_page("s", Page((b'{"a":1}',), 1, {}, AT))
     writer.check_target()
     assert lines(capsysbinary.readouterr().out)[0]["record"] == {"a": 1}
+
+
+def test_a_full_disk_is_an_error() -> None:
+    with (
+        open("/dev/full", "w") as stdout,  # noqa: PTH123 - a device
+        mock.patch.object(sys, "stdout", stdout),
+    ):
+        writer = PageWriter()
+        with pytest.raises(DeliveryError, match=r"cannot be written \(No space left"):
+            writer.write_page("s", Page((b'{"a":1}',), 1, {}, AT))
