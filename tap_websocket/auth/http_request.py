@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_websocket.expressions.rendering import render_headers, render_url
 from tap_websocket.expressions.templates import Template, names_in, texts_in
-from tap_websocket.network.urls import split_userinfo
+from tap_websocket.network.urls import merge_headers, split_userinfo
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -101,14 +101,8 @@ class HttpRequest:
         if self._body is not None:
             body = self._body.render(values, moment).encode()
         added = (*userinfo, *self._content_type())
-        return self._method, url, _merged(added, headers), body
+        return self._method, url, merge_headers(added, headers), body
 
     def _content_type(self) -> Iterator[tuple[str, str]]:
         if self._is_json:
             yield "Content-Type", "application/json"
-
-
-def _merged(default: Headers, given: Headers) -> Headers:
-    """Return headers, of which the given ones win whatever their case."""
-    names = {name.lower() for name, _ in given}
-    return (*(item for item in default if item[0].lower() not in names), *given)

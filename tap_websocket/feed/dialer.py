@@ -29,6 +29,7 @@ from tap_websocket.network.tls import make_context
 from tap_websocket.network.urls import (
     host_and_port,
     log_label,
+    merge_headers,
     on_the_wire,
     public_url,
     same_origin,
@@ -261,7 +262,7 @@ class Dialer:
             self.learn((urlsplit(url).query,))
         handshake = Handshake(
             url=url,
-            headers=_merged(headers, userinfo, credentials.headers),
+            headers=merge_headers(headers, userinfo, credentials.headers),
             subprotocols=render_subprotocols(connection.subprotocols, values, moment),
             server_name=connection.tls.server_name,
             compression=connection.compression,
@@ -368,14 +369,6 @@ def _untrusted(url: str, target: str) -> BadHandshake:
 
 def _is_https(proxy: str | None) -> bool:
     return proxy is not None and proxy.startswith("https:")
-
-
-def _merged(*sources: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Merge headers whatever their case; the later source wins."""
-    merged = {
-        name.lower(): (name, value) for source in sources for name, value in source
-    }
-    return tuple(merged.values())
 
 
 def _redirected(handshake: Handshake, target: str) -> Handshake:

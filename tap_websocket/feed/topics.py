@@ -7,7 +7,6 @@ import logging
 import random
 from typing import TYPE_CHECKING, Any
 
-from tap_websocket.auth.http_request import HttpRequest
 from tap_websocket.auth.token_client import Purpose, TokenClient, TokenUnavailable
 from tap_websocket.errors import ConnectionFailed
 from tap_websocket.expressions.placeholders import (
@@ -141,14 +140,8 @@ def fetch_topics(
         TapError: When it cannot: refused, no JSON, no match, or a match that is
             neither a string nor a number.
     """
-    answer = HttpRequest(
-        "topics",
-        url=request.url,
-        method=request.method,
-        headers=request.headers,
-        body=request.body,
-        declared=values.keys(),
-    ).send(client, values, ConnectionBuiltins().moment())
+    moment = ConnectionBuiltins().moment()
+    answer = request.request.send(client, values, moment)
     if not answer.ok:
         answer.refuse()
     return _listed(request, answer)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import base64
 import string
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_to_bytes, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = [
     "PORTS",
@@ -13,6 +17,7 @@ __all__ = [
     "basic",
     "host_and_port",
     "log_label",
+    "merge_headers",
     "on_the_wire",
     "public_url",
     "same_origin",
@@ -147,3 +152,11 @@ def _host(name: str | None) -> str:
     """Return a host's name for a log: a server may have sent it."""
     shown = quote(name or "", safe=_PRINTABLE)
     return f"[{shown}]" if ":" in shown else shown
+
+
+def merge_headers(*sources: Iterable[tuple[str, str]]) -> Headers:
+    """Return headers, of which those of a later source win whatever their case."""
+    merged = {
+        name.lower(): (name, value) for source in sources for name, value in source
+    }
+    return tuple(merged.values())

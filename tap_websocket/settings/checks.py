@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tap_websocket.expressions import rendering, templates
@@ -21,6 +21,7 @@ __all__ = [
     "check_http_url",
     "check_names",
     "check_placeholders",
+    "check_request",
     "compile_checked",
     "nearest",
 ]
@@ -71,6 +72,31 @@ def check_http_url(path: str, url: str, problems: list[str]) -> None:
         host = None
     if host is None or parts.scheme not in {"http", "https"}:
         problems.append(f"{path}: must be a URL that begins with http:// or https://")
+
+
+def check_request(
+    path: str,
+    request: Mapping[str, Any],
+    declared: Collection[str],
+    problems: list[str],
+) -> None:
+    """Check the URL, the method and the headers of a request.
+
+    Args:
+        path: Where it stands in the config.
+        request: Its keys, with their types.
+        declared: The names that are placeholders in it.
+        problems: Takes one line for each problem.
+    """
+    url, headers = request["url"], request.get("headers", {})
+    if not url.startswith("{"):
+        check_http_url(f"{path}.url", url, problems)
+    check_headers(f"{path}.headers", headers, problems)
+    if not HTTP_METHOD.fullmatch(request.get("method", "POST")):
+        problems.append(f"{path}.method: must be an HTTP method, as in POST")
+    check_placeholders(f"{path}.url", url, declared, problems)
+    for name, value in headers.items():
+        check_placeholders(f"{path}.headers.{name}", value, declared, problems)
 
 
 def check_placeholders(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from jsonschema import Draft202012Validator
 
+from tap_websocket.network.urls import merge_headers
 from tap_websocket.settings.checks import nearest
 
 if TYPE_CHECKING:
@@ -148,9 +149,7 @@ def _merged(default: Mapping[str, str], given: Any) -> Any:  # noqa: ANN401 - an
     """Return headers merged over the default ones, whatever their case."""
     if not isinstance(given, dict):
         return given
-    names = {name.lower() for name in given}
-    kept = {name: value for name, value in default.items() if name.lower() not in names}
-    return kept | given
+    return dict(merge_headers(default.items(), given.items()))
 
 
 def _types(schema: Schema) -> frozenset[str]:

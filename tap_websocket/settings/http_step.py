@@ -7,13 +7,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tap_websocket.auth.http_request import HttpRequest
-from tap_websocket.expressions.templates import texts_in
 from tap_websocket.settings.checks import (
-    HTTP_METHOD,
-    check_headers,
-    check_http_url,
     check_names,
-    check_placeholders,
+    check_request,
     compile_checked,
 )
 from tap_websocket.settings.declare import (
@@ -95,7 +91,7 @@ def read_step(
         if key in given
     ]
     request = given["request"]
-    _check_request(f"{where}.request", request, declared, problems)
+    check_request(f"{where}.request", request, declared, problems)
     values = given.get("values", {})
     check_names(f"{where}.values", values, problems)
     paths = [
@@ -115,19 +111,3 @@ def read_step(
         records=given.get("records", False),
         every=given.get("every"),
     )
-
-
-def _check_request(
-    where: str,
-    request: Mapping[str, Any],
-    declared: Collection[str],
-    problems: list[str],
-) -> None:
-    url, headers = request["url"], request.get("headers", {})
-    if not url.startswith("{"):
-        check_http_url(f"{where}.url", url, problems)
-    check_headers(f"{where}.headers", headers, problems)
-    if not HTTP_METHOD.fullmatch(request.get("method", "POST")):
-        problems.append(f"{where}.method: must be an HTTP method, as in POST")
-    for text in (url, *texts_in([*headers.values()])):
-        check_placeholders(where, text, declared, problems)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from tap_websocket.auth.http_request import HttpRequest
 from tap_websocket.expressions.placeholders import ConnectionBuiltins
-from tap_websocket.expressions.templates import Template, names_in, texts_in
+from tap_websocket.expressions.templates import Template, names_in
 from tap_websocket.network.urls import userinfo_secrets
 from tap_websocket.settings.checks import (
-    HTTP_METHOD,
-    check_headers,
-    check_http_url,
     check_placeholders,
+    check_request,
     compile_checked,
 )
 from tap_websocket.settings.connections import Shard, chunks, unique
@@ -130,22 +129,19 @@ class TopicRequest:
     """The request whose JSON reply lists the topics.
 
     Attributes:
-        url: `http://` or `https://`; like headers and body it may hold placeholders.
-        body: A string, sent as it is; another JSON value; None for no body.
+        request: What is asked.
         path: Each match in the reply is a topic.
+        url: As it was given.
     """
 
-    url: str
-    method: str
-    headers: tuple[tuple[str, str], ...]
-    body: Any
+    request: HttpRequest
     path: Path
+    url: str
 
     @property
     def secrets(self) -> Iterator[str]:
-        """What must not show in any output: headers, query, user-info, body."""
-        yield from (value for _, value in self.headers)
-        yield from texts_in(self.body)
+        """What must not show in any output: headers, body, user-info, query."""
+        yield from self.request.secrets
         yield from userinfo_secrets(self.url)
         _, mark, query = self.url.partition("?")
         if mark and query:
@@ -240,23 +236,19 @@ def _topics(
         if not given:
             problems.append("topics: is empty; list one at least, or remove it")
         return unique(given)
+    check_request("topics", given, fixed, problems)
     path = compile_checked("topics.path", given["path"], problems)
-    headers, method = given.get("headers", {}), given.get("method", "GET")
-    body = given.get("body")
-    if not given["url"].startswith("{"):
-        check_http_url("topics.url", given["url"], problems)
-    check_headers("topics.headers", headers, problems)
-    if not HTTP_METHOD.fullmatch(method):
-        problems.append("topics.method: must be an HTTP method, GET or POST say")
-    for where, text in (
-        ("topics.url", given["url"]),
-        *((f"topics.headers.{name}", value) for name, value in headers.items()),
-        *(("topics.body", text) for text in texts_in(body)),
-    ):
-        check_placeholders(where, text, fixed, problems)
     if path is None:
         return None
-    return TopicRequest(given["url"], method, tuple(headers.items()), body, path)
+    request = HttpRequest(
+        "topics",
+        url=given["url"],
+        method=given.get("method", "GET"),
+        headers=tuple(given.get("headers", {}).items()),
+        body=given.get("body"),
+        declared=fixed,
+    )
+    return TopicRequest(request, path, given["url"])
 
 
 def _templates(given: Sequence[str], problems: list[str]) -> Iterator[Template]:
