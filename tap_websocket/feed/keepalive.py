@@ -79,10 +79,13 @@ class Keepalive:
         if self._stale is not None:
             self._stale.restart()
 
-    def start_heartbeats(self) -> None:
-        """Begin to send heartbeats, the first one after one interval."""
-        if self._settings.heartbeat_message is not None:
-            self._repeat(self._heartbeat, self._settings.heartbeat_interval)
+    def start_heartbeats(self, interval: float) -> None:
+        """Begin to send heartbeats.
+
+        Args:
+            interval: Seconds between two, and before the first.
+        """
+        self._repeat(self._heartbeat, interval)
 
     def stop(self) -> None:
         """Forget all timers."""

@@ -11,6 +11,7 @@ from tap_websocket.feed.inbound import BatchResult, CloseAction, Origin
 from tap_websocket.feed.keepalive import Keepalive
 from tap_websocket.feed.subscription import Request, Subscription, requests
 from tap_websocket.jsontext import text_of
+from tap_websocket.settings.subscription import CapturedInterval
 from tap_websocket.transports.base import LINGER_SECONDS, Closing, Connection
 from tap_websocket.transports.rfc6455 import (
     ABNORMAL,
@@ -115,6 +116,10 @@ class Session:
         # Whether acknowledgements may take a while, as there are many topics: data
         # comes, and servers expect heartbeats, from the first message on.
         self._is_gradual = bool(planned.topics and self._settings.subscribe_messages)
+        # Whether heartbeats begin when their interval is captured.
+        self._awaits_interval = self._settings.heartbeat_message is not None and (
+            isinstance(self._settings.heartbeat_interval, CapturedInterval)
+        )
         # Whether the clocks that wait for the subscription run.
         self._is_subscribing = False
         self._loop = asyncio.get_running_loop()
@@ -238,6 +243,8 @@ class Session:
         if self._takes_nothing():
             return
         result = self._run.received(self.origin, payloads, binary=binary)
+        if self._awaits_interval:
+            self._look_for_interval()
         if result.messages or result.deduplicated:
             self._owner.produced(self)
             self._keepalive.data()
@@ -358,7 +365,7 @@ class Session:
         if self._is_gradual and not self._is_subscribing:
             self._is_subscribing = True
             self._keepalive.expect_data()
-            self._keepalive.start_heartbeats()
+            self._start_heartbeats()
 
     def _perform(self, request: Request, done: Callable[[], None]) -> None:
         """Make a request of the subscription."""
@@ -388,7 +395,7 @@ class Session:
 
     def _subscribed(self) -> None:
         if not self._is_subscribing:
-            self._keepalive.start_heartbeats()
+            self._start_heartbeats()
         if not self.subscribed.done():
             self.subscribed.set_result(None)
         self._run.subscribed()
@@ -414,6 +421,27 @@ class Session:
     def _send(self, text: str) -> None:
         if self._connection is not None:
             self._connection.send(text)
+
+    def _start_heartbeats(self) -> None:
+        """Begin with heartbeats, as the subscription is complete."""
+        interval = self._settings.heartbeat_interval
+        if self._settings.heartbeat_message is None or interval is None:
+            return
+        if not isinstance(interval, CapturedInterval):
+            self._keepalive.start_heartbeats(interval)
+
+    def _look_for_interval(self) -> None:
+        """Begin with heartbeats once a message named their interval."""
+        interval = self._settings.heartbeat_interval
+        assert isinstance(interval, CapturedInterval)  # noqa: S101 - it is awaited
+        try:
+            seconds = interval.seconds(self.values)
+        except ValueError as error:
+            self.give_up(str(error))
+            return
+        if seconds is not None:
+            self._awaits_interval = False
+            self._keepalive.start_heartbeats(seconds)
 
     def _heartbeat(self) -> None:
         message = self._settings.heartbeat_message

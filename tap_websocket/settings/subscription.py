@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
+import re
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DECLARATIONS",
+    "CapturedInterval",
     "Item",
     "SubscriptionSettings",
     "captured_names",
@@ -48,6 +50,11 @@ ALL_TOPICS = "topics"
 
 _REPLY_COUNT = 1
 _REPLY_TIMEOUT = 10
+
+CAPTURED_INTERVAL = re.compile(r"^\{([A-Za-z0-9_]+)\}(ms)?$")
+
+_LEAST_INTERVAL = 0.1
+"""No server needs heartbeats more often, and a hostile one could name any interval."""
 
 DECLARATIONS = group(
     "Subscription and keepalive",
@@ -127,8 +134,14 @@ DECLARATIONS = group(
         secret=True,
     ),
     heartbeat_interval=setting(
-        seconds(),
-        "Seconds between two heartbeat messages; required with `heartbeat_message`.",
+        {
+            **seconds(),
+            "pattern": rf"{seconds()['pattern']}|{CAPTURED_INTERVAL.pattern}",
+            "x-type": "seconds, or a placeholder",
+        },
+        "Seconds between two heartbeat messages; required with `heartbeat_message`. "
+        "`{name}` is a captured number of seconds, and `{name}ms` one of milliseconds: "
+        "the heartbeat begins when it is captured.",
     ),
     ping_interval=setting(
         seconds(),
@@ -146,6 +159,36 @@ DECLARATIONS = group(
         "else it does, which counts as a drop.",
     ),
 )
+
+
+class CapturedInterval(msgspec.Struct, frozen=True):
+    """An interval that the server names.
+
+    Attributes:
+        name: The placeholder of its number.
+        unit: Seconds that 1 stands for.
+    """
+
+    name: str
+    unit: float
+
+    def seconds(self, values: Mapping[str, Any]) -> float | None:
+        """Return the interval in seconds, or None before it is captured.
+
+        Raises:
+            ValueError: When what was captured is no number above 0.
+        """
+        given = values.get(self.name)
+        if given is None:
+            return None
+        try:
+            seconds = float(str(given)) * self.unit
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds < float("inf"):
+            msg = f"heartbeat_interval: {{{self.name}}} is no number above 0"
+            raise ValueError(msg)
+        return max(seconds, _LEAST_INTERVAL)
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -205,7 +248,7 @@ class SubscriptionSettings:
     subscribe_interval: float
     message_rules: RuleSet
     heartbeat_message: Template | None
-    heartbeat_interval: float | None
+    heartbeat_interval: float | CapturedInterval | None
     ping_interval: float | None
     ping_timeout: float
     stale_timeout: float | None
@@ -247,7 +290,7 @@ def read_subscription(
         for number, given in enumerate(config["subscribe_messages"])
     )
     heartbeat = config.get("heartbeat_message")
-    heartbeat_interval = config.get("heartbeat_interval")
+    heartbeat_interval = _interval(config.get("heartbeat_interval"), declared, problems)
     if heartbeat is not None and heartbeat_interval is None:
         problems.append("heartbeat_interval: is required with heartbeat_message")
     return SubscriptionSettings(
@@ -260,6 +303,21 @@ def read_subscription(
         ping_timeout=config["ping_timeout"],
         stale_timeout=config.get("stale_timeout"),
     )
+
+
+def _interval(
+    given: float | str | None, declared: Collection[str], problems: list[str]
+) -> float | CapturedInterval | None:
+    """Read the interval of heartbeats: seconds, or what a rule captures."""
+    if not isinstance(given, str):
+        return given
+    found = CAPTURED_INTERVAL.fullmatch(given)
+    if found is None or found[1] not in declared:
+        problems.append(
+            f"heartbeat_interval: {given!r} is captured nowhere; capture it by a rule"
+        )
+        return None
+    return CapturedInterval(found[1], 0.001 if found[2] else 1.0)
 
 
 def _item(
