@@ -76,7 +76,7 @@ lint: .venv/dev ## Check style and types, and that generated files are current
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --contract handed-on --contract sdk --contract libraries
+	$(BIN)/lint-imports
 	$(PYTHON) -m scripts.generate --check
 	$(BIN)/zizmor --offline --quiet .github
 

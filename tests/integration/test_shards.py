@@ -146,3 +146,53 @@ def test_clocks_of_the_subscription_run_while_acknowledgements_take_long() -> No
     assert "no data message for 3 s (stale_timeout)" in str(run.error)
     assert run.seconds < 20
     assert heartbeats[0] <= 1
+
+
+def test_everything_may_come_from_the_environment(tmp_path: Path) -> None:
+    with serve_exchange(3, Limits(connects=1000)) as exchange:
+        request = {"url": exchange.list_url, "path": "$.symbols[*].symbol"}
+        run = run_tap(
+            tmp_path,
+            None,
+            "--config=ENV",
+            env={
+                "TAP_WEBSOCKET_URL": exchange.url,
+                "TAP_WEBSOCKET_TOPICS": json.dumps(request),
+                "TAP_WEBSOCKET_TOPICS_PER_CONNECTION": "2",
+                "TAP_WEBSOCKET_TOPICS_PER_MESSAGE": "",
+                "TAP_WEBSOCKET_CONNECT_INTERVAL": "0.05",
+                "TAP_WEBSOCKET_SHARD_INDEX": "",
+                "TAP_WEBSOCKET_SHARD_COUNT": "",
+                "TAP_WEBSOCKET_SUBSCRIBE_MESSAGES": json.dumps([exchange.subscription]),
+                "TAP_WEBSOCKET_MAX_MESSAGES": "3",
+                "TAP_WEBSOCKET_MAX_DURATION": "60",
+            },
+        )
+    assert run.code == 0, run.stderr
+    assert {record["symbol"] for record in run.records} == set(exchange.symbols)
+    assert "3 listed, 3 for this run, on 2 connections, in 2 subs" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        ({"SHARD_INDEX": "2", "SHARD_COUNT": "2"}, "shard_index: must be below"),
+        ({"SHARD_INDEX": "x", "SHARD_COUNT": "2"}, "shard_index: must be a whole"),
+        ({"SHARD_INDEX": "1", "SHARD_COUNT": ""}, "shard_count: is required with"),
+    ],
+)
+def test_a_wrong_number_is_a_config_error(
+    tmp_path: Path,
+    variables: dict[str, str],
+    problem: str,
+) -> None:
+    config = {
+        "url": "ws://localhost:1/{topics}",
+        "topics": ["a"],
+        "max_duration": 1,
+    }
+    env = {f"TAP_WEBSOCKET_{name}": value for name, value in variables.items()}
+    run = run_tap(tmp_path, config, "--config=ENV", env=env)
+    assert run.code == 1
+    (error,) = run.errors
+    assert problem in error
