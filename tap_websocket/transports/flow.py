@@ -117,7 +117,10 @@ class FlowControl:
 
     def stop(self) -> None:
         """Stop watching: the connection has ended, or is given up."""
+        # Without references back, the connection need not wait for the garbage
+        # collector, with all that was read.
         self._stalled = None
+        self._send_pong = _nothing
         self._stop_timer()
 
     def _read_on(self) -> None:
@@ -157,3 +160,7 @@ class FlowControl:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _nothing(_: bytes) -> None:
+    """Send nothing: the connection is over."""

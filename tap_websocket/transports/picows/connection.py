@@ -84,6 +84,8 @@ class Frames(picows.WSListener):
         self.lost: Exception | None = None
         # None before the connection is open.
         self._flow: FlowControl | None = None
+        # Drops the connection when its closing handshake takes too long.
+        self._deadline: asyncio.TimerHandle | None = None
         # Keeps the task that reports the end from being collected.
         self._watcher: asyncio.Task[None] | None = None
 
@@ -198,10 +200,15 @@ class Frames(picows.WSListener):
             # Even when the server's FIN is right behind its Close: many still read,
             # and nothing that is not read yet can be lost any more.
             transport.send(_CLOSE, payload)
-        self._loop.call_later(
-            self._handshake.close_timeout,
-            transport.underlying_transport.abort,
-        )
+        self.bound_closing(self._handshake.close_timeout)
+
+    def bound_closing(self, seconds: float) -> None:
+        """Drop the connection after a time, unless it has ended by then."""
+        if self._transport is not None and self._deadline is None:
+            self._deadline = self._loop.call_later(
+                seconds,
+                self._transport.underlying_transport.abort,
+            )
 
     def _hand_on(self, messages: list[bytes], *, binary: bool) -> None:
         unchecked = binary or not self._handshake.checks_text
@@ -243,7 +250,10 @@ class Frames(picows.WSListener):
     def _give_up(self, transport: asyncio.Transport) -> None:
         """Read no more, and drop the connection once a Close frame may be out."""
         transport.pause_reading()
-        self._loop.call_later(LINGER_SECONDS, transport.abort)
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        self.bound_closing(LINGER_SECONDS)
 
     async def _watch(self, transport: picows.WSTransport) -> None:
         """Wait for the end of the connection, and report it."""
@@ -252,14 +262,19 @@ class Frames(picows.WSListener):
             await transport.wait_disconnected()
         except picows.WSProtocolError as error:
             closing = violation(int(error.args[0].value), str(error.args[1]))
+            # picows keeps the error, and its traceback would keep all of this.
+            error.__traceback__ = None
         except Exception as error:  # noqa: BLE001 - reported as the end that it is
             # Whatever the server said to the Close frame that picows has sent.
             self._closing = Closing(ABNORMAL, failure=failed(error))
+            error.__traceback__ = None
         self._over = True
         self._fragments = None
         # picows' logger knows this object: with the reference the two would wait for
         # the garbage collector, with all that was read.
-        self._transport = None
+        self._transport = self._flow = None
+        if self._deadline is not None:
+            self._deadline.cancel()
         self._listener.closed(self._closing or closing or _lost(self.lost))
 
 
@@ -392,7 +407,6 @@ class _Handle:
         self._transport = transport
         self._flow = flow
         self._close_timeout = handshake.close_timeout
-        self._loop = asyncio.get_running_loop()
 
     def send(self, message: str | bytes) -> None:
         if isinstance(message, str):
@@ -407,7 +421,7 @@ class _Handle:
         closing = picows.WSCloseCode(code)
         self._frames.sent_close = True
         self._while_open(lambda: self._transport.send_close(closing, reason))
-        self._loop.call_later(self._close_timeout, self.abort)
+        self._frames.bound_closing(self._close_timeout)
 
     def _while_open(self, act: Callable[[], None]) -> None:
         transport = self._transport

@@ -42,10 +42,13 @@ class Upgrade(asyncio.Protocol):
     ) -> None:
         self._handshake = handshake
         self._reader: AnswerReader | None = None
-        # Done with the consent, or with the error that the handshake ends with.
-        self._answered: asyncio.Future[Agreement] = (
+        # Given the consent, or None where the handshake has failed.
+        self._answered: asyncio.Future[Agreement | None] = (
             asyncio.get_running_loop().create_future()
         )
+        # Why it has failed. A future would keep the error, whose traceback keeps this
+        # object: it would wait for the garbage collector.
+        self._error: Exception | None = None
         # What came behind the consent, until somebody takes it.
         self._rest = bytearray()
         self._transport: asyncio.Transport | None = None
@@ -60,6 +63,8 @@ class Upgrade(asyncio.Protocol):
             HandshakeError: When the server did not consent.
         """
         agreed = await self._answered
+        if agreed is None:
+            raise self._take_error()
         self._give(agreed.head)
         return agreed.rest + bytes(self._rest)
 
@@ -83,7 +88,8 @@ class Upgrade(asyncio.Protocol):
         try:
             agreed = self._reader.feed(data)
         except Exception as error:  # noqa: BLE001 - raised where it is awaited
-            self._answered.set_exception(error)
+            self._error = error
+            self._answered.set_result(None)
             return
         if agreed is not None:
             # What follows stays in the socket until there is a scanner for it.
@@ -93,10 +99,12 @@ class Upgrade(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Take the end of TCP (asyncio's callback)."""
         if not self._answered.done():
-            self._answered.set_exception(hung_up(self._handshake.url))
-            # Nobody awaits it where the attempt was cancelled.
-            self._answered.exception()
+            self._answered.set_result(None)
         self.inner.connection_lost(exc)
+
+    def _take_error(self) -> Exception:
+        error, self._error = self._error, None
+        return error or hung_up(self._handshake.url)
 
     def _give(self, head: bytes) -> None:
         """Give picows the answer, into its own buffer of at least 2 KiB."""

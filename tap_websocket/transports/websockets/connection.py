@@ -141,7 +141,7 @@ class FeedConnection(ClientConnection):
     def _read_answer(self, data: bytes) -> None:
         """Read the server's answer; give the library a plain one."""
         assert self._answer is not None  # noqa: S101 - the caller has looked
-        if self.problem is not None:
+        if self.transport.is_closing():
             return
         try:
             agreed = self._answer.feed(data)
@@ -214,8 +214,9 @@ class FeedConnection(ClientConnection):
             self._flow.stop()
         self._deliver()
         self._ended = True
-        # The two know each other, and would wait for the garbage collector.
+        # All of these know the connection, which would wait for the garbage collector.
         self._scanner = None
+        self.protocol.forget()
         if self._opened:
             self._listener.closed(self._closing())
 

@@ -49,7 +49,14 @@ class FeedProtocol(ClientProtocol):
         # What is wrong with the Close frame that was received.
         self.bad_close: ViolationError | None = None
         # Keeps a Ping's payload, and answers later, where it returns True.
-        self.holds_pong: Callable[[bytes], bool] = lambda _: False
+        self.holds_pong: Callable[[bytes], bool] = _holds_nothing
+
+    def forget(self) -> None:
+        """Drop references to what refers to this: the connection has ended."""
+        self.holds_pong = _holds_nothing
+        self.parser.close()
+        if self.parser_exc is not None:
+            self.parser_exc.__traceback__ = None
 
     def recv_frame(self, frame: Frame) -> None:
         """Process an incoming frame.
@@ -86,3 +93,8 @@ class FeedProtocol(ClientProtocol):
         before = self.current_size or 0
         if before + len(frame.data) > self._max_message_bytes:
             raise exceptions.PayloadTooBig(len(frame.data), self._max_message_bytes)
+
+
+def _holds_nothing(_: bytes) -> bool:
+    """Have the library answer a Ping."""
+    return False

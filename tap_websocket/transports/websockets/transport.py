@@ -67,6 +67,9 @@ class WebsocketsTransport:
         try:
             await opening
         except (exceptions.WebSocketException, OSError, ValueError) as error:
+            # websockets 17.4 keeps the error in a variable of its traceback, and the
+            # connection beside it: both would wait for the garbage collector.
+            error.__traceback__ = None
             raise opening.failure(error) from error
         finally:
             if opened is not None and opening.made is None:
@@ -128,8 +131,12 @@ class _Opening(connect):
 
     def failure(self, error: Exception) -> HandshakeError:
         """Return what a failed handshake means, without a part of the URL."""
-        if self.made is not None and self.made.problem is not None:
-            return self.made.problem
+        if self.made is not None:
+            # The connection would keep what the errors' tracebacks keep: itself.
+            self.made.protocol.handshake_exc = None
+            if self.made.problem is not None:
+                problem, self.made.problem = self.made.problem, None
+                return problem
         if isinstance(error, exceptions.InvalidMessage) and is_end(error):
             return hung_up(self._handshake.url)
         if isinstance(error, exceptions.WebSocketException):
