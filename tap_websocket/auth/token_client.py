@@ -6,6 +6,7 @@ import functools
 import logging
 import re
 import ssl
+import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -15,6 +16,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from tap_websocket import __version__, jsontext
+from tap_websocket.auth.watchdog import Watchdog
 from tap_websocket.errors import CredentialError
 from tap_websocket.logs import Redacted
 from tap_websocket.network.errors import (
@@ -143,6 +145,8 @@ class TokenClient:
         self._timeout = timeout
         self._proxy = proxy
         self._make_tls = make_tls
+        # Holds the watchdog of the request that each thread makes.
+        self._request = threading.local()
         self._purpose = purpose
 
     @functools.cached_property
@@ -157,8 +161,8 @@ class TokenClient:
         session.headers["Connection"] = "close"
         session.headers["User-Agent"] = f"tap-websocket/{__version__}"
         session.headers["Accept"] = "application/json"
-        session.mount("https://", _Adapter(context))
-        session.mount("http://", _Adapter(context))
+        session.mount("https://", _Adapter(context, self._watched))
+        session.mount("http://", _Adapter(context, self._watched))
         return session
 
     def send(
@@ -186,20 +190,23 @@ class TokenClient:
             _LOGGER.warning(
                 "The certificate of %s is not checked (tls.verify: false)", where
             )
-        deadline = time.monotonic() + self._timeout
+        self._request.watchdog = watchdog = Watchdog(self._timeout)
         try:
-            with self._session.request(
-                method,
-                url,
-                headers=dict(headers),
-                data=body,
-                timeout=self._timeout,
-                allow_redirects=False,
-                proxies=self._proxies(url),
-                stream=True,
-            ) as response:
+            with (
+                watchdog,
+                self._session.request(
+                    method,
+                    url,
+                    headers=dict(headers),
+                    data=body,
+                    timeout=self._timeout,
+                    allow_redirects=False,
+                    proxies=self._proxies(url),
+                    stream=True,
+                ) as response,
+            ):
                 self._raise_for_retry(where, response)
-                reply = _read(response, deadline, self._purpose.max_bytes)
+                reply = _read(response, watchdog, self._purpose.max_bytes)
                 return Answer(where, response.status_code, reply, self._purpose)
         except _TooSlow as error:
             raise self._unavailable(where, self._timed_out) from error
@@ -208,7 +215,14 @@ class TokenClient:
             msg = f"the {subject} reply of {where} is longer than {most} bytes"
             raise CredentialError(msg) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            if watchdog.bit:
+                raise self._unavailable(where, self._timed_out) from error
             self._fail(where, error)
+
+    def _watched(self, base: type[Any]) -> type[Any]:
+        """Return a class of connections that the request under way bounds."""
+        watchdog: Watchdog = self._request.watchdog
+        return watchdog.connections(base)
 
     def _proxies(self, url: str) -> dict[str, str]:
         if self._proxy is None:
@@ -325,9 +339,20 @@ class _TooLong(Exception):
 class _Adapter(HTTPAdapter):
     """Trusts what a context trusts: requests 2.34 would add its own certificates."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        watched: Callable[[type[Any]], type[Any]],
+    ) -> None:
         self._context = context
+        self._watched = watched
         super().__init__()
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - requests' own
+        """Make connections that end when the request's time is over."""
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        pool.ConnectionCls = self._watched(type(pool).ConnectionCls)
+        return pool
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - requests' own
         """Make connections with the context."""
@@ -348,11 +373,11 @@ class _Adapter(HTTPAdapter):
         """Do nothing: the context decides."""
 
 
-def _read(response: requests.Response, deadline: float, limit: int) -> bytes:
+def _read(response: requests.Response, watchdog: Watchdog, limit: int) -> bytes:
     """Return a body, read piece by piece: a server may send slowly, or for ever.
 
     Raises:
-        _TooSlow: When it is not complete by the deadline, on the monotonic clock.
+        _TooSlow: When it is not complete when the request's time is over.
         _TooLong: When it is longer than the limit.
     """
     body = bytearray()
@@ -360,8 +385,9 @@ def _read(response: requests.Response, deadline: float, limit: int) -> bytes:
         body += piece
         if len(body) > limit:
             raise _TooLong
-        if time.monotonic() > deadline:
-            raise _TooSlow
+    if watchdog.bit:
+        # It looks like the end of a body without a length.
+        raise _TooSlow
     return bytes(body)
 
 

@@ -470,17 +470,29 @@ def test_a_silent_server_is_timed_out(sent: bytes) -> None:
         accepted[0].close()
 
 
-def test_a_server_that_trickles_is_timed_out() -> None:
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n", b"1"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", b"1"),
+        (b"HTTP/1.1 200 OK\r\nX-Long: ", b"x"),
+        (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"", b"HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n"),
+    ],
+    ids=["body", "body without a length", "header", "headers", "100s", "103s"],
+)
+def test_a_server_that_trickles_is_timed_out(head: bytes, piece: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def trickle() -> None:
             connection, _ = listener.accept()
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n")
+            connection.sendall(head)
             with connection:
                 for _ in range(100):
                     time.sleep(0.01)
                     try:
-                        connection.sendall(b"1")
+                        connection.sendall(piece)
                     except OSError:
                         return
 

@@ -1,0 +1,80 @@
+"""A bound for a whole request: its sockets are shut down when it is over."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["Watchdog"]
+
+
+class Watchdog:
+    """Ends a request after a time, as a context manager around it.
+
+    Time-outs of `requests` are for each read: a server that sends a byte now and then,
+    or interim answers without end, holds a request for ever.
+
+    Attributes:
+        bit: The time was over before the request was.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.bit = False
+        self._lock = threading.Lock()
+        # The request's sockets, of which there is one, or none yet.
+        self._watched: list[socket.socket] = []
+        self._timer = threading.Timer(seconds, self._bite)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        """Start the time."""
+        self._timer.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop the time."""
+        self._timer.cancel()
+
+    def watch(self, opened: socket.socket) -> None:
+        """Take a socket that the request goes over, TLS included."""
+        with self._lock:
+            self._watched.append(opened)
+            if self.bit:
+                _shut_down(opened)
+
+    def _bite(self) -> None:
+        with self._lock:
+            self.bit = True
+            for opened in self._watched:
+                _shut_down(opened)
+
+    def connections(self, base: type[Any]) -> type[Any]:
+        """Return a class of HTTP connections that hand their sockets over.
+
+        Args:
+            base: urllib3's own, or the one of a kind of proxy.
+        """
+        watch = self.watch
+
+        class Watched(base):  # type: ignore[misc]  # urllib3 has one for each proxy
+            def connect(self) -> None:
+                super().connect()
+                watch(self.sock)
+
+        return Watched
+
+
+def _shut_down(opened: socket.socket) -> None:
+    # It may be closed by now.
+    with contextlib.suppress(OSError):
+        opened.shutdown(socket.SHUT_RDWR)
