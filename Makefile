@@ -40,7 +40,7 @@ demo: .venv/base ## Run trades from a demo feed through Meltano into a file
 
 .PHONY: test
 test: .venv/dev ## Run the whole test suite
-	@$(PYTHON) -m scripts.tools meltano target-jsonl target-postgres target-duckdb airflow kubernetes-validate matplotlib
+	@$(PYTHON) -m scripts.tools meltano target-jsonl target-csv target-postgres pipelinewise-target-postgres target-duckdb airflow kubernetes-validate matplotlib
 	$(PYTHON) -m pytest -n auto $(PYTEST)
 
 .PHONY: check

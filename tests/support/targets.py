@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from tests.support.postgres import Postgres
     from tests.support.tap import Run
 
-__all__ = ["FILES", "Loaded", "Target", "databases", "duckdb", "postgres"]
+__all__ = [
+    "FILES",
+    "Loaded",
+    "Target",
+    "databases",
+    "duckdb",
+    "pipelinewise_postgres",
+    "postgres",
+]
 
 Rows = list[dict[str, Any]]
 

@@ -14,18 +14,13 @@ from tap_websocket.demo import trades
 from tests.support.drift import Rows, as_sent, check, drift, gather, sending
 from tests.support.servers import serve
 from tests.support.tap import parse, pipe
+from tests.support.targets import FILES, duckdb, pipelinewise_postgres
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.postgres import Postgres
-
-
-def into_jsonl(directory: Path, config: dict[str, Any]) -> tuple[list[int], Rows]:
-    target_config = {"destination_path": str(directory), "do_timestamp_file": False}
-    run, code, _ = pipe(directory, config, [tool("target-jsonl")], target_config)
-    lines = (directory / "messages.jsonl").read_text().splitlines()
-    return [run.code, code], [parse(line) for line in lines]
+    from tests.support.targets import Target
 
 
 def into_postgres(
@@ -55,44 +50,39 @@ def into_postgres(
     return [run.code, code], rows, types
 
 
-def into_duckdb(directory: Path, config: dict[str, Any]) -> tuple[list[int], Rows]:
-    path = directory / "feed.duckdb"
-    target_config = {
-        "path": str(path),
-        "filepath": str(path),
-        "database": "feed",
-        "default_target_schema": "main",
-        "primary_key_required": False,
-    }
-    command = tool("target-duckdb")
-    run, code, errors = pipe(directory, config, [command], target_config)
-    assert code == 0, errors
-    query = (
-        "import duckdb, sys; "
-        f"c = duckdb.connect({str(path)!r}); "
-        "c.execute('select to_json(messages)::varchar from messages'); "
-        "[print(row[0]) for row in c.fetchall()]"
-    )
-    printed = subprocess.run(
-        [command.parent / "python", "-c", query],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return [run.code, code], [parse(line) for line in printed.stdout.splitlines()]
-
-
 @pytest.fixture
 def feed_config() -> dict[str, Any]:
     return {"idle_timeout": 30, "infer_messages": 100}
 
 
+def load(target: Target, directory: Path, config: dict[str, Any]) -> Rows:
+    """Send the drifting feed into a target; return its rows."""
+    with serve(sending(list(map(as_sent, drift())))) as server:
+        loaded = target.load(directory, {"url": server.url, **config})
+    assert loaded.run.code == 0, loaded.run.stderr
+    assert loaded.code == 0, loaded.errors
+    return loaded.rows
+
+
 def test_drift_into_jsonl(tmp_path: Path, feed_config: dict[str, Any]) -> None:
-    messages = drift()
-    with serve(sending(list(map(as_sent, messages)))) as server:
-        codes, rows = into_jsonl(tmp_path, {"url": server.url, **feed_config})
-    assert codes == [0, 0]
-    check(rows, messages)
+    (target,) = (target for target in FILES if target.name == "target-jsonl")
+    check(load(target, tmp_path, feed_config), drift())
+
+
+def test_drift_into_csv(tmp_path: Path, feed_config: dict[str, Any]) -> None:
+    (target,) = (target for target in FILES if target.name == "target-csv")
+    rows = {int(row["i"]): row for row in load(target, tmp_path, feed_config)}
+    assert len(rows) == len(drift())
+    for record in drift():
+        row = rows[record["i"]]
+        rescued = parse(row["_rescued_data"] or "{}")
+        for name, value in record.items():
+            if name in rescued:
+                assert rescued[name] == value
+            elif isinstance(value, str):
+                assert row[name] == value
+            elif value is not None:
+                assert parse(row[name].lower()) == parse(as_sent(value).lower())
 
 
 def test_drift_into_postgres(
@@ -112,18 +102,23 @@ def test_drift_into_postgres(
     assert types["null_first"] == "bigint"
 
 
-def test_drift_into_duckdb(tmp_path: Path, feed_config: dict[str, Any]) -> None:
-    messages = drift()
-    portable = {"column_names": "portable", "schema_location": "columns.json"}
-    with serve(sending(list(map(as_sent, messages)))) as server:
-        codes, rows = into_duckdb(
-            tmp_path, {"url": server.url, **feed_config, **portable}
-        )
-    assert codes == [0, 0]
+@pytest.mark.parametrize("name", ["target-duckdb", "pipelinewise-target-postgres"])
+def test_drift_into_targets_that_know_no_case(
+    name: str,
+    tmp_path: Path,
+    feed_config: dict[str, Any],
+    request: pytest.FixtureRequest,
+) -> None:
+    if name == "target-duckdb":
+        target = duckdb()
+    else:
+        server: Postgres = request.getfixturevalue("postgres")
+        target = pipelinewise_postgres(server, request.getfixturevalue("database"))
+    rows = load(target, tmp_path, feed_config)
     sent_as = json.loads((tmp_path / "columns.json").read_text())["sent_as"]
     folded = {name.lower(): sent for name, sent in sent_as.items()}
     assert any(name != sent for name, sent in sent_as.items())
-    check(rows, messages, folded)
+    check(rows, drift(), folded)
 
 
 def test_the_demo_feed_into_postgres(
