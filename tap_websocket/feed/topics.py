@@ -13,11 +13,13 @@ from tap_websocket.expressions.placeholders import (
     ConnectionBuiltins,
     PlaceholderValues,
 )
+from tap_websocket.expressions.rendering import has_fixed_origin
 from tap_websocket.feed.reconnector import backoff
 from tap_websocket.feed.subscription import requests
 from tap_websocket.feed.threads import in_thread
 from tap_websocket.jsontext import text_of
 from tap_websocket.network.tls import make_context
+from tap_websocket.network.urls import log_label
 from tap_websocket.settings.topics import TopicRequest
 
 if TYPE_CHECKING:
@@ -99,6 +101,8 @@ async def _fetch(
         Purpose("topic list", "topics", connection.max_message_bytes),
     )
     values = PlaceholderValues(connection.placeholders)
+    where = log_label(request.url) if has_fixed_origin(request.url) else "its server"
+    run.waiting(f"the topic list of {where} has not come")
     attempt = 0
     while True:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -142,6 +143,21 @@ def test_a_run_that_ends_before_it_has_a_list_never_connected() -> None:
     )
     assert "never connected (max_duration" in str(run.error)
     assert "HTTP 503" in str(run.error)
+
+
+def test_a_list_that_does_not_come_is_the_reason_of_a_run_that_never_connected() -> (
+    None
+):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        run = receive(
+            url="ws://localhost:1/{topics}",
+            topics={"url": f"{url}/list?key=secret", "path": "$[*]"},
+            max_duration=1,
+        )
+    assert f"the topic list of {url} has not come after 1 s" in str(run.error)
+    assert "secret" not in str(run.error)
+    assert run.seconds < 15
 
 
 def test_how_many_there_are_is_logged(caplog: pytest.LogCaptureFixture) -> None:
