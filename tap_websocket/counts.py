@@ -34,6 +34,7 @@ class Counts:
         skipped: Documents that `on_parse_error: skip` dropped.
         rescued: Records with a value in `_rescued_data`.
         deduplicated: Records that were dropped since another message had brought them.
+        missing: Numbers of the feed that did not come (`sequence`).
         reconnects: Connections that were opened after a failure, or in place of
             another one.
         outages: Times that a context, or a chunk of topics, had no connection.
@@ -47,6 +48,7 @@ class Counts:
     skipped: int = _count(0, "skipped", "skipped_count")
     rescued: int = _count(0, "rescued", "rescued_count")
     deduplicated: int = _count(0, "deduplicated", "deduplicated_count")
+    missing: int = _count(0, "missing", "missing_count")
     reconnects: int = _count(0, "reconnects", "reconnect_count")
     outages: int = _count(0, "outages", "outage_count")
     disconnected_seconds: float = _count(

@@ -21,6 +21,7 @@ from tap_websocket.records.deduplicate import Deduplicator
 from tap_websocket.records.emitter import RecordEmitter
 from tap_websocket.records.message_handler import MessageHandler
 from tap_websocket.records.router import MessageRouter
+from tap_websocket.records.sequence import SequenceTracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -154,13 +155,11 @@ class RecordStages:
         handler: Takes the messages.
         router: Decides what is no data.
         emitter: Makes records of what is.
-        deduplicator: Decides which records were emitted before, if any may be.
     """
 
     handler: MessageHandler
     router: MessageRouter
     emitter: RecordEmitter
-    deduplicator: Deduplicator | None
 
     @classmethod
     def of(  # noqa: PLR0913 - their collaborators, by keyword
@@ -195,6 +194,11 @@ class RecordStages:
             deduplicator = Deduplicator(
                 continuity.deduplicate, overlap=continuity.overlap, clock=clock
             )
+        tracker = None
+        if continuity.sequence is not None:
+            tracker = SequenceTracker(
+                continuity.sequence, overlap=continuity.overlap, clock=clock
+            )
         router = MessageRouter(
             settings.subscription, excerpt=secrets.excerpt, learn=secrets.capture
         )
@@ -213,9 +217,11 @@ class RecordStages:
             emitter=emitter,
             counts=counts,
             now_ns=now_ns,
+            deduplicator=deduplicator,
+            tracker=tracker,
             documents=documents,
         )
-        return cls(handler, router, emitter, deduplicator)
+        return cls(handler, router, emitter)
 
 
 class LoopRunner:
@@ -270,7 +276,7 @@ class LoopRunner:
             settings,
             dialer=Dialer(settings, learn=secrets.learn),
             handle=stages.handler.consume,
-            observer=stages.deduplicator,
+            observer=stages.handler,
             counts=counts,
             subscribed=self._subscribed,
             max_messages=max_messages,
@@ -290,6 +296,7 @@ class LoopRunner:
             self._pager.flush()
         except TapError as failure:
             error = error or failure
+        self._handler.count_missing()
         _LOGGER.info(
             "%s after %.1f s: %s; %s",
             "The sample for the catalog ended" if self._discovers else "The run ended",

@@ -7,6 +7,8 @@ __all__ = [
     "DATA",
     "ENVELOPE_RECEIVED_AT",
     "ENVELOPE_URL",
+    "MISSING_NUMBERS",
+    "OUTAGE_SECONDS",
     "RECEIVED_AT",
     "RESCUED",
     "SEQUENCE",
@@ -28,6 +30,12 @@ CONNECTION = "_connection"
 
 SEQUENCE = "_sequence"
 """Number of the record on its connection, from 1 (`record_metadata`)."""
+
+MISSING_NUMBERS = "_missing"
+"""Numbers of the feed that were found missing before the record (`record_metadata`)."""
+
+OUTAGE_SECONDS = "_outage_seconds"
+"""How long no line was there before the record (`record_metadata`)."""
 
 ENVELOPE_RECEIVED_AT = "received_at"
 """When the message came (`envelope`)."""

@@ -115,7 +115,7 @@ class Group:
             return None
         seconds = self._loop.time() - self._down_since
         self._down_since = None
-        self._run.counts.disconnected_seconds += seconds
+        self._run.outage_ended(self.number, seconds)
         return seconds
 
     def complete(self, session: Session) -> None:

@@ -45,6 +45,9 @@ class ConnectionObserver(Protocol):
     def dropped(self, origin: Origin) -> None:
         """Remove a connection; one that was not added is ignored."""
 
+    def outage_ended(self, group: int, seconds: float) -> None:
+        """Take how long a group had no connection, before its next message."""
+
 
 class OpenSession(Protocol):
     """What a run asks of each of its open connections.
@@ -219,6 +222,12 @@ class RunState:
         """Report the end of a connection, or of the attempt to open it."""
         if self._observer is not None:
             self._observer.dropped(origin)
+
+    def outage_ended(self, group: int, seconds: float) -> None:
+        """Report how long a group had no connection."""
+        self.counts.disconnected_seconds += seconds
+        if self._observer is not None:
+            self._observer.outage_ended(group, seconds)
 
     def failed(self, reason: str) -> None:
         """Keep the last failure, for the error of a run that received nothing."""

@@ -17,6 +17,8 @@ from tap_websocket.columns.names import (
     DATA,
     ENVELOPE_RECEIVED_AT,
     ENVELOPE_URL,
+    MISSING_NUMBERS,
+    OUTAGE_SECONDS,
     RECEIVED_AT,
     RESCUED,
     SEQUENCE,
@@ -43,7 +45,12 @@ _DECODED_SIZE = 16
 
 
 class RecordEmitter:
-    """Puts records into pages."""
+    """Puts records into pages.
+
+    Attributes:
+        missing: Numbers that were found missing before the next record.
+        outage: How long no line was there before the next record, in seconds.
+    """
 
     def __init__(  # noqa: PLR0913 - its collaborators, by keyword
         self,
@@ -71,6 +78,8 @@ class RecordEmitter:
         self._counts = counts
         self._settled = settled
         self._deduplicator = deduplicator
+        self.missing = 0
+        self.outage: float | None = None
         self._columns: Columns | None = None
         self._version = -1
         # Records to come before a test is compiled for columns that grew.
@@ -172,7 +181,17 @@ class RecordEmitter:
             lines = list(itertools.compress(lines, new))
         if lines:
             self._pager.extend(lines)
+            self._note_nothing()
         return passed, len(lines)
+
+    @property
+    def notes(self) -> bool:
+        """Whether the next record says what was missing before it."""
+        return self.missing > 0 or self.outage is not None
+
+    def _note_nothing(self) -> None:
+        self.missing = 0
+        self.outage = None
 
     def lines(
         self, arrival: Arrival, texts: list[bytes], *, binary: bool = False
@@ -206,6 +225,14 @@ class RecordEmitter:
         if self._columns is None:
             arrival.origin.sequence += 1
             self._sample.records.append((row, self._added(arrival)))
+            self._note_nothing()
+            return True
+        if self.notes:
+            # What is noted is the column of this record alone.
+            self.put(arrival)
+            self._rows = [row]
+            self.put(arrival)
+            self._note_nothing()
             return True
         self._rows.append(row)
         if len(self._rows) == MAX_BATCH:
@@ -286,6 +313,9 @@ class RecordEmitter:
             added[RECEIVED_AT] = arrival.stamp
             added[CONNECTION] = origin.number
             added[SEQUENCE] = origin.sequence
+            watches = self._settings.continuity.sequence is not None
+            added[MISSING_NUMBERS] = self.missing if watches else None
+            added[OUTAGE_SECONDS] = self.outage and round(self.outage, 3)
         added.update(origin.context)
         for name in self._plan.deselected & added.keys():
             del added[name]

@@ -11,7 +11,7 @@ import itertools
 import logging
 from typing import TYPE_CHECKING, Any
 
-from tap_websocket.errors import ParseError, TapError
+from tap_websocket.errors import FeedError, ParseError, TapError
 from tap_websocket.expressions.documents import Document
 from tap_websocket.expressions.pattern import JSON_GROUP
 from tap_websocket.feed.inbound import CloseAction
@@ -27,10 +27,12 @@ if TYPE_CHECKING:
 
     from tap_websocket.counts import Counts
     from tap_websocket.feed.inbound import BatchResult, Origin
+    from tap_websocket.records.deduplicate import Deduplicator
     from tap_websocket.records.emitter import RecordEmitter
     from tap_websocket.records.extractor import Extracted
     from tap_websocket.records.plan import RecordPlan
     from tap_websocket.records.router import MessageRouter, Route
+    from tap_websocket.records.sequence import SequenceTracker, Watched
     from tap_websocket.settings import Settings
 
     Documents = Callable[[bytes], Sequence[bytes]]
@@ -59,6 +61,8 @@ class MessageHandler:
         emitter: Takes the records.
         counts: Counts that the handler keeps.
         now_ns: The wall clock, in nanoseconds since the epoch.
+        deduplicator: Decides which records were emitted before, if any may be.
+        tracker: Watches the feed's own numbers, if it has any.
         documents: Takes a message apart, in the place of `record_separator`. Its
             documents need not look like the message.
     """
@@ -72,6 +76,8 @@ class MessageHandler:
         emitter: RecordEmitter,
         counts: Counts,
         now_ns: Callable[[], int],
+        deduplicator: Deduplicator | None = None,
+        tracker: SequenceTracker | None = None,
         documents: Documents | None = None,
     ) -> None:
         decoding = settings.decoding
@@ -95,6 +101,38 @@ class MessageHandler:
         self._passes_messages = self._reads_messages and decoding.takes_payloads_whole
         self._batch_size = AdaptiveBatchSize()
         self._skip_log = LogThrottle(10.0)
+        self._deduplicator = deduplicator
+        self._tracker = tracker
+        self._continuity = settings.continuity
+        self._has_metadata = decoding.record_metadata
+        # Seconds of the outage of each group whose first record after it is to come.
+        self._outages: dict[int, float] = {}
+        # Identities of the messages at hand in whose documents no number was found: it
+        # may be in their records.
+        self._unnumbered: set[int] = set()
+        self._numbers_in_records = False
+        # Records of the run when numbers were last found missing (`on_gap`).
+        self._records_at_gap = -1
+        self._emitted = 0
+
+    def dialing(self, origin: Origin) -> None:
+        """Add a connection that may bring messages (see `ConnectionObserver`)."""
+        if self._deduplicator is not None:
+            self._deduplicator.dialing(origin)
+        if self._tracker is not None:
+            self._tracker.dialing(origin)
+
+    def dropped(self, origin: Origin) -> None:
+        """Remove a connection (see `ConnectionObserver`)."""
+        if self._deduplicator is not None:
+            self._deduplicator.dropped(origin)
+        if self._tracker is not None:
+            self._tracker.dropped(origin)
+
+    def outage_ended(self, group: int, seconds: float) -> None:
+        """Keep an outage for the next record (see `ConnectionObserver`)."""
+        if self._has_metadata:
+            self._outages[group] = self._outages.get(group, 0.0) + seconds
 
     def consume(
         self,
@@ -113,6 +151,9 @@ class MessageHandler:
                 self._emitter.put(batch.arrival)
         except TapError as error:
             batch.result.error = error
+        self._emitted += batch.result.records
+        if self._tracker is not None:
+            self._counts.missing = self._tracker.missing
         return batch.result
 
     def _take_batch(self, batch: Batch, payloads: list[bytes]) -> None:
@@ -124,13 +165,89 @@ class MessageHandler:
         if self._router.asks_frames:
             payloads = self._without_taken(batch, payloads)
         for messages in self._messages(batch, payloads):
-            for plain, run in self._runs(messages):
-                self._take_run(batch, run, plain=plain)
-                if plain and self._router.captures_from_data:
-                    origin = batch.arrival.origin
-                    self._router.capture(origin, reversed(run), self.parsed)
-                if batch.is_over:
-                    return
+            for part in self._noted(batch, messages):
+                for plain, run in self._runs(part):
+                    self._take_run(batch, run, plain=plain)
+                    if plain and self._router.captures_from_data:
+                        origin = batch.arrival.origin
+                        self._router.capture(origin, reversed(run), self.parsed)
+                    if batch.is_over:
+                        return
+
+    def _noted(self, batch: Batch, messages: list[bytes]) -> Iterator[list[bytes]]:
+        """Yield messages in order: those alone whose record says what was missing.
+
+        Raises:
+            FeedError: When numbers are missing, with `on_gap: fail`.
+        """
+        group = batch.arrival.origin.group
+        if self._outages and group in self._outages:
+            self._emitter.put(batch.arrival)
+            self._emitter.outage = self._outages.pop(group)
+        tracker = self._tracker
+        if tracker is None and self._emitter.outage is None:
+            yield messages
+            return
+        ready: list[bytes] = []
+        for message in messages:
+            watched = None if tracker is None else self._watch(batch, message)
+            missing = 0 if watched is None else watched.missing
+            if not self._has_metadata or (
+                missing == 0 and self._emitter.outage is None
+            ):
+                ready.append(message)
+                continue
+            if ready:
+                yield ready
+                ready = []
+            self._emitter.put(batch.arrival)
+            self._emitter.missing = missing
+            yield [message]
+            if watched is not None:
+                # It is still to be said where the message has left no record.
+                watched.missing = self._emitter.missing
+            self._emitter.missing = 0
+        if ready:
+            yield ready
+        if self._emitter.outage is not None:
+            self._outages[group], self._emitter.outage = self._emitter.outage, None
+        self._unnumbered.clear()
+        if tracker is not None and tracker.broken:
+            tracker.broken = False
+            self._act_on_gap(batch)
+
+    def _watch(self, batch: Batch, message: bytes) -> Watched | None:
+        """Look at the numbers of a message; return those of its last key."""
+        tracker = self._tracker
+        assert tracker is not None  # noqa: S101 - the caller has looked
+        origin, watched = batch.arrival.origin, None
+        for found in reversed(list(self.parsed(message))):
+            watched = tracker.observe(origin, found.document) or watched
+        if watched is None:
+            self._unnumbered.add(id(message))
+        return watched
+
+    def _act_on_gap(self, batch: Batch) -> None:
+        """Do what `on_gap` says about numbers that were found missing.
+
+        Raises:
+            FeedError: With `fail`.
+        """
+        sequence = self._continuity.sequence
+        if sequence is None or sequence.on_gap == "log":
+            return
+        if sequence.on_gap == "fail":
+            msg = (
+                "sequence: numbers of the feed are missing (on_gap: fail); the log "
+                "says which"
+            )
+            raise FeedError(msg)
+        records = self._emitted + batch.result.records
+        if records > self._records_at_gap:
+            # Not twice without a record between: subscribing anew does not help then.
+            self._records_at_gap = records
+            if batch.result.directive in {None, CloseAction.REPLACE}:
+                batch.result.directive = CloseAction.RECONNECT
 
     def _without_taken(self, batch: Batch, payloads: list[bytes]) -> list[bytes]:
         """Return the messages that are data, as far as their frames tell.
@@ -259,6 +376,7 @@ class MessageHandler:
         origin, result = batch.arrival.origin, batch.result
         result.taken += len(payload)
         before = result.records
+        self._numbers_in_records = id(payload) in self._unnumbered
         try:
             for document in self._documents(batch, payload):
                 route = (
@@ -282,10 +400,18 @@ class MessageHandler:
 
     def _emit(self, batch: Batch, record: Extracted) -> None:
         """Hand a record on, and count it."""
+        watched = None
+        if self._numbers_in_records and self._tracker is not None:
+            watched = self._tracker.observe(batch.arrival.origin, record.record)
+            if watched is not None and self._has_metadata:
+                self._emitter.missing = watched.missing
         if self._emitter.take(batch.arrival, record):
             batch.result.records += 1
         else:
             batch.result.deduplicated += 1
+        if watched is not None and self._has_metadata:
+            watched.missing = self._emitter.missing
+            self._emitter.missing = 0
 
     def _documents(self, batch: Batch, payload: bytes) -> Sequence[bytes]:
         """Split a message into documents.
@@ -415,6 +541,12 @@ class MessageHandler:
         if _LOGGER.isEnabledFor(logging.DEBUG):
             text = document[:_MAX_LOOKED_AT].decode(errors="backslashreplace")
             _LOGGER.debug("It begins with %s", self._router.excerpt(text, _MAX_SHOWN))
+
+    def count_missing(self) -> None:
+        """Count the numbers that are still missing at the end of a run."""
+        if self._tracker is not None:
+            self._tracker.settle()
+            self._counts.missing = self._tracker.missing
 
     def warn_of_paths(self) -> None:
         """Warn of paths that matched in no document of the run."""

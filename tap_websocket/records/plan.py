@@ -16,6 +16,8 @@ from tap_websocket.columns.names import (
     DATA,
     ENVELOPE_RECEIVED_AT,
     ENVELOPE_URL,
+    MISSING_NUMBERS,
+    OUTAGE_SECONDS,
     RECEIVED_AT,
     RESCUED,
     SEQUENCE,
@@ -50,7 +52,13 @@ def added_columns(settings: Settings) -> dict[str, Schema]:
     if settings.decoding.envelope:
         added |= {ENVELOPE_RECEIVED_AT: _TIME, ENVELOPE_URL: _TEXT}
     if settings.decoding.record_metadata:
-        added |= {RECEIVED_AT: _TIME, CONNECTION: _NUMBER, SEQUENCE: _NUMBER}
+        added |= {
+            RECEIVED_AT: _TIME,
+            CONNECTION: _NUMBER,
+            SEQUENCE: _NUMBER,
+            MISSING_NUMBERS: _NUMBER,
+            OUTAGE_SECONDS: {"type": ["number", "null"]},
+        }
     return added | dict.fromkeys(settings.context_columns, _TEXT)
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from tap_websocket.settings.connection import ConnectionSettings
-from tap_websocket.settings.continuity import ContinuitySettings, Deduplicate
+from tap_websocket.settings.continuity import (
+    ContinuitySettings,
+    Deduplicate,
+    SequenceSettings,
+)
 from tap_websocket.settings.decoding import Context, DecodingSettings
 from tap_websocket.settings.delivery import DeliverySettings
 from tap_websocket.settings.ends import EndSettings, missing_end
@@ -30,6 +34,7 @@ __all__ = [
     "EndSettings",
     "Item",
     "ReconnectSettings",
+    "SequenceSettings",
     "Settings",
     "StreamSettings",
     "SubscriptionSettings",

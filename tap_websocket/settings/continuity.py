@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from tap_websocket.errors import ConfigError
 from tap_websocket.expressions.jsonpath import Path, compile_path
 from tap_websocket.network.urls import userinfo_secrets
 from tap_websocket.settings.connection import check_url
 from tap_websocket.settings.declare import (
+    STRING,
     STRINGS,
     Idle,
+    choice,
     group,
     obj,
     seconds,
@@ -20,7 +21,7 @@ from tap_websocket.settings.declare import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from tap_websocket.jsontext import Schema
 
@@ -28,9 +29,13 @@ __all__ = [
     "DECLARATIONS",
     "ContinuitySettings",
     "Deduplicate",
+    "SequenceSettings",
     "idle",
     "read_continuity",
 ]
+
+Scope = Literal["feed", "connection"]
+OnGap = Literal["log", "reconnect", "fail"]
 
 _SECONDS = 60
 """How long lines may be apart where records are compared whole."""
@@ -80,6 +85,23 @@ DECLARATIONS = group(
         "record, with `redundancy` over 1, `connection_lifetime` or a rule with "
         "`then: replace`; `false` switches it off.",
     ),
+    sequence=setting(
+        obj(
+            ("path",),
+            path=STRING,
+            first=STRING,
+            previous=STRING,
+            by=STRINGS,
+            step=whole(1),
+            scope=choice(*get_args(Scope)),
+            on_gap=choice(*get_args(OnGap)),
+        ),
+        "The feed's own numbers, to find what is missing: JSONPaths to the number "
+        "(`path`), the `first` one where a message covers a range, the `previous` one "
+        "where each names it, and to what they are counted `by`; `step` (1); "
+        "`scope` (`feed`, or `connection` where each counts for itself); `on_gap` "
+        "(`log`, `reconnect` or `fail`).",
+    ),
 )
 
 
@@ -97,11 +119,34 @@ class Deduplicate:
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class SequenceSettings:
+    """How the feed numbers what it sends.
+
+    Attributes:
+        path: The number, or the last one of a range.
+        first: The first one of a range.
+        previous: The number before this one, where that is not `step` below it.
+        by: What numbers are counted for.
+        scope: Whether connections bring the same numbers.
+        on_gap: What is done about numbers that are missing.
+    """
+
+    path: Path
+    first: Path | None
+    previous: Path | None
+    by: tuple[Path, ...]
+    step: int
+    scope: Scope
+    on_gap: OnGap
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class ContinuitySettings:
     """How outages are avoided.
 
     Attributes:
         deduplicate: None where each record that arrives is emitted.
+        sequence: None where numbers are not watched.
     """
 
     redundancy: int
@@ -109,6 +154,7 @@ class ContinuitySettings:
     connection_lifetime: float | None
     overlap: float
     deduplicate: Deduplicate | None
+    sequence: SequenceSettings | None
 
     @property
     def secrets(self) -> Iterator[str]:
@@ -139,6 +185,7 @@ def read_continuity(
         connection_lifetime=config.get("connection_lifetime"),
         overlap=config["overlap"],
         deduplicate=_deduplicate(config, problems),
+        sequence=_sequence(config, problems),
     )
 
 
@@ -161,18 +208,63 @@ def _deduplicate(config: Mapping[str, Any], problems: list[str]) -> Deduplicate 
         return None
     if given is True:
         given = {}
-    paths: list[Path] = []
-    for number, text in enumerate(given.get("by", ())):
-        try:
-            paths.append(compile_path(text))
-        except (ValueError, ConfigError) as error:
-            problems.append(f"deduplicate.by[{number}]: {error}")
+    paths = _paths("deduplicate.by", given.get("by", ()), problems)
     default = None if paths else _SECONDS
-    return Deduplicate(tuple(paths), given.get("seconds", default))
+    return Deduplicate(paths, given.get("seconds", default))
+
+
+def _sequence(
+    config: Mapping[str, Any], problems: list[str]
+) -> SequenceSettings | None:
+    given = config.get("sequence")
+    if given is None:
+        return None
+    path = _path("sequence.path", given["path"], problems)
+    if "previous" in given:
+        problems += [
+            f"sequence.{name}: previous says already which number comes before"
+            for name in ("first", "step")
+            if name in given
+        ]
+    on_gap = given.get("on_gap", "log")
+    if on_gap == "reconnect" and not config["reconnect"]:
+        problems.append("sequence.on_gap: reconnect needs reconnect: true")
+    if path is None:
+        return None
+    return SequenceSettings(
+        path=path,
+        first=_path("sequence.first", given.get("first"), problems),
+        previous=_path("sequence.previous", given.get("previous"), problems),
+        by=_paths("sequence.by", given.get("by", ()), problems),
+        step=given.get("step", 1),
+        scope=given.get("scope", "feed"),
+        on_gap=on_gap,
+    )
+
+
+def _paths(where: str, given: Sequence[str], problems: list[str]) -> tuple[Path, ...]:
+    found = (
+        _path(f"{where}[{number}]", text, problems) for number, text in enumerate(given)
+    )
+    return tuple(path for path in found if path is not None)
+
+
+def _path(where: str, text: str | None, problems: list[str]) -> Path | None:
+    if text is None:
+        return None
+    try:
+        return compile_path(text)
+    except ValueError as error:
+        problems.append(f"{where}: {error}")
+        return None
 
 
 def idle(config: Mapping[str, Any]) -> Iterator[Idle]:
     """Yield the settings of the group that others can leave without effect."""
+    form = config["message_format"]
+    yield Idle(
+        ("sequence",), form in {"raw_string", "binary"}, f"with message_format: {form}"
+    )
     several = any(_reconnecting(config))
     yield Idle(
         ("overlap",),

@@ -140,8 +140,9 @@ DECLARATIONS = group(
     record_metadata=setting(
         BOOLEAN,
         "Adds the columns `_received_at` (UTC), `_connection` (number of the "
-        "connection in the run) and `_sequence` (number of the record on its "
-        "connection).",
+        "connection in the run), `_sequence` (number of the record on its "
+        "connection), `_missing` (numbers of the feed that did not come before it, "
+        "with `sequence`) and `_outage_seconds`.",
         default=False,
     ),
     contexts=setting(

@@ -303,7 +303,13 @@ def _check_fields(settings: Settings, problems: list[str]) -> None:
     if decoded.envelope:
         taken |= {names.DATA, names.ENVELOPE_RECEIVED_AT, names.ENVELOPE_URL}
     if decoded.record_metadata:
-        taken |= {names.RECEIVED_AT, names.CONNECTION, names.SEQUENCE}
+        taken |= {
+            names.RECEIVED_AT,
+            names.CONNECTION,
+            names.SEQUENCE,
+            names.MISSING_NUMBERS,
+            names.OUTAGE_SECONDS,
+        }
     problems += [
         f"message_fields: {name} is a column that the tap fills otherwise; choose "
         "another name"

@@ -29,12 +29,12 @@ async def _subscribed(peer: Peer) -> None:
 
 
 async def trades(peer: Peer) -> None:
-    reply, first, second, shutdown, third = TRADES.arrives
+    reply, first, second, shutdown, between, third = TRADES.arrives
     await _subscribed(peer)
     if peer.number == 1:
         await say(peer, reply, first)
         await peer.ping()
-        await say(peer, second, shutdown)
+        await say(peer, second, shutdown, between)
     else:
         await say(peer, third, reply)
     await peer.wait()
@@ -42,16 +42,16 @@ async def trades(peer: Peer) -> None:
 
 
 @pytest.mark.usefixtures("each_transport")
-def test_an_announced_end_is_a_reconnect() -> None:
-    play(TRADES, trades, max_messages=3).gives(TRADES.tables)
+def test_an_announced_end_loses_nothing() -> None:
+    play(TRADES, trades, max_messages=4).gives(TRADES.tables)
 
 
 def test_without_a_schema_names_that_differ_by_case_are_columns() -> None:
     whole = {"schema", "schema_evolution"}
     config = {name: v for name, v in TRADES.config.items() if name not in whole}
     given = dataclasses.replace(TRADES, config=config)
-    records = play(given, trades, max_messages=3).records["trades"]
-    assert [record["t"] for record in records] == [12345, 7012, 12347]
+    records = play(given, trades, max_messages=4).records["trades"]
+    assert [record["t"] for record in records] == [12345, 7012, 12346, 12347]
     assert [record["event_time"] for record in records[:1]] == [1672515782136]
     assert [records[1][name] for name in "eETmM"] == [
         "trade",
@@ -102,7 +102,12 @@ async def books(peer: Peer) -> None:
 
 def test_combined_streams_name_their_records(tmp_path: Path) -> None:
     outcome = play(
-        BOOKS, books, process=tmp_path, max_messages=3, reconnect_backoff=0.1
+        BOOKS,
+        books,
+        process=tmp_path,
+        max_messages=3,
+        reconnect_backoff=0.1,
+        overlap=0.1,
     )
     outcome.gives(BOOKS.tables)
     assert len(outcome.peers) == 5

@@ -25,19 +25,42 @@ async def _subscribed(peer: Peer) -> None:
 
 
 async def script(peer: Peer) -> None:
-    acknowledged, last, match, repeated = MATCHES.arrives
+    acknowledged, last, match, repeated, later = MATCHES.arrives
     await _subscribed(peer)
     if peer.number == 1:
         await say(peer, acknowledged, last, match)
         await drop(peer)
     else:
-        await say(peer, repeated, acknowledged)
+        await say(peer, repeated, acknowledged, later)
         await peer.wait()
 
 
 @pytest.mark.usefixtures("each_transport")
 def test_trades_before_the_acknowledgement_are_kept() -> None:
     play(MATCHES, script, max_messages=3).gives(MATCHES.tables)
+
+
+def test_what_ten_reconnects_repeat_comes_once() -> None:
+    acknowledged, last, *_ = MATCHES.arrives
+
+    async def repeats(peer: Peer) -> None:
+        await _subscribed(peer)
+        trade = json.loads(last)
+        number = trade["trade_id"] + 2 * peer.number
+        match = json.dumps({**trade, "type": "match", "trade_id": number + 1})
+        await say(
+            peer,
+            acknowledged,
+            json.dumps({**trade, "trade_id": number - 1}),
+            json.dumps({**trade, "trade_id": number}),
+            match,
+        )
+        await drop(peer)
+
+    outcome = play(MATCHES, repeats, max_messages=22, reconnect_backoff=0.02)
+    ids = [record["trade_id"] for record in outcome.records["matches"]]
+    assert len(outcome.peers) >= 10
+    assert len(ids) == len(set(ids))
 
 
 def test_a_refused_subscription_ends_the_run() -> None:

@@ -19,7 +19,15 @@ __all__ = ["Form", "Sent", "differences"]
 Form = Literal["columns", "data", "envelope", "raw_string", "binary"]
 """How a message becomes a record: its fields are columns, or it lies in `data`."""
 
-_TAPS_OWN = ("_received_at", "_connection", "_sequence", "received_at", "url")
+_TAPS_OWN = (
+    "_received_at",
+    "_connection",
+    "_sequence",
+    "_missing",
+    "_outage_seconds",
+    "received_at",
+    "url",
+)
 _RESCUED = "_rescued_data"
 _BAD_TEXT = re.compile("[\x00\ud800-\udfff]")
 _SHOWN = 300

@@ -251,7 +251,7 @@ async def _run(
         settings,
         dialer=Dialer(settings, learn=lambda _secrets: None, transport=transport),
         handle=hand.handler.consume if records else handle,
-        observer=hand.deduplicator,
+        observer=hand.handler,
         counts=counts,
     )
     beside = loop.create_task(during(feed)) if during is not None else None

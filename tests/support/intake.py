@@ -16,7 +16,6 @@ from tap_websocket.records.plan import RecordPlan
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_websocket.records.deduplicate import Deduplicator
     from tap_websocket.records.emitter import RecordEmitter
     from tap_websocket.records.message_handler import MessageHandler
     from tap_websocket.records.router import MessageRouter
@@ -37,7 +36,6 @@ class ByHand:
     pager: Pager
     counts: Counts
     pages: list[Page]
-    deduplicator: Deduplicator | None
 
     def finish(self) -> None:
         """End the sample, if there is one, and the last page."""
@@ -86,5 +84,4 @@ def by_hand(
         pager,
         counts,
         pages,
-        stages.deduplicator,
     )

@@ -52,6 +52,7 @@ _CHANGED = frozenset(
         "reconnect_backoff",
         "ping_interval",
         "stale_timeout",
+        "overlap",
         "max_reconnect_attempts",
     ],
 )

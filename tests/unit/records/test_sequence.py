@@ -1,0 +1,224 @@
+"""What a feed's own numbers tell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_websocket.errors import ConfigError
+from tap_websocket.feed.inbound import Origin
+from tap_websocket.records.sequence import SequenceTracker
+from tests.support.receive import make_settings
+
+if TYPE_CHECKING:
+    import random
+
+
+class Feed:
+    """A tracker, its clock and its connections."""
+
+    def __init__(self, overlap: float = 5, **sequence: Any) -> None:
+        self.now = 0.0
+        settings = make_settings(
+            reconnect=True, sequence={"path": "$.n", **sequence}
+        ).continuity.sequence
+        assert settings is not None
+        self.tracker = SequenceTracker(
+            settings, overlap=overlap, clock=lambda: self.now
+        )
+
+    def open(self, group: int = 0) -> Origin:
+        origin = Origin(1, "", {}, group=group)
+        self.tracker.dialing(origin)
+        return origin
+
+    def send(self, origin: Origin, *numbers: Any, **more: Any) -> int:
+        """Send numbers; return how many were found missing meanwhile."""
+        before = self.tracker.missing
+        for number in numbers:
+            self.tracker.observe(origin, {"n": number, **more})
+        return self.tracker.missing - before
+
+
+def test_single_numbers() -> None:
+    feed = Feed()
+    one = feed.open()
+    assert feed.send(one, 5, 6, 7) == 0
+    assert feed.send(one, 10) == 2
+    assert feed.send(one, 9, 10, 11) == 0
+    assert feed.tracker.missing == 2
+
+
+def test_a_step() -> None:
+    feed = Feed(step=10)
+    one = feed.open()
+    assert feed.send(one, 10, 20, 30) == 0
+    assert feed.send(one, 60) == 2
+
+
+def test_ranges() -> None:
+    feed = Feed(first="$.u")
+    one = feed.open()
+    assert feed.send(one, 10, u=1) == 0
+    assert feed.send(one, 15, u=11) == 0
+    assert feed.send(one, 20, u=14) == 0
+    assert feed.send(one, 30, u=25) == 4
+
+
+def test_numbers_that_name_the_one_before() -> None:
+    feed = Feed(previous="$.p")
+    one = feed.open()
+    assert feed.send(one, 10, p=-1) == 0
+    assert feed.send(one, 17, p=10) == 0
+    # Nothing has changed: the number stays.
+    assert feed.send(one, 17, p=17) == 0
+    assert feed.send(one, 40, p=30) == 1
+    # The feed has begun to count anew, and says so.
+    assert feed.send(one, 3, p=40) == 0
+    assert feed.send(one, 4, p=3) == 0
+
+
+def test_keys_count_apart() -> None:
+    feed = Feed(by=["$.s", "$.c"])
+    one = feed.open()
+    assert feed.send(one, 1, 2, s="a", c=1) == 0
+    assert feed.send(one, 70, s="a", c=2) == 0
+    assert feed.send(one, 90, s="b") == 0
+    assert feed.send(one, 5, s="a", c=1) == 2
+    assert feed.send(one, 91, s="b") == 0
+
+
+@pytest.mark.parametrize(
+    "value", [None, "x", "", 1.5, True, [1], {"a": 1}, "1" * 40, "½"]
+)
+def test_what_is_no_number_is_not_watched(value: Any) -> None:
+    feed = Feed()
+    one = feed.open()
+    assert feed.send(one, 1, value, 2, value, 3) == 0
+    assert feed.tracker.observe(one, {"n": value}) is None
+    assert feed.tracker.observe(one, [1]) is None
+    assert feed.send(one, 5) == 1
+
+
+def test_numbers_may_be_texts() -> None:
+    feed = Feed()
+    one = feed.open()
+    assert feed.send(one, "1", "2", "4") == 1
+
+
+def test_a_new_connection_that_begins_lower_starts_afresh() -> None:
+    feed = Feed()
+    one = feed.open()
+    feed.send(one, 100, 101)
+    feed.tracker.dropped(one)
+    two = feed.open()
+    assert feed.send(two, 1, 2, 3) == 0
+    assert feed.send(two, 5) == 1
+
+
+def test_what_an_outage_skipped_counts_and_breaks_nothing() -> None:
+    feed = Feed()
+    one = feed.open()
+    feed.send(one, 100, 101)
+    feed.tracker.dropped(one)
+    two = feed.open()
+    assert feed.send(two, 105) == 3
+    assert not feed.tracker.broken
+    assert feed.send(two, 107) == 1
+    assert feed.tracker.broken
+
+
+def test_a_line_fills_what_another_one_skipped() -> None:
+    feed = Feed(overlap=5)
+    one, two = feed.open(), feed.open()
+    feed.send(one, 1, 2)
+    feed.send(two, 1, 2)
+    assert feed.send(one, 7) == 0
+    feed.now += 2
+    assert feed.send(two, 4, 5) == 0
+    feed.now += 4
+    # 3 and 6 came on no line.
+    assert feed.send(one, 8) == 2
+    assert feed.send(two, 8, 9) == 0
+
+
+def test_what_is_open_at_the_end_counts() -> None:
+    feed = Feed()
+    one, _ = feed.open(), feed.open()
+    assert feed.send(one, 1, 5) == 0
+    feed.tracker.settle()
+    assert feed.tracker.missing == 3
+
+
+def test_a_line_that_is_late_has_not_begun_anew() -> None:
+    feed = Feed()
+    one, two = feed.open(), feed.open()
+    assert feed.send(one, 10, 11, 12) == 0
+    assert feed.send(two, 9, 10, 11, 12) == 0
+    assert feed.send(one, 13) == 0
+    feed.tracker.settle()
+    assert feed.tracker.missing == 0
+
+
+def test_each_connection_counts_for_itself() -> None:
+    feed = Feed(scope="connection")
+    one, two = feed.open(), feed.open()
+    assert feed.send(one, 1, 2, 3) == 0
+    assert feed.send(two, 1, 2) == 0
+    assert feed.send(two, 5) == 2
+    feed.tracker.dropped(one)
+    three = feed.open()
+    assert feed.send(three, 9) == 0
+
+
+def test_other_groups_are_other_feeds() -> None:
+    feed = Feed()
+    one, two = feed.open(group=0), feed.open(group=1)
+    assert feed.send(one, 1, 2) == 0
+    assert feed.send(two, 50, 51) == 0
+    assert feed.send(one, 4) == 1
+
+
+def test_the_log_names_key_and_numbers(caplog: pytest.LogCaptureFixture) -> None:
+    feed = Feed(by=["$.s"])
+    one = feed.open()
+    feed.send(one, 1, 5, 9, s="BTC")
+    assert [entry.getMessage() for entry in caplog.records] == [
+        'sequence: 3 numbers of ["BTC"] are missing, from 2 to 4'
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sequence", "problem"),
+    [
+        ({"path": "$.["}, "sequence.path"),
+        ({"path": "$.n", "first": "$.["}, "sequence.first"),
+        ({"path": "$.n", "previous": "$.p", "step": 2}, "sequence.step"),
+        ({"path": "$.n", "on_gap": "reconnect"}, "needs reconnect: true"),
+    ],
+)
+def test_what_is_wrong_is_named(sequence: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        make_settings(sequence=sequence)
+    assert problem in raised.value.problems[0]
+
+
+@given(
+    st.sets(st.integers(1, 40)),
+    st.sets(st.integers(1, 40)),
+    st.randoms(use_true_random=False),
+)
+def test_with_two_lines_exactly_what_both_lost_is_missing(
+    lost_one: set[int], lost_two: set[int], chance: random.Random
+) -> None:
+    feed = Feed()
+    lines = [feed.open(), feed.open()]
+    left = [[n for n in range(42) if n not in lost] for lost in (lost_one, lost_two)]
+    while any(left):
+        line = chance.choice([n for n in (0, 1) if left[n]])
+        feed.send(lines[line], left[line].pop(0))
+    feed.tracker.settle()
+    assert feed.tracker.missing == len(lost_one & lost_two)
