@@ -159,7 +159,13 @@ def urls(config: Mapping[str, Any]) -> Iterator[tuple[Any, str]]:
     """Yield where a config holds URLs that begin with a host."""
     topics = config.get("topics", {})
     request = topics if isinstance(topics, dict) else {}
-    for holder in (config, config.get("auth", {}), request):
+    items = config.get("subscribe_messages", [])
+    steps = (item.get("request", {}) for item in items if isinstance(item, dict))
+    for holder in (config, config.get("auth", {}), request, *steps):
         for key in ("url", "token_url"):
             if "://" in holder.get(key, ""):
                 yield holder, key
+    placeholders = config.get("placeholders", {})
+    for name, value in placeholders.items():
+        if "://" in str(value):
+            yield placeholders, name

@@ -39,6 +39,14 @@ class Gateway:
             await self._peer.close(4004, "Authentication failed.")
         await self.dispatch(READY)
 
+    async def resumed(self, seq: int) -> None:
+        """Greet, and take the wish to go on behind an event."""
+        assert self._peer.path == "/?v=10&encoding=json"
+        await say(self._peer, HELLO)
+        message = await hear(self._peer)
+        session = {"token": "YOUR-BOT-TOKEN", "session_id": "s1", "seq": seq}
+        assert message == {"op": 6, "d": session}
+
     async def dispatch(self, event: str) -> None:
         """Send an event with the next number."""
         await say(self._peer, json.dumps(json.loads(event) | {"s": self._next}))
@@ -58,19 +66,23 @@ class Gateway:
 @pytest.mark.parametrize("apart", [True, False])
 def test_table(tmp_path: Path, *, apart: bool) -> None:
     async def script(peer: Peer) -> None:
-        gateway = Gateway(peer)
-        await gateway.identified()
-        await gateway.beat()
-        await gateway.dispatch(GUILD)
-        await gateway.beat()
         if peer.number == 1:
+            gateway = Gateway(peer)
+            await gateway.identified()
+            await gateway.beat()
+            await gateway.dispatch(GUILD)
+            await gateway.beat()
             await say(peer, RECONNECT)
-        elif peer.number == 2:
-            await drop(peer)
-            return
         else:
+            gateway = Gateway(peer, first=3)
+            await gateway.resumed(seq=2)
+            if peer.number == 2:
+                await drop(peer)
+                return
             await gateway.dispatch(MESSAGE)
         await peer.wait()
+        if peer.number == 1:
+            assert peer.close_code == 4000
 
     process = tmp_path if apart else None
     run = quick(RECIPE, script, process=process, max_messages=1)
@@ -96,14 +108,17 @@ def test_a_heartbeat_that_the_server_asks_for() -> None:
 
 def test_an_invalid_session_is_left() -> None:
     async def script(peer: Peer) -> None:
+        gateway = Gateway(peer)
         if peer.number == 1:
-            await say(peer, HELLO)
-            await hear(peer)
-            await say(peer, json.dumps({"op": 9, "d": False, "s": None, "t": None}))
-        else:
-            gateway = Gateway(peer)
             await gateway.identified()
-            await gateway.dispatch(MESSAGE)
+            await drop(peer)
+            return
+        await gateway.resumed(seq=1)
+        await say(peer, json.dumps({"op": 9, "d": False, "s": None, "t": None}))
+        message = await hear(peer)
+        assert (message["op"], message["d"]["intents"]) == (2, 33281)
+        await gateway.dispatch(READY)
+        await gateway.dispatch(MESSAGE)
         await peer.wait()
 
     run = quick(RECIPE, script, max_messages=1)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.support.servers import Peer
 
 RECIPE = recipe("socketio", "Events")
-OPEN, CONNECT, FIRST, PING, SECOND = RECIPE.arrives
+OPEN, CONNECT, FIRST, PING, SECOND, CHART = RECIPE.arrives
 
 
 async def connected(peer: Peer) -> None:
@@ -50,6 +50,9 @@ async def trades(peer: Peer) -> None:
         await peer.wait()
     else:
         await say(peer, SECOND)
+        assert await asyncio.wait_for(peer.recv(), 5) == "4317[]"
+        await peer.send(CHART)
+        await peer.send(b"\x89PNG\xff")
         await pinged(peer)
         await peer.wait()
 
@@ -57,7 +60,7 @@ async def trades(peer: Peer) -> None:
 @pytest.mark.parametrize("apart", [True, False])
 def test_table(tmp_path: Path, *, apart: bool) -> None:
     process = tmp_path if apart else None
-    run = play(RECIPE, trades, process=process, max_messages=2, reconnect_backoff=0.1)
+    run = play(RECIPE, trades, process=process, max_messages=3, reconnect_backoff=0.1)
     assert run.code == 0
     run.gives(RECIPE.tables)
     assert len(run.peers) == 3
