@@ -7,6 +7,7 @@ what a server said cannot break out of its line; and no line is longer than it i
 from __future__ import annotations
 
 import base64
+import html
 import itertools
 import json
 import logging
@@ -219,9 +220,9 @@ def _is_telling(secret: str) -> bool:
 def _forms(secret: str) -> Iterator[str]:
     """Yield the forms in which a secret may show.
 
-    Those are: as it is, escaped for JSON (once, and inside of another JSON string),
-    percent- and form-encoded, base64 wherever it begins within the encoded text, and
-    hexadecimal.
+    Those are: as it is, escaped for JSON (once, and inside of another JSON string), for
+    HTML and for Python, percent- and form-encoded, base64 wherever it begins within the
+    encoded text, and hexadecimal.
     """
     if len(secret) < _MIN_LENGTH:
         return
@@ -233,6 +234,9 @@ def _forms(secret: str) -> Iterator[str]:
         once = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
         yield once
         yield json.dumps(once, ensure_ascii=ascii_only)[1:-1]
+    yield html.escape(secret)
+    # A close reason is printed as Python writes it.
+    yield secret.replace("\\", "\\\\").replace("'", "\\'")
     for encoded in (
         quote(secret, safe="", errors="replace"),
         quote(secret, errors="replace"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import json
 import logging
@@ -65,6 +66,7 @@ def test_short_captured_numbers_leave_counts_alone() -> None:
         json.dumps(SECRET)[1:-1],
         json.dumps(SECRET, ensure_ascii=False)[1:-1],
         json.dumps(json.dumps(SECRET))[3:-3],
+        html.escape(SECRET),
         SECRET.encode().hex(),
         SECRET.encode().hex().upper(),
     ],
@@ -87,6 +89,12 @@ def test_base64_of_a_text_with_a_secret_in_it_is_masked(
         (found,) = mask.text(encoded.decode()).split("****")[1:]
         left = encoded.decode()[len(encoded) - len(found) :]
         assert len(left) * 6 // 8 <= len(behind) + 3
+
+
+def test_a_secret_with_quotes_is_masked_as_python_writes_it() -> None:
+    secret = 'it\'s \\ "quoted"'
+    mask = SecretFilter([secret])
+    assert mask.text(repr(f"x{secret}y'\"")) == "'x****y\\'\"'"
 
 
 def test_hexadecimal_is_masked_in_the_other_case() -> None:
