@@ -77,14 +77,15 @@ def _unsent(declared: dict[str, dict[str, Any]]) -> frozenset[str]:
 def _kind(schema: dict[str, Any]) -> str:
     """Return Meltano's kind of a setting.
 
-    Numbers that may have a fraction are strings: Meltano's own kind mangles them.
+    Numbers that may have a fraction are strings: Meltano's own kind mangles them. So
+    are those that an engine may leave empty, which Meltano 4.4 takes for no integer.
     """
     if "enum" in schema:
         return "options"
     declared = schema.get("type", "string")
     types = {declared} if isinstance(declared, str) else set(declared)
     types.discard("null")
-    if types in ({"integer"}, {"integer", "string"}):
+    if types in ({"integer"}, {"integer", "string"}) and "x-empty" not in schema:
         return "integer"
     (kind, *others) = types
     return "string" if others else _KINDS.get(kind, "string")

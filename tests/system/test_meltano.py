@@ -120,3 +120,27 @@ def test_two_shards_run_at_once_each_with_a_state_of_its_own(tmp_path: Path) -> 
         assert f":shard-{index}'" in logs[index]
     assert symbols[0] | symbols[1] == set(exchange.symbols)
     assert not symbols[0] & symbols[1]
+
+
+def test_a_number_that_an_engine_leaves_empty_is_not_set(tmp_path: Path) -> None:
+    config = {
+        "url": "ws://localhost:1/{topics}",
+        "topics": ["a", "b"],
+        "infer_messages": 0,
+        "max_duration": 5,
+    }
+    make_project(tmp_path, tap_config=config, output=tmp_path / "output")
+    done = subprocess.run(
+        [tool("meltano"), "invoke", "tap-websocket"],
+        cwd=tmp_path,
+        env={
+            **environment(),
+            "TAP_WEBSOCKET_SHARD_INDEX": "",
+            "TAP_WEBSOCKET_SHARD_COUNT": "",
+            "TAP_WEBSOCKET_TOPICS_PER_CONNECTION": "1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "2 listed, 2 for this run, on 2 connections" in done.stderr, done.stderr
