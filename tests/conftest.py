@@ -71,3 +71,25 @@ def database(postgres: Postgres) -> str:
     with postgres.connect() as connection:
         connection.execute(f"CREATE DATABASE {name}")
     return name
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    """An S3 bucket, with all that is needed to reach it in the environment."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - takes a second
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        import s3fs  # noqa: PLC0415 - takes a second
+
+        # One that another module's bucket left would still ask that server.
+        s3fs.S3FileSystem.clear_instance_cache()
+        s3fs.S3FileSystem().mkdir("bucket")
+        yield "s3://bucket"
+    server.stop()

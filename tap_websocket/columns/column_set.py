@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["ColumnSet"]
 
 _LOGGER = logging.getLogger("tap-websocket")
+# For those who installed the package: they have no `docs/`.
+_PAGE = "https://github.com/tap-websocket/tap-websocket/blob/main/docs/columns.md#names"
 
 _RESCUED_SCHEMA = {"type": ["string", "null"]}
 _MAX_PAIRS = 10
@@ -134,7 +136,7 @@ class ColumnSet:
             return f"the stream has {MAX_COLUMNS} columns, and no more"
         if self._names.is_reserved(field):
             return "a column that the tap adds has this name, or one like it"
-        return "not every target can have a column of this name (docs/columns.md)"
+        return f"not every target can have a column of this name ({_PAGE})"
 
     def takes(self, column: str, declared: Schema) -> bool:
         """Return whether the schema could be flattened with another column in it."""
@@ -231,8 +233,9 @@ class ColumnSet:
             else:
                 _LOGGER.warning(
                     "The field %s is in the schema, but cannot be a column of every "
-                    "target (see docs/columns.md); its values go to _rescued_data",
+                    "target (see %s); its values go to _rescued_data",
                     quoted(name),
+                    _PAGE,
                 )
         self._warn_of_alike()
 

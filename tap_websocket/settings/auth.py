@@ -149,8 +149,9 @@ DECLARATIONS = group(
         "`template`, `hash`, `encoding`, `secret_encoding`, `timestamp`, "
         "`timestamp_offset`); `jwt` (`key` or `key_file`, `algorithm`, `headers`, "
         "`claims`, `lifetime`); `aws` (`service`, `region`, `access_key`, "
-        "`secret_key`, `session_token`, `profile`, `http_url`, `bodies`). See "
-        "docs/feeds.md, Credentials.",
+        "`secret_key`, `session_token`, `profile`, `http_url`, `bodies`). The "
+        "keys are explained in [Credentials](https://github.com/tap-websocket/"
+        "tap-websocket/blob/main/docs/feeds.md#credentials).",
         default={"type": "none"},
         secret=True,
     ),

@@ -19,7 +19,7 @@ from tap_websocket.columns.location import LocalFile, open_location
 from tap_websocket.errors import LocationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -184,26 +184,6 @@ def test_a_killed_writer_leaves_a_whole_file_and_no_lock(tmp_path: Path) -> None
     assert len(found) == len(set(found))
     open_location(str(path)).update(add(-1))
     assert len(list(tmp_path.iterdir())) <= 3
-
-
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - takes a second
-
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        import s3fs  # noqa: PLC0415 - takes a second
-
-        files = s3fs.S3FileSystem()
-        files.mkdir("bucket")
-        yield "s3://bucket"
-    server.stop()
 
 
 def test_an_object_is_written_on_the_version_that_was_read(bucket: str) -> None:

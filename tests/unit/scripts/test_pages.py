@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import TYPE_CHECKING
 
@@ -101,3 +102,24 @@ def test_no_page_of_the_package_is_missing_from_the_repository() -> None:
     assert named
     for name in named:
         assert (ROOT / name).exists(), name
+
+
+def test_texts_for_users_name_pages_by_their_address() -> None:
+    """Those who installed the package have no `docs/`."""
+    relative = []
+    for path in (ROOT / "tap_websocket").rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        explained = {
+            id(node.value)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        }
+        relative += [
+            f"{path.name}:{node.lineno}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in explained
+            and re.search(r"(?<!blob/main/)docs/\w+\.md", node.value)
+        ]
+    assert not relative
