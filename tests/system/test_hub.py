@@ -54,6 +54,7 @@ def test_the_readme_has_every_setting_in_its_group() -> None:
         "Topics and shards",
         "When a run ends",
         "Reconnecting",
+        "No gap",
         "From message to record",
         "The stream",
         "Delivery",
