@@ -43,12 +43,14 @@ class Credentials(Redacted, frozen=True):
         headers: For the handshake; they win over those of the setting `headers`.
         values: For placeholders.
         secrets: What of these must not show in any output.
+        cookies: The URL of an answer, and the values of its `Set-Cookie`.
         sign_url: Returns the URL of the handshake with a signature in it.
     """
 
     headers: Headers = ()
     values: Mapping[str, Any] = {}
     secrets: tuple[str, ...] = ()
+    cookies: tuple[str, tuple[str, ...]] = ("", ())
     sign_url: Callable[[str], str] | None = None
 
 

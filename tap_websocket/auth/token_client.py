@@ -8,6 +8,7 @@ import re
 import ssl
 import threading
 import time
+from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import requests
@@ -76,6 +77,8 @@ class Answer(Redacted, frozen=True):
 
     Attributes:
         where: Scheme, host and port of the server.
+        url: Where the request went to.
+        cookies: The values of `Set-Cookie`.
         purpose: What the request was for.
     """
 
@@ -83,6 +86,8 @@ class Answer(Redacted, frozen=True):
     status: int
     body: bytes
     purpose: Purpose = TOKENS
+    url: str = ""
+    cookies: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -158,6 +163,8 @@ class TokenClient:
         session.verify = context.verify_mode != ssl.CERT_NONE
         if not session.verify:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        # They belong to the attempt that asked, and not to the client.
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         session.headers["Connection"] = "close"
         session.headers["User-Agent"] = f"tap-websocket/{__version__}"
         session.headers["Accept"] = "application/json"
@@ -207,7 +214,14 @@ class TokenClient:
             ):
                 self._raise_for_retry(where, response)
                 reply = _read(response, watchdog, self._purpose.max_bytes)
-                return Answer(where, response.status_code, reply, self._purpose)
+                return Answer(
+                    where,
+                    response.status_code,
+                    reply,
+                    self._purpose,
+                    url,
+                    tuple(response.raw.headers.getlist("Set-Cookie")),
+                )
         except _TooSlow as error:
             raise self._unavailable(where, self._timed_out) from error
         except _TooLong as error:

@@ -71,7 +71,8 @@ class TokenRequests:
             raise TokenUnavailable(str(error)) from error
         self._succeeded = True
         secrets = tuple(text_of(value) for value in found.values())
-        return Credentials(values=found, secrets=secrets)
+        cookies = answer.url, answer.cookies
+        return Credentials(values=found, secrets=secrets, cookies=cookies)
 
     def _values(self, answer: Answer) -> dict[str, Any]:
         """Return the values that the paths find in a reply.

@@ -23,6 +23,7 @@ from tap_websocket.expressions.rendering import (
 from tap_websocket.feed import redirects
 from tap_websocket.feed.threads import in_thread
 from tap_websocket.feed.throttle import ConnectThrottle
+from tap_websocket.network.cookies import Cookies
 from tap_websocket.network.errors import BadHandshake, HandshakeRefused, Unreachable
 from tap_websocket.network.proxy import proxy_for
 from tap_websocket.network.tls import make_context
@@ -58,6 +59,9 @@ _GRACE_SECONDS = 0.02
 """Time to read what has arrived, when `connect_timeout` is over."""
 
 _UNAUTHORIZED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+
+
+_COOKIE = "Cookie"
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -270,8 +274,11 @@ class Dialer:
             close_timeout=connection.close_timeout,
             checks_text=not self._settings.decoding.takes_any_text,
         )
+        cookies = Cookies()
+        cookies.take(*credentials.cookies)
         follow = self._follow(
             handshake,
+            cookies,
             attempt.listener,
             lambda label: dialing(Address(label, public)),
             has_values=bool(credentials.values) or self._authenticator.mints,
@@ -281,6 +288,7 @@ class Dialer:
     async def _follow(
         self,
         handshake: Handshake,
+        cookies: Cookies,
         listener: Listener,
         redirected: Callable[[str], None],
         *,
@@ -290,6 +298,7 @@ class Dialer:
 
         Args:
             handshake: The first one.
+            cookies: What answers set on the way, and before it.
             listener: Is called back from now on.
             redirected: Takes where each redirect leads to, for logs.
             has_values: `auth` has resolved values, which what is sent may hold.
@@ -299,14 +308,17 @@ class Dialer:
             listener.waiting(f"no connection to {host_and_port(handshake.url)}")
             proxy = proxy_for(handshake.url, given)
             over_tls = handshake.url.startswith("wss:") or _is_https(proxy)
+            self.learn(cookies.values)
             ready = msgspec.structs.replace(
                 handshake,
+                headers=_with_cookies(handshake, cookies),
                 proxy=proxy,
                 tls=self._tls if over_tls else None,
             )
             try:
                 await self._transport.connect(ready, listener)
             except HandshakeRefused as refused:
+                cookies.take(handshake.url, refused.cookies)
                 target = redirects.redirect(handshake.url, refused)
                 if target is None:
                     raise
@@ -319,6 +331,17 @@ class Dialer:
                 return
         msg = f"more than {redirects.MAX_REDIRECTS} redirects"
         raise BadHandshake(msg)
+
+
+def _with_cookies(handshake: Handshake, cookies: Cookies) -> Headers:
+    """Return the headers of a handshake, with the cookies for its URL."""
+    found = cookies.header(handshake.url)
+    if found is None:
+        return handshake.headers
+    given = [
+        value for name, value in handshake.headers if name.lower() == _COOKIE.lower()
+    ]
+    return merge_headers(handshake.headers, ((_COOKIE, "; ".join([*given, found])),))
 
 
 def _address(url: str) -> tuple[str, Headers]:

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 __all__ = [
@@ -57,13 +57,20 @@ class HandshakeRefused(HandshakeError):
     Attributes:
         status: The HTTP status.
         headers: The response's headers, names in lower case.
+        cookies: The values of all its `Set-Cookie`.
     """
 
-    def __init__(self, status: int, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        cookies: Iterable[str] = (),
+    ) -> None:
         """Keep what decides about redirects, retries and credentials."""
         super().__init__(f"HTTP {status}")
         self.status = status
         self.headers = headers
+        self.cookies = tuple(cookies)
 
 
 _RETRIED_STATUS = frozenset(

@@ -114,7 +114,7 @@ class AnswerReader:
             if status not in _INTERIM:
                 # Of a header that comes twice the first counts, as in browsers.
                 first = {name: values[0] for name, values in headers.items()}
-                raise HandshakeRefused(status, first)
+                raise HandshakeRefused(status, first, headers.get("set-cookie", ()))
         self._check_size(len(self._data))
         self._check_beginning()
         return None
