@@ -90,6 +90,7 @@ def bucket() -> Iterator[str]:
 
         # One that another module's bucket left would still ask that server.
         s3fs.S3FileSystem.clear_instance_cache()
-        s3fs.S3FileSystem().mkdir("bucket")
+        # moto keeps its buckets as long as the process.
+        s3fs.S3FileSystem().makedirs("bucket", exist_ok=True)
         yield "s3://bucket"
     server.stop()
