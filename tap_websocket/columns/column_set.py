@@ -6,13 +6,19 @@ import logging
 import types
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from tap_websocket.columns import json_types
 from tap_websocket.columns.conversion import converter
 from tap_websocket.columns.field_log import quoted
 from tap_websocket.columns.inference import MAX_COLUMNS, MAX_NESTED, count_nested
 from tap_websocket.columns.names import RESCUED
 from tap_websocket.columns.naming import ColumnNames
-from tap_websocket.columns.payload_check import compile_decoder
+from tap_websocket.columns.payload_check import (
+    compile_decoder,
+    compile_field,
+    is_field_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -33,6 +39,7 @@ _MAX_PAIRS = 10
 
 
 _NONE: Mapping[str, str] = types.MappingProxyType({})
+_test_null = msgspec.json.Decoder(None).decode
 
 
 class ColumnSet:
@@ -87,6 +94,8 @@ class ColumnSet:
         self._takes_schema = takes_schema
         self._folds = naming == "portable"
         self._names = ColumnNames(naming, reserved=self._own)
+        # Tests of single fields, compiled when they are first asked for.
+        self._tests: dict[str, Callable[[bytes], Any] | None] = {}
         # Fields that were only ever null, which tells no type: they are no columns yet.
         self._null_fields: set[str] = set()
         # Columns that some targets take for an earlier one, until they are warned of.
@@ -197,6 +206,52 @@ class ColumnSet:
             if name == column
         }
         return compile_decoder(kept, keys, self._null_fields)
+
+    def lenient_decoder(self) -> Callable[[bytes], Any] | None:
+        """Compile a test of payloads whose known fields fit, whatever others they have.
+
+        Returns:
+            The test; None when msgspec has no types for the columns.
+        """
+        keys = [key for key in self._keys if key not in self._added]
+        known = {
+            field: self._properties[column]
+            for field, (column, _) in self.by_field.items()
+        }
+        return compile_decoder(known, keys, self._null_fields, others=True)
+
+    def sent_names(self) -> tuple[frozenset[str], dict[str, str]]:
+        """Return what a `lenient_decoder` knows.
+
+        Returns:
+            The fields whose column has their name, known nulls among them; and, for
+            those whose column has another name, field to column.
+        """
+        known = {
+            field: column
+            for field, (column, _) in self.by_field.items()
+            if is_field_name(field)
+        }
+        same = {field for field, column in known.items() if field == column}
+        nulls = filter(is_field_name, self._null_fields)
+        renamed = {field: column for field, column in known.items() if field != column}
+        return frozenset(same.union(nulls)), renamed
+
+    def field_decoder(self, field: str) -> Callable[[bytes], Any] | None:
+        """Return a test of a field's values that stay as they stand in its column.
+
+        Returns:
+            The test; None when there is no such column, or no test of it.
+        """
+        if field not in self._tests:
+            found = self.by_field.get(field)
+            if found is None:
+                return _test_null if field in self._null_fields else None
+            column, _ = found
+            self._tests[field] = compile_field(
+                self._properties[column], key=column in self._keys
+            )
+        return self._tests[field]
 
     def _declare_all(
         self,

@@ -16,6 +16,7 @@ from tap_websocket.columns.conversion import Mismatch, mismatch_reason
 from tap_websocket.columns.field_log import FieldLog, quoted
 from tap_websocket.columns.inference import infer_column
 from tap_websocket.columns.names import RESCUED, UNREAD_BYTES, UNREAD_TEXT
+from tap_websocket.columns.raw_editor import RawEditor
 from tap_websocket.columns.stored_columns import Column
 from tap_websocket.errors import SchemaError
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from tap_websocket.columns.naming import ColumnNaming
+    from tap_websocket.columns.raw_editor import Edited, Fate
     from tap_websocket.columns.stored_columns import StoredColumns
     from tap_websocket.jsontext import Record, Schema
 
@@ -96,6 +98,10 @@ class Columns:
             takes_schema=takes_schema,
         )
 
+        self._editor = RawEditor(
+            self._set, self._keys, conform=self.conform, fate_of=self._fate_of
+        )
+
     @property
     def schema(self) -> Schema:
         """The JSON schema in force; a new object whenever it grows."""
@@ -154,6 +160,37 @@ class Columns:
         if rescued:
             self._write_aside(rescued, fitted)
         return fitted
+
+    def edit(
+        self, text: bytes, added: Mapping[str, Any], *, checked: bool = False
+    ) -> Edited | None:
+        """Return a record that fits, as bytes of which only what must be is changed.
+
+        Args:
+            text: The record, a JSON object in valid UTF-8.
+            added: The values of the columns that the tap adds.
+            checked: `payload_check.needs_slow_path` is known to be false for it.
+
+        Returns:
+            None where all of it has to be looked at: `conform` does that.
+
+        Raises:
+            SchemaError: As `conform` does.
+        """
+        return self._editor.edit(text, added, checked=checked)
+
+    def _fate_of(self, name: str) -> Fate | None:
+        """Return what becomes of a field that is no column, once it was warned of."""
+        columns = self._set
+        if name in columns.by_field or columns.is_own(name):
+            return None
+        if columns.is_deselected(name):
+            return "drop"
+        if name in self._fields:
+            return None
+        if self._evolution == "ignore":
+            return "drop"
+        return "rescue" if self._evolution == "rescue" and self._rescue else None
 
     def decoder(self) -> Callable[[bytes], Any] | None:
         """Return a test of payloads that `conform` would leave as they are.

@@ -23,7 +23,9 @@ __all__ = [
     "LONGEST",
     "any_may_need_slow_path",
     "compile_decoder",
+    "compile_field",
     "compile_value",
+    "is_field_name",
     "needs_slow_path",
 ]
 
@@ -99,6 +101,8 @@ def compile_decoder(
     properties: Mapping[str, Mapping[str, Any]],
     keys: Sequence[str],
     null_fields: Collection[str],
+    *,
+    others: bool = False,
 ) -> Callable[[bytes], Any] | None:
     """Compile the columns into a decoder.
 
@@ -106,6 +110,7 @@ def compile_decoder(
         properties: Column to JSON schema.
         keys: Columns that must not be missing or null.
         null_fields: Fields that are no columns, known to be null so far.
+        others: Let fields pass that are neither.
 
     Returns:
         The decoder, or None when msgspec has no type for the columns.
@@ -116,11 +121,33 @@ def compile_decoder(
             for name, declared in properties.items()
         }
         kinds |= dict.fromkeys(null_fields)
-        struct = _struct(kinds, keys)
+        struct = _struct(kinds, keys, others=others)
         decode: Callable[[bytes], Any] = msgspec.json.Decoder(struct).decode
     except (TypeError, _UncompilableError):
         return None
     return decode
+
+
+def compile_field(
+    schema: Mapping[str, Any], *, key: bool
+) -> Callable[[bytes], Any] | None:
+    """Compile a column into a decoder of one field's value, as it stands.
+
+    Returns:
+        The decoder, or None when msgspec has no type for the column.
+    """
+    try:
+        decode: Callable[[bytes], Any] = msgspec.json.Decoder(
+            _column(schema, key=key),
+        ).decode
+    except (TypeError, _UncompilableError):
+        return None
+    return decode
+
+
+def is_field_name(name: str) -> bool:
+    """Return whether a decoder of records can have a field of this name."""
+    return _NO_FIELD_NAME.search(name) is None
 
 
 def compile_value(schema: Mapping[str, Any]) -> Callable[[bytes], Any] | None:
@@ -150,8 +177,13 @@ class _UncompilableError(Exception):
     """msgspec cannot test what the schema says."""
 
 
-def _struct(kinds: Mapping[str, Any], required: Iterable[str]) -> Any:  # noqa: ANN401 - a type
-    """Return the type of objects with such properties and no others."""
+def _struct(
+    kinds: Mapping[str, Any],
+    required: Iterable[str],
+    *,
+    others: bool = False,
+) -> Any:  # noqa: ANN401 - a type
+    """Return the type of objects with such properties, and others only if they may."""
     needed = frozenset(required)
     if not needed <= kinds.keys() or any(map(_NO_FIELD_NAME.search, needed)):
         raise _UncompilableError
@@ -169,7 +201,7 @@ def _struct(kinds: Mapping[str, Any], required: Iterable[str]) -> Any:  # noqa: 
         "Record",
         fields,
         rename=names,
-        forbid_unknown_fields=True,
+        forbid_unknown_fields=not others,
         gc=False,
     )
 

@@ -21,7 +21,7 @@ from jsonpath_ng.ext.parser import parse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-__all__ = ["MISSING", "Path", "compile_path"]
+__all__ = ["EACH", "MISSING", "Path", "Step", "compile_path"]
 
 
 class _Missing:
@@ -37,8 +37,31 @@ MISSING: Final = _Missing()
 """What `Path.first` returns where nothing matches; JSON's null is a match."""
 
 
+class _Each:
+    """The type of `EACH`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "EACH"
+
+
+EACH: Final = _Each()
+"""The step to every item of an array, in `Path.steps`."""
+
+Step = str | int | _Each
+"""A step of a plain path: a name, an index, or to every item."""
+
+
 class Path(Protocol):
     """A JSONPath."""
+
+    @property
+    def steps(self) -> tuple[Step, ...] | None:
+        """Return the names, indices and `EACH` that it is made of.
+
+        None where it is made of anything else.
+        """
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -216,6 +239,7 @@ class _PlainPath:
 
     def __init__(self, steps: tuple[_Step, ...]) -> None:
         self._steps = steps
+        self.steps = _simple(steps)
         self.names = tuple(
             step.keys[0]
             for step in steps
@@ -240,6 +264,19 @@ class _PlainPath:
             for key in last.of(container):
                 container[key] = new(container[key])
         return document
+
+
+def _simple(steps: Iterable[_Step]) -> tuple[Step, ...] | None:
+    """Return single names and indices, and steps to all; None where others are."""
+    found: list[Step] = []
+    for step in steps:
+        if isinstance(step, _Wildcard):
+            found.append(EACH)
+        elif len(step.keys) == 1:
+            found.append(step.keys[0])
+        else:
+            return None
+    return tuple(found)
 
 
 def _descend(values: list[Any], steps: Iterable[_Step]) -> list[Any]:
@@ -279,6 +316,7 @@ class _Union:
     """Several paths, whose matches follow each other."""
 
     names: tuple[str, ...] = ()
+    steps: tuple[Step, ...] | None = None
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = paths
@@ -372,6 +410,7 @@ class _LibraryPath:
     """A path that needs the library: slices, filters, descendants, operators."""
 
     names: tuple[str, ...] = ()
+    steps: tuple[Step, ...] | None = None
 
     def __init__(self, expression: ast.JSONPath, *, filters: bool) -> None:
         self._expression = expression

@@ -34,11 +34,14 @@ class Matcher(msgspec.Struct, frozen=True):
         needles: Bytes that each payload with a match holds, the rarest first; where a
             payload has a backslash, JSON's strings may be written in other ways.
             None where no bytes are known.
+        looked_at: Names and indices that lead to each part of the value that `test`
+            looks at.
     """
 
     kind: Literal["text", "json", "frame"]
     test: Test
     needles: tuple[bytes, ...] | None
+    looked_at: tuple[tuple[str | int, ...], ...] = ((),)
 
 
 def compile_matcher(spec: Any) -> Matcher:  # noqa: ANN401 - any JSON
@@ -71,7 +74,27 @@ def compile_matcher(spec: Any) -> Matcher:  # noqa: ANN401 - any JSON
             f"{json.dumps(spec, default=str)}"
         )
         raise ValueError(msg)  # noqa: TRY004 - a value of the config
-    return Matcher("json", _compile(spec), tuple(_needles(spec)) or None)
+    needles = tuple(_needles(spec)) or None
+    return Matcher("json", _compile(spec), needles, tuple(_looked_at(spec)))
+
+
+def _looked_at(
+    spec: Any,  # noqa: ANN401 - any JSON
+    at: tuple[str | int, ...] = (),
+) -> Iterator[tuple[str | int, ...]]:
+    """Yield the ways to the parts that are compared; an operator looks at all below."""
+    if isinstance(spec, dict) and spec and not _is_operator(spec):
+        for name, item in spec.items():
+            yield from _looked_at(item, (*at, name))
+    elif isinstance(spec, list) and spec:
+        for index, item in enumerate(spec):
+            yield from _looked_at(item, (*at, index))
+    else:
+        yield at
+
+
+def _is_operator(spec: dict[str, Any]) -> bool:
+    return len(spec) == 1 and next(iter(spec)).startswith("$")
 
 
 _LISTS: dict[str, Callable[[Iterable[object]], bool]] = {"$any": any, "$all": all}

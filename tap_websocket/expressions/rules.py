@@ -157,6 +157,7 @@ class RuleSet:
         captured_names: The names of values that rules capture from parsed documents
             without doing anything else.
         asks_frames: There are rules that look at the kind of frame.
+        looked_at: The ways to what matchers look at in parsed documents.
         asks_texts: There are rules that look at texts.
         asks_documents: There are rules that look at parsed documents.
         acknowledges: A rule replies to documents that are data.
@@ -175,6 +176,21 @@ class RuleSet:
             rule for rule in (*self._texts, *self._documents) if not rule.only_captures
         )
         self.asks_frames = bool(self._frames)
+        # The test of each rule for documents, and what it decides by its match alone;
+        # None where it captures or answers.
+        self._quick = [
+            (
+                None if rule.matcher is None else rule.matcher.test,
+                None if rule.looks or rule.then is None else _alone(rule),
+            )
+            for rule in self._documents
+        ]
+        self.looked_at = [
+            path
+            for rule in self._documents
+            if rule.matcher is not None
+            for path in rule.matcher.looked_at
+        ]
         self.asks_texts = bool(self._texts)
         self.asks_documents = bool(self._documents)
         self.acknowledges = any(
@@ -205,22 +221,40 @@ class RuleSet:
         )
         return _decide(matching, look)
 
-    def decide_document(self, found: Answered) -> RuleMatch:
+    def decide_document(
+        self, found: Answered, look: Callable[[], Answered] | None = None
+    ) -> RuleMatch:
         """Ask the rules that look at a parsed document.
 
         Args:
             found: The document, with the groups of the text that it comes from. In
                 `raw_string` and `binary` format what is not JSON is `MISSING`: only
                 rules without `match` fit it.
+            look: Returns the whole document where `found` is no more than what is
+                `looked_at`; called once, and only where a rule captures or answers.
         """
         document = found.document
+        for test, alone in self._quick:
+            if test is None or (document is not MISSING and test(document)):
+                if alone is not None:
+                    return alone
+                break
+        else:
+            return DATA
         matching = (
             rule
             for rule in self._documents
             if rule.matcher is None
             or (document is not MISSING and rule.matcher.test(document))
         )
-        return _decide(matching, lambda: found)
+        return _decide(matching, look or (lambda: found))
+
+    def lets_pass(self, document: Any) -> bool:  # noqa: ANN401 - any JSON
+        """Return whether a parsed document is data, and no rule does more with it."""
+        for test, alone in self._quick:
+            if test is None or test(document):
+                return alone is not None and alone.then == "emit"
+        return True
 
     def capture_only(
         self,
@@ -265,6 +299,11 @@ def _needles(rules: Iterable[_Compiled]) -> list[tuple[bytes, ...] | None]:
 def _kind(rule: _Compiled) -> str:
     """Return what a rule looks at; without a matcher, at parsed documents."""
     return "json" if rule.matcher is None else rule.matcher.kind
+
+
+def _alone(rule: _Compiled) -> RuleMatch:
+    """Return what a rule decides that needs no more than its match."""
+    return RuleMatch(rule.then or "emit", acted=True, close_code=rule.close_code)
 
 
 def _decide(matching: Iterable[_Compiled], look: Callable[[], Answered]) -> RuleMatch:

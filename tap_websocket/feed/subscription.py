@@ -183,6 +183,10 @@ class Subscription:
         """Return whether a message is a reply by its frame, which may send the next."""
         return self._answers(self._frames, binary)
 
+    def may_answer(self, value: Any) -> bool:  # noqa: ANN401 - any JSON
+        """Return whether a parsed document is a reply; nothing is done about it."""
+        return any(matcher.test(value) for matcher in self._documents.values())
+
     def answers_text(self, text: str) -> bool:
         """Return whether a document's text is a reply, which may send the next item."""
         return self._answers(self._texts, text)

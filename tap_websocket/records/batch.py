@@ -18,6 +18,9 @@ MAX_BATCH = 1024
 """Items that are tried at once: enough that the try itself costs nothing, and few
 enough that a pause of the loop's thread is not felt."""
 
+_MAX_STRETCH = 64
+"""Items that go the slow way before the fast path is tried again."""
+
 T = TypeVar("T")
 
 
@@ -91,34 +94,43 @@ class Batch:
 
 
 class AdaptiveBatchSize:
-    """How many items the fast path tries at once.
+    """How many items the fast path tries at once, and how many go past it after a miss.
 
-    Halved after a miss, since an item that cannot pass costs a second look at those in
-    front of it; doubled after a full pass.
+    The size is halved after a miss, since an item that cannot pass costs a second look
+    at those in front of it, and doubled after a full pass. Where not even one passes, a
+    growing stretch goes the slow way untried: a try for each costs more than it gains.
 
     Attributes:
         size: Number of items for the next try.
     """
 
-    __slots__ = ("size",)
+    __slots__ = ("_stretch", "size")
 
     def __init__(self) -> None:
         self.size = MAX_BATCH
+        # Items that went past the fast path at the last miss.
+        self._stretch = 1
 
-    def adjust(self, passed: int, tried: int) -> bool:
-        """Set the size for the next try; return whether all passed."""
+    def adjust(self, passed: int, tried: int) -> int:
+        """Set the size for the next try.
+
+        Returns:
+            How many items go past the fast path now; 0 where all passed.
+        """
         if passed == tried:
             self.size = min(2 * self.size, MAX_BATCH)
-            return True
+            self._stretch = 1
+            return 0
+        self._stretch = 1 if passed else min(2 * self._stretch, _MAX_STRETCH)
         self.size = max(self.size // 2, 1)
-        return False
+        return self._stretch
 
 
 def take_fast(
     items: list[T],
     size: AdaptiveBatchSize,
     fast: Callable[[list[T]], int],
-    slow: Callable[[int], bool],
+    slow: Callable[[list[T], int], bool],
 ) -> None:
     """Take items in order: many at once while they pass, one by one where not.
 
@@ -126,14 +138,15 @@ def take_fast(
         items: What is to be taken.
         size: How many are tried at once.
         fast: Takes items from the first on, and returns how many passed.
-        slow: Takes the item at an index; returns whether to go on.
+        slow: Takes items, given with the index of the first; returns whether to go on.
     """
     start = 0
     while start < len(items):
         part = items[start : start + size.size]
         passed = fast(part)
         start += passed
-        if not size.adjust(passed, len(part)):
-            if not slow(start):
+        past = size.adjust(passed, len(part))
+        if past:
+            if not slow(items[start : start + past], start):
                 return
-            start += 1
+            start += past

@@ -23,7 +23,11 @@ from tap_websocket.columns.names import (
     RESCUED,
     SEQUENCE,
 )
+from tap_websocket.columns.payload_check import any_may_need_slow_path
 from tap_websocket.records.batch import MAX_BATCH, AdaptiveBatchSize, take_fast
+from tap_websocket.records.extractor import Extracted
+from tap_websocket.records.formats import format_of
+from tap_websocket.records.plan import added_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +38,6 @@ if TYPE_CHECKING:
     from tap_websocket.jsontext import Record
     from tap_websocket.records.batch import Arrival
     from tap_websocket.records.deduplicate import Deduplicator
-    from tap_websocket.records.extractor import Extracted
     from tap_websocket.records.fast_path import FastPath
     from tap_websocket.records.plan import RecordPlan
     from tap_websocket.settings import Settings
@@ -42,6 +45,9 @@ if TYPE_CHECKING:
 __all__ = ["RecordEmitter"]
 
 _DECODED_SIZE = 16
+
+_NONE: Record = {}
+"""Nothing is added; one object for all records, which nobody changes."""
 
 
 class RecordEmitter:
@@ -85,10 +91,14 @@ class RecordEmitter:
         # Records to come before a test is compiled for columns that grew.
         self._until_refresh = 0
         self.fast_path: FastPath | None = None
-        self._rows: list[Extracted] = []
+        # Records that wait for their turn; those that were cut out are JSON texts.
+        self._rows: list[Extracted | bytes] = []
+        # Finished records that are handed to the pager together.
+        self._lines: list[bytes] = []
         self._batch_size = AdaptiveBatchSize()
         self._passes_rows = settings.decoding.is_structured
         self._sample = _Sample(settings)
+        self._adds = bool(added_columns(settings))
         if not plan.infers:
             self._use(plan.columns())
 
@@ -110,6 +120,7 @@ class RecordEmitter:
         sample, self._sample = self._sample, _Sample(self._settings)
         for row, added in sample.records:
             self._emit(row, added)
+        self._hand_on()
 
     def close(self) -> None:
         """Log what is to be said of the columns at the end of a run."""
@@ -180,7 +191,7 @@ class RecordEmitter:
             new = deduplicator.keeps(arrival.origin, texts[:passed], parse)
             lines = list(itertools.compress(lines, new))
         if lines:
-            self._pager.extend(lines)
+            self._lines += lines
             self._note_nothing()
         return passed, len(lines)
 
@@ -200,8 +211,83 @@ class RecordEmitter:
         if self.fast_path is None:
             return []
         added = self._added(arrival)
-        added.pop(SEQUENCE, None)
+        if self._adds:
+            added.pop(SEQUENCE, None)
         return self.fast_path.take(arrival.origin, texts, added, binary=binary)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the columns are known, and nothing is sampled any more."""
+        return self._columns is not None
+
+    def take_text(self, arrival: Arrival, text: bytes) -> bool:
+        """Take a record that was cut out of a message, once the columns are settled.
+
+        Args:
+            arrival: Where it came from.
+            text: A JSON object, or with a single column any JSON value, in UTF-8.
+
+        Returns:
+            Whether it is new; else it is dropped.
+
+        Raises:
+            ParseError: When one holds a number that cannot be read.
+            SchemaError: When one may not be made to fit.
+        """
+        if self._deduplicator is not None and not self._is_new(arrival, text):
+            return False
+        self._wait(arrival, text)
+        return True
+
+    def _wait(self, arrival: Arrival, row: Extracted | bytes) -> None:
+        """Keep a record for its turn, unless it says what is missing before it."""
+        if self.notes:
+            # What is noted is the column of this record alone.
+            self.put(arrival)
+            self._rows = [row]
+            self.put(arrival)
+            self._note_nothing()
+            return
+        self._rows.append(row)
+        if len(self._rows) == MAX_BATCH:
+            self.put(arrival)
+
+    def edit(self, arrival: Arrival, text: bytes, *, checked: bool) -> bool | None:
+        """Take a message that is a record, and change only what does not fit.
+
+        Args:
+            arrival: Where it came from.
+            text: A JSON object in UTF-8.
+            checked: `payload_check.needs_slow_path` is known to be false for it.
+
+        Returns:
+            Whether it is new, else it is dropped; None where it has to be read whole,
+            and nothing was done.
+
+        Raises:
+            SchemaError: When it may not be made to fit.
+        """
+        if self._deduplicator is not None or self.notes:
+            return self.take_text(arrival, text)
+        if self._rows:
+            self.put(arrival)
+        origin = arrival.origin
+        origin.sequence += 1
+        if self._edit(text, self._added(arrival), checked=checked):
+            return True
+        origin.sequence -= 1
+        return None
+
+    def _is_new(self, arrival: Arrival, text: bytes) -> bool:
+        deduplicator, origin = self._deduplicator, arrival.origin
+        if deduplicator is None or deduplicator.is_idle(origin):
+            return True
+        if all(deduplicator.keeps(origin, [text], jsontext.parse)):
+            return True
+        # Numbers are given in order, to those that wait first.
+        self.put(arrival)
+        origin.sequence += 1
+        return False
 
     def take(self, arrival: Arrival, row: Extracted) -> bool:
         """Take a record, into the sample or beside those that wait for their turn.
@@ -227,16 +313,7 @@ class RecordEmitter:
             self._sample.records.append((row, self._added(arrival)))
             self._note_nothing()
             return True
-        if self.notes:
-            # What is noted is the column of this record alone.
-            self.put(arrival)
-            self._rows = [row]
-            self.put(arrival)
-            self._note_nothing()
-            return True
-        self._rows.append(row)
-        if len(self._rows) == MAX_BATCH:
-            self.put(arrival)
+        self._wait(arrival, row)
         return True
 
     def _value(self, row: Extracted) -> Any:  # noqa: ANN401 - any JSON, or a payload
@@ -260,22 +337,35 @@ class RecordEmitter:
             SchemaError: When one may not be made to fit.
         """
         rows, self._rows = self._rows, []
-        if not self._passes_rows:
+        if self._passes_rows and rows:
+            self._put_structured(arrival, rows)
+        else:
             for row in rows:
                 self._emit_next(arrival, row)
-            return
+        self._hand_on()
+
+    def _put_structured(self, arrival: Arrival, rows: list[Extracted | bytes]) -> None:
+        texts = [row if isinstance(row, bytes) else self._text(row) for row in rows]
+        checked = not any_may_need_slow_path(b"".join(texts))
 
         def fast(texts: list[bytes]) -> int:
             # What was seen before was dropped when it came (`take`).
             lines = self.lines(arrival, texts)
-            self._pager.extend(lines)
+            self._lines += lines
             return len(lines)
 
-        def slow(index: int) -> bool:
-            self._emit_next(arrival, rows[index])
+        def slow(texts: list[bytes], start: int) -> bool:
+            for row in rows[start : start + len(texts)]:
+                self._emit_next(arrival, row, checked=checked)
             return True
 
-        take_fast(list(map(self._text, rows)), self._batch_size, fast, slow)
+        take_fast(texts, self._batch_size, fast, slow)
+
+    def _hand_on(self) -> None:
+        """Hand finished records to the pager."""
+        if self._lines:
+            lines, self._lines = self._lines, []
+            self._pager.extend(lines)
 
     def _text(self, row: Extracted) -> bytes:
         """Return the JSON text of a record, or none where it cannot pass."""
@@ -288,9 +378,29 @@ class RecordEmitter:
             return jsontext.dumps(value)
         return b"" if row.message_fields else jsontext.dumps(value[DATA])
 
-    def _emit_next(self, arrival: Arrival, row: Extracted) -> None:
+    def _emit_next(
+        self, arrival: Arrival, row: Extracted | bytes, *, checked: bool = False
+    ) -> None:
         arrival.origin.sequence += 1
-        self._emit(row, self._added(arrival))
+        added = self._added(arrival)
+        if isinstance(row, Extracted):
+            self._emit(row, added)
+        elif not self._edit(row, added, checked=checked):
+            value = format_of("json").value(row, None, {})
+            single = self._plan.single_column
+            self._emit(Extracted({DATA: value} if single else value), added)
+
+    def _edit(self, text: bytes, added: Record, *, checked: bool) -> bool:
+        """Emit a record of which only what does not fit is changed, if it can be."""
+        columns = self._columns
+        if columns is None or self._plan.single_column:
+            return False
+        edited = columns.edit(text, added, checked=checked)
+        if edited is None:
+            return False
+        self._counts.rescued += edited.rescued
+        self._put_line(columns, edited.line)
+        return True
 
     def _emit(self, row: Extracted, added: Record) -> None:
         columns = self._columns
@@ -298,12 +408,20 @@ class RecordEmitter:
         fitted = columns.conform(row.record, added, row.message_fields, row.unnamed)
         if fitted.get(RESCUED) is not None:
             self._counts.rescued += 1
-        self._pager.use_schema(columns.schema)
-        self._pager.extend([jsontext.dumps(fitted)])
+        self._put_line(columns, jsontext.dumps(fitted))
+
+    def _put_line(self, columns: Columns, line: bytes) -> None:
+        if columns.version != self._version:
+            # Those before it are of the schema before.
+            self._hand_on()
+            self._pager.use_schema(columns.schema)
+        self._lines.append(line)
         self._follow(columns)
 
     def _added(self, arrival: Arrival) -> Record:
         """Return the values of the columns that the tap adds (`added_columns`)."""
+        if not self._adds:
+            return _NONE
         decoding, origin = self._settings.decoding, arrival.origin
         added: Record = {}
         if decoding.envelope:

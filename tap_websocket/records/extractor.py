@@ -11,7 +11,7 @@ from tap_websocket.expressions.jsonpath import MISSING
 from tap_websocket.records.payloads import encode_binary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tap_websocket.jsontext import Record
     from tap_websocket.settings import DecodingSettings
@@ -54,6 +54,9 @@ class Extractor:
         single_column: Each record lands whole in the column `data`.
         opens_arrays: Each item of an array of objects is a document.
         structured: Values are JSON, in which paths can search.
+
+    Attributes:
+        opens_arrays: As above.
     """
 
     def __init__(
@@ -66,7 +69,7 @@ class Extractor:
     ) -> None:
         self._settings = settings
         self._single_column = single_column
-        self._opens_arrays = opens_arrays
+        self.opens_arrays = opens_arrays
         self._structured = structured
         # Documents whose paths were looked up, and the settings of which no path has
         # found anything yet: each leaves at its first match.
@@ -75,6 +78,11 @@ class Extractor:
         self._unmatched = {f"message_fields.{name}" for name in fields}
         if settings.records_path is not None:
             self._unmatched.add("records_path")
+
+    @property
+    def has_unmatched(self) -> bool:
+        """Whether a path has not matched yet, and matches are still of interest."""
+        return bool(self._unmatched)
 
     @property
     def unmatched(self) -> Sequence[str]:
@@ -121,8 +129,7 @@ class Extractor:
         path = settings.records_path
         opens = path is not None and not settings.keeps_arrays
         matches = (document,) if path is None else path.find(document)
-        if self._unmatched:
-            self._note_matches(fields, matches)
+        self.note_matches(fields, matches)
         for match in matches:
             if opens and isinstance(match, list) and _are_objects(match):
                 for item in match:
@@ -130,7 +137,10 @@ class Extractor:
             elif match != []:
                 yield self._record(match, fields)
 
-    def _note_matches(self, fields: Mapping[str, Any], matches: Sequence[Any]) -> None:
+    def note_matches(self, fields: Iterable[str], matches: Sequence[Any]) -> None:
+        """Take down that paths were looked up, and which of them matched."""
+        if not self._unmatched:
+            return
         self._documents_seen += 1
         self._unmatched.difference_update(f"message_fields.{name}" for name in fields)
         if matches:
@@ -143,7 +153,7 @@ class Extractor:
         """
         if not items:
             return True
-        return self._opens_arrays and _are_objects(items)
+        return self.opens_arrays and _are_objects(items)
 
     def _record(self, value: Any, fields: Mapping[str, Any]) -> Extracted:  # noqa: ANN401 - any JSON
         names = self._settings.array_columns

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Groups = Mapping[str, str | None]
 
-__all__ = ["Format", "codec_of", "format_of"]
+__all__ = ["Format", "codec_of", "format_of", "is_utf8"]
 
 _BREAKS = (b"\n", b"\r")
 _to_json = msgspec.json.Encoder().encode
@@ -118,7 +118,7 @@ class Json:
             return []
         joined = b"".join(payloads)
         if binary and not joined.isascii():
-            payloads = list(itertools.takewhile(_is_utf8, payloads))
+            payloads = list(itertools.takewhile(is_utf8, payloads))
         if payload_check.any_may_need_slow_path(joined):
             payloads = list(itertools.takewhile(_is_sure, payloads))
         untested = iter(payloads)
@@ -159,7 +159,7 @@ class RawString:
         del test
         joined = b"".join(payloads)
         if binary and not joined.isascii():
-            payloads = list(itertools.takewhile(_is_utf8, payloads))
+            payloads = list(itertools.takewhile(is_utf8, payloads))
         if b"\0" in joined:
             payloads = list(itertools.takewhile(_has_no_nul, payloads))
         return [_to_json(payload.decode()) for payload in payloads]
@@ -249,7 +249,8 @@ def _unreadable(document: bytes, problem: str, other_format: str) -> ParseError:
     return ParseError(problem, size=len(document), advice=advice)
 
 
-def _is_utf8(payload: bytes) -> bool:
+def is_utf8(payload: bytes) -> bool:
+    """Return whether a payload is UTF-8 (RFC 3629)."""
     try:
         payload.decode()
     except UnicodeDecodeError:

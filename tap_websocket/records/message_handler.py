@@ -11,6 +11,7 @@ import itertools
 import logging
 from typing import TYPE_CHECKING, Any
 
+from tap_websocket.columns.payload_check import any_may_need_slow_path
 from tap_websocket.errors import FeedError, ParseError, TapError
 from tap_websocket.expressions.documents import Document
 from tap_websocket.expressions.pattern import JSON_GROUP
@@ -19,8 +20,9 @@ from tap_websocket.logs import LogThrottle
 from tap_websocket.records.batch import AdaptiveBatchSize, Batch, take_fast
 from tap_websocket.records.decompression import PayloadTooBig, StreamBroken
 from tap_websocket.records.extractor import Extractor, parsed_or_missing, unread
-from tap_websocket.records.formats import codec_of, format_of
+from tap_websocket.records.formats import codec_of, format_of, is_utf8
 from tap_websocket.records.payloads import PayloadReader, split
+from tap_websocket.records.slicer import make_slicer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from tap_websocket.records.plan import RecordPlan
     from tap_websocket.records.router import MessageRouter, Route
     from tap_websocket.records.sequence import SequenceTracker, Watched
+    from tap_websocket.records.slicer import SlicedDocument
     from tap_websocket.settings import Settings
 
     Documents = Callable[[bytes], Sequence[bytes]]
@@ -96,10 +99,22 @@ class MessageHandler:
         )
         self._reader = PayloadReader(decoding, codec_of(decoding))
         self._split = documents or (lambda payload: split(payload, separator))
+        self._splits = documents is not None or separator is not None
+        self._single_column = plan.single_column
         # Whether the bytes of a message tell what its documents are.
         self._reads_messages = documents is None
         self._passes_messages = self._reads_messages and decoding.takes_payloads_whole
         self._batch_size = AdaptiveBatchSize()
+        self._slicer = (
+            make_slicer(
+                decoding,
+                self._extractor,
+                single_column=plan.single_column,
+                looked_at=router.looked_at,
+            )
+            if self._reads_messages
+            else None
+        )
         self._skip_log = LogThrottle(10.0)
         self._deduplicator = deduplicator
         self._tracker = tracker
@@ -328,22 +343,72 @@ class MessageHandler:
         Raises:
             TapError: When one of them is fatal.
         """
-
-        def slow(index: int) -> bool:
-            if batch.is_over:
-                return False
-            self._take(batch, run[index], plain=plain)
-            return True
-
-        def fast(part: list[bytes]) -> int:
-            return self._pass(batch, part)
-
         if plain and self._passes_messages:
+
+            def fast(part: list[bytes]) -> int:
+                return self._pass(batch, part)
+
+            def slow(part: list[bytes], _: int) -> bool:
+                return self._take_each(batch, part, plain=True, edits=True)
+
             take_fast(run, self._batch_size, fast, slow)
         else:
-            for index in range(len(run)):
-                if not slow(index):
-                    break
+            self._take_each(batch, run, plain=plain)
+
+    def _take_each(
+        self, batch: Batch, part: list[bytes], *, plain: bool, edits: bool = False
+    ) -> bool:
+        """Take messages one by one: by their bytes if it can be, else read whole.
+
+        Args:
+            batch: What they belong to.
+            part: The messages.
+            plain: No rule or reply can match them.
+            edits: A message that is an object is a record as it stands.
+
+        Returns:
+            Whether more may be taken.
+
+        Raises:
+            TapError: When one of them is fatal.
+        """
+        settled = self._emitter.is_settled
+        # Where the feed's numbers stand in its records, each of these is looked at.
+        slices = settled and not self._unnumbered and self._can_slice(plain=plain)
+        edits = edits and slices and not self._single_column
+        checked = edits and not any_may_need_slow_path(b"".join(part))
+        for payload in part:
+            if batch.is_over:
+                return False
+            if not (
+                slices
+                and (payload.isascii() or is_utf8(payload))
+                and (
+                    self._edit(batch, payload, checked=checked)
+                    if edits and payload[:1] == b"{"
+                    else self._take_sliced(batch, payload, plain=plain)
+                )
+            ):
+                self._take(batch, payload, plain=plain)
+        return True
+
+    def _edit(self, batch: Batch, payload: bytes, *, checked: bool) -> bool:
+        """Take a message that is one record, and change only what does not fit.
+
+        Returns:
+            Whether it was taken; else it has to be read whole.
+        """
+        new = self._emitter.edit(batch.arrival, payload, checked=checked)
+        if new is None:
+            return False
+        result = batch.result
+        result.taken += len(payload)
+        if new:
+            result.messages += 1
+            result.records += 1
+        else:
+            result.deduplicated += 1
+        return True
 
     def _pass(self, batch: Batch, part: list[bytes]) -> int:
         """Take messages whose bytes are records as they stand.
@@ -367,8 +432,93 @@ class MessageHandler:
             batch.result.deduplicated += passed - new
         return passed
 
+    def _can_slice(self, *, plain: bool) -> bool:
+        """Return whether messages can be cut up; if not plain, as rules let."""
+        slicer = self._slicer
+        return slicer is not None and (plain or slicer.seen is not None)
+
+    def _take_sliced(self, batch: Batch, payload: bytes, *, plain: bool) -> bool:
+        """Take one message by its bytes, in the order of `_records`.
+
+        Nothing is done before all of it was cut up: what cannot be is left as it was.
+
+        Returns:
+            Whether it was taken; else it has to be read whole.
+
+        Raises:
+            FeedError: When a rule says that it is fatal.
+        """
+        slicer = self._slicer
+        if slicer is None:
+            return False
+        origin, result = batch.arrival.origin, batch.result
+        cut: list[tuple[bytes, list[SlicedDocument]]] = []
+        for document in self._split(payload) if self._splits else (payload,):
+            sliced = slicer.slice(document, seen=not plain)
+            if sliced is None:
+                return False
+            cut.append((document, sliced))
+        result.taken += len(payload)
+        before = result.records
+        try:
+            for document, sliced in cut:
+                route = (
+                    None
+                    if plain
+                    else self._router.route(origin, result, acted=batch.acted)
+                )
+                found = self._emit_sliced(batch, document, sliced, route)
+                self._counts.ignored += not found
+        finally:
+            result.messages += result.records > before
+        return True
+
+    def _emit_sliced(
+        self,
+        batch: Batch,
+        document: bytes,
+        sliced: list[SlicedDocument],
+        route: Route | None,
+    ) -> bool:
+        """Hand the records of a document on, past the rules; return whether it has any.
+
+        Raises:
+            FeedError: When a rule says that it is fatal.
+        """
+        if route is not None and route.asks_texts and self._takes_text(route, document):
+            return False
+        result, found = batch.result, False
+        for part in sliced:
+            if route is not None and self._is_taken(route, part, document):
+                continue
+            for record in part.records:
+                found = True
+                if self._emitter.take_text(batch.arrival, record):
+                    result.records += 1
+                else:
+                    result.deduplicated += 1
+        return found
+
+    def _takes_text(self, route: Route, document: bytes) -> bool:
+        text = document.decode()
+        return route.takes_text(text, lambda: self._look(text))
+
+    def _is_taken(self, route: Route, part: SlicedDocument, document: bytes) -> bool:
+        """Apply what looks at parsed documents to one that was cut up."""
+        if not route.has_acted and route.passes(part.seen):
+            return False
+        has_groups = self._decoding.message_pattern is not None
+        groups = (self._groups(document.decode()) or {}) if has_groups else {}
+
+        def look() -> Document:
+            value = self._format.value(part.document, None, {})
+            return Document(self._extractor.documents(value)[0], groups)
+
+        whole = document if part.is_whole else None
+        return route.takes(Document(part.seen, groups), whole, look)
+
     def _take(self, batch: Batch, payload: bytes, *, plain: bool) -> None:
-        """Take one message.
+        """Take one message, parsed.
 
         Raises:
             TapError: When it is fatal.

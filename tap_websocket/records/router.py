@@ -40,6 +40,7 @@ class MessageRouter:
         asks_frames: A rule or reply looks at the kind of frame.
         prefilter: Returns whether a payload may match a rule or reply; False is
             certain. None if any payload may.
+        looked_at: The ways to what rules and replies look at in parsed documents.
     """
 
     def __init__(
@@ -64,6 +65,10 @@ class MessageRouter:
         )
         self.idle = not needles
         self.prefilter: Prefilter | None = prefilter(needles)
+        self.looked_at = [
+            *self.rules.looked_at,
+            *(path for reply in replies for path in reply.looked_at),
+        ]
 
     @property
     def captures_from_data(self) -> bool:
@@ -130,6 +135,8 @@ class MessageRouter:
         Raises:
             FeedError: With `then: fail`.
         """
+        if match.then == "emit" and match.reply is None and not match.captures:
+            return False
         self._keep(origin, dict(match.captures))
         if match.reply is not None:
             template, answered = match.reply.template, match.reply.answered
@@ -183,12 +190,40 @@ class Route:
         self._acted = acted
 
     @property
+    def has_acted(self) -> bool:
+        """Whether a rule for frames or texts acted: no other is asked."""
+        return self._acted
+
+    @property
+    def asks_texts(self) -> bool:
+        """Whether texts are looked at."""
+        subscription = self._subscription
+        return self._router.rules.asks_texts or (
+            subscription is not None and subscription.asks_texts
+        )
+
+    @property
     def asks_documents(self) -> bool:
         """Whether parsed documents are looked at."""
         subscription = self._subscription
         return self._router.rules.asks_documents or (
             subscription is not None and subscription.asks_documents
         )
+
+    def passes(self, seen: Any) -> bool:  # noqa: ANN401 - any JSON
+        """Return whether a document is data, and there is nothing else to do for it.
+
+        Args:
+            seen: What of the document is `looked_at`. No rule has acted.
+        """
+        subscription = self._subscription
+        if (
+            subscription is not None
+            and subscription.asks_documents
+            and subscription.may_answer(seen)
+        ):
+            return False
+        return self._router.rules.lets_pass(seen)
 
     def takes_text(self, text: str, look: Callable[[], Answered]) -> bool:
         """Apply what looks at a document's text.
@@ -219,12 +254,19 @@ class Route:
                     subscription.answers_document(document)
         return taken
 
-    def takes(self, found: Answered, text: str | None) -> bool:
+    def takes(
+        self,
+        found: Answered,
+        text: str | bytes | None,
+        look: Callable[[], Answered] | None = None,
+    ) -> bool:
         """Apply what looks at a parsed document.
 
         Args:
             found: The document; `MISSING` where the text is not JSON.
-            text: Its text, or None for an item of an array.
+            text: Its text, or the bytes of it; None for an item of an array.
+            look: Returns the whole document, where `found` is only what is
+                `looked_at`.
 
         Returns:
             Whether it was taken, and so is no data.
@@ -237,11 +279,12 @@ class Route:
 
         def shown() -> str:
             if text is not None:
-                return text
-            return jsontext.dumps(found.document).decode(errors="replace")
+                return text if isinstance(text, str) else text.decode()
+            whole = found if look is None else look()
+            return jsontext.dumps(whole.document).decode(errors="replace")
 
         if router.rules.asks_documents and not self._acted:
-            match = router.rules.decide_document(found)
+            match = router.rules.decide_document(found, look)
             taken = router.apply(self._origin, match, self._result, shown)
         if subscription is not None and found.document is not MISSING:
             taken = subscription.answers_document(found.document) or taken

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from tap_websocket import jsontext
 from tap_websocket.feed.inbound import Origin
+from tap_websocket.records import message_handler
 from tap_websocket.records.emitter import RecordEmitter
 from tap_websocket.records.plan import RecordPlan
+from tap_websocket.records.slicer import make_slicer
 from tests.support.examples import examples
 from tests.support.intake import by_hand
 from tests.support.json_objects import objects
@@ -32,8 +34,13 @@ class Trial:
             **{"on_parse_error": "skip", **given},
         )
         self.passed = 0
-        with mock.patch.object(
-            RecordPlan, "fast_path", RecordPlan.fast_path if fast else none
+        with (
+            mock.patch.object(
+                RecordPlan, "fast_path", RecordPlan.fast_path if fast else none
+            ),
+            mock.patch.object(
+                message_handler, "make_slicer", make_slicer if fast else none
+            ),
         ):
             self.hand = by_hand(config, deselected)
         self.handler, self.counts = self.hand.handler, self.hand.counts
@@ -72,7 +79,7 @@ class Trial:
         return [page.schema for page in self.pages]
 
 
-def none(*_: object) -> None:
+def none(*_: object, **__: object) -> None:
     return None
 
 

@@ -1,0 +1,310 @@
+"""Records that are cut out of messages are those that the slow way finds in them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from unittest import mock
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tap_websocket import jsontext
+from tap_websocket.columns.columns import Columns
+from tap_websocket.expressions.placeholders import PlaceholderValues
+from tap_websocket.feed.inbound import Origin
+from tap_websocket.records import message_handler
+from tap_websocket.records.emitter import RecordEmitter
+from tap_websocket.records.plan import RecordPlan
+from tap_websocket.records.slicer import make_slicer
+from tests.support.examples import examples
+from tests.support.intake import by_hand
+from tests.support.json_objects import objects
+from tests.support.receive import make_settings
+
+
+class Gears:
+    """A handler by hand, which counts what went each way.
+
+    Attributes:
+        passed: Records that went as they came.
+        edited: Records of which a part was changed.
+        parsed: Records that were read whole.
+    """
+
+    def __init__(self, *, slices: bool, **given: Any) -> None:
+        given = {"infer_messages": 2, "on_parse_error": "skip", **given}
+        self.hand = by_hand(make_settings(max_messages=10**9, **given))
+        self.regional = "contexts" in given
+        self.slices = slices
+        self.passed = self.edited = self.parsed = 0
+        self.sent: list[str] = []
+        self.error = ""
+
+    def send(self, batches: list[list[bytes]], *, binary: bool) -> None:
+        handler = self.hand.handler
+        origin = Origin(
+            1,
+            "ws://feed/",
+            {"region": "eu"} if self.regional else {},
+            values=PlaceholderValues(),
+            send=self.sent.append,
+        )
+        with (
+            mock.patch.object(RecordEmitter, "lines", self._lines()),
+            mock.patch.object(Columns, "edit", self._edit()),
+            mock.patch.object(RecordEmitter, "_emit", self._emit()),
+        ):
+            for batch in batches:
+                outcome = handler.consume(origin, batch, binary, None)
+                if outcome.error is not None:
+                    self.error = str(outcome.error)
+                    break
+            self.hand.finish()
+        self.values = dict(origin.values)
+
+    def _lines(self) -> Any:
+        plain = RecordEmitter.lines
+
+        def counted(emitter: RecordEmitter, *given: Any, **options: Any) -> Any:
+            passed = plain(emitter, *given, **options)
+            self.passed += len(passed)
+            return passed
+
+        return counted
+
+    def _edit(self) -> Any:
+        plain = Columns.edit
+
+        def counted(columns: Columns, *given: Any, **options: Any) -> Any:
+            edited = plain(columns, *given, **options)
+            self.edited += edited is not None
+            return edited
+
+        return counted
+
+    def _emit(self) -> Any:
+        plain = RecordEmitter._emit  # noqa: SLF001 - what is counted
+
+        def counted(emitter: RecordEmitter, *given: Any) -> None:
+            self.parsed += 1
+            plain(emitter, *given)
+
+        return counted
+
+    @property
+    def lines(self) -> list[bytes]:
+        return [line for page in self.hand.pages for line in page.records()]
+
+    @property
+    def outcome(self) -> Any:
+        records = [jsontext.parse(line) for line in self.lines]
+        schemas = [page.schema for page in self.hand.pages]
+        if self.error:
+            # One way sees it at once, the other at the end of the batch.
+            return records, schemas, self.error
+        return (
+            records,
+            schemas,
+            self.hand.counts,
+            self.sent,
+            self.values,
+            self.error,
+        )
+
+
+def gears(
+    form: dict[str, Any], batches: list[list[bytes]], *, binary: bool = False
+) -> tuple[Gears, Gears]:
+    """Take messages by slices, and by reading each whole."""
+    made = []
+    for slices in (True, False):
+        never: Any = lambda *_, **__: None  # noqa: E731
+        with (
+            mock.patch.object(
+                message_handler, "make_slicer", make_slicer if slices else never
+            ),
+            mock.patch.object(
+                RecordPlan, "fast_path", RecordPlan.fast_path if slices else never
+            ),
+        ):
+            one = Gears(slices=slices, **form)
+            one.send(batches, binary=binary)
+        made.append(one)
+    return made[0], made[1]
+
+
+RULES: list[dict[str, Any]] = [
+    {"capture": {"cursor": "$.n"}},
+    {"match": "pong", "then": "ignore"},
+    {"match": {"$regex": "^42"}, "then": "ignore", "reply": "43"},
+    {"match": {"op": "ask"}, "then": "ignore", "reply": {"at": "{$.n}"}},
+    {"match": {"op": {"$exists": True}, "ch": "x"}, "then": "ignore"},
+    {"match": {"op": "ack"}, "then": "emit", "reply": {"ack": "{$.n}"}},
+    {"match": [1, {"$exists": True}, {"op": "stop"}], "then": "ignore"},
+    {"match": {"d": {"$exists": True}}},
+    {"then": "ignore"},
+]
+
+FORMS: list[dict[str, Any]] = [
+    {"records_path": "$.d"},
+    {"records_path": "$.d[*]"},
+    {"records_path": "$.d[*]", "message_fields": {"ch": "$.ch", "deep": "$.o.a"}},
+    {"records_path": "$.o.d[*]", "record_metadata": True},
+    {"records_path": "$.d[0]", "contexts": [{"region": "eu"}]},
+    {"records_path": "$[1]", "message_fields": {"event": "$[0]"}},
+    {"message_fields": {"copied": "$.n", "other": "$.o.a"}},
+    {"json_fields": ["$.p"], "records_path": "$.p", "message_fields": {"ch": "$.ch"}},
+    {"json_fields": ["$.p"], "records_path": "$.p.d[*]"},
+    {"array_columns": ["i", "j", "k"]},
+    {"records_path": "$.d", "array_columns": ["i", "j"], "record_metadata": True},
+    {"message_rules": RULES},
+    {"message_rules": RULES, "records_path": "$.d[*]", "message_fields": {"n": "$.n"}},
+    {"message_rules": [{"match": {"op": "ask"}, "then": "fail"}, {}]},
+    {"record_separator": "\n", "records_path": "$.d"},
+    {"message_pattern": "^42(?P<json>.*)$", "records_path": "$.d[*]"},
+    {"envelope": True, "records_path": "$.d"},
+    {"infer_messages": 0, "records_path": "$.d[*]"},
+    {"schema_evolution": "rescue"},
+    {"schema_evolution": "ignore", "records_path": "$.d[*]"},
+    {"schema_evolution": "fail"},
+    {"primary_keys": ["n"]},
+    {
+        "schema": {"properties": {"n": {"type": "integer"}, "N": {"type": "string"}}},
+        "column_names": "portable",
+    },
+    {
+        "schema": {"properties": {"d": {"type": "array"}, "ch": {"type": "string"}}},
+        "schema_evolution": "add_columns",
+    },
+]
+
+VALUES = st.sampled_from(
+    ["1", "2.50", '"x"', '"1"', "null", "true", '"\\u0000"', "1e400", '"\\ud800"', "-0"]
+)
+MEMBERS = st.sampled_from(
+    ["n", "N", "ch", "op", "a", "new", "\\u006e", "d", "i", "e\\n"]
+).flatmap(
+    lambda name: VALUES.map(lambda value: f'"{name}": {value}'),
+)
+SMALL = st.lists(MEMBERS, max_size=4).map(lambda members: f"{{{','.join(members)}}}")
+INNER = st.one_of(SMALL, SMALL, objects(levels=1), VALUES)
+LISTS = st.lists(INNER, max_size=3).map(lambda items: f"[{', '.join(items)}]")
+OPS = st.sampled_from(['"ask"', '"ack"', '"x"', "1"])
+
+
+def _packed(text: str) -> str:
+    return json.dumps(text)
+
+
+FIELDS = st.one_of(
+    st.one_of(LISTS, INNER).map(lambda text: f'"d": {text}'),
+    st.one_of(VALUES, SMALL).map(lambda text: f'"ch": {text}'),
+    st.one_of(VALUES, SMALL).map(lambda text: f'"n":{text}'),
+    st.one_of(LISTS, INNER).map(lambda text: f'"o": {{"a": 1, "d": {text}}}'),
+    st.one_of(LISTS, SMALL).map(lambda text: f'"p": {_packed(text)}'),
+    LISTS.map(lambda text: f'"p": {_packed(f"{{{chr(34)}d{chr(34)}: {text}}}")}'),
+    OPS.map(lambda text: f'"op": {text}'),
+    MEMBERS,
+)
+DOCUMENTS = st.lists(FIELDS, max_size=5).map(lambda members: f"{{{','.join(members)}}}")
+MESSAGES = st.one_of(
+    DOCUMENTS,
+    DOCUMENTS,
+    DOCUMENTS,
+    st.lists(DOCUMENTS, max_size=3).map(lambda items: f" [{','.join(items)}]"),
+    st.tuples(VALUES, DOCUMENTS).map(lambda pair: f"[{pair[0]},\n{pair[1]}]"),
+    st.tuples(DOCUMENTS, DOCUMENTS).map("\n".join),
+    DOCUMENTS.map(lambda text: f"42{text}"),
+    st.sampled_from(["pong", "", "nonsense", "[]", "[1, 2]", '{"d": [}', "7"]),
+).map(lambda text: text.encode(errors="surrogatepass"))
+BROKEN = st.sampled_from([b'{"d": {"n": "\xff"}}', b'{"x": "\xff", "d": {"n": 1}}'])
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+@settings(max_examples=examples(150), deadline=None)
+@given(
+    batches=st.lists(st.lists(MESSAGES | BROKEN, max_size=5), max_size=5),
+    sample=st.lists(DOCUMENTS.map(str.encode), min_size=2, max_size=2),
+)
+def test_slices_give_what_reading_whole_gives(
+    form: dict[str, Any],
+    sample: list[bytes],
+    batches: list[list[bytes]],
+) -> None:
+    # Text that is no UTF-8 never comes this way: binary messages may be anything.
+    sliced, whole = gears(form, [sample, *batches], binary=True)
+    assert sliced.outcome == whole.outcome
+    assert all(b"\n" not in line and b"\r" not in line for line in sliced.lines)
+
+
+def _trade(number: int, *, more: str = "") -> bytes:
+    lists = '"d": [{"i": 1.50}, {"i": 2}], "o": {"a": 1, "d": [{"i": 3}]}'
+    return f'{{"n": {number}, "ch": "x", {lists}{more}}}'.encode()
+
+
+TRADES = [_trade(number) for number in range(200)]
+
+
+@pytest.mark.parametrize("form", FORMS[:7], ids=str)
+def test_documents_are_not_parsed_to_find_records_in_them(form: dict[str, Any]) -> None:
+    packed = [
+        f'[{{"i": 0}}, {trade.decode()}]'.encode()
+        if form.get("records_path") == "$[1]"
+        else trade
+        for trade in TRADES
+    ]
+    sliced, whole = gears(form, [packed[:10], packed[10:]])
+    assert sliced.outcome == whole.outcome
+    # The sample is read whole, and the batch that completes it.
+    assert sliced.parsed <= 20
+    assert sliced.passed >= 190
+    assert whole.passed == 0
+
+
+def test_rules_see_documents_without_parsing_them() -> None:
+    form = {"message_rules": RULES, "records_path": "$.d[*]"}
+    sliced, whole = gears(form, [TRADES[:10], TRADES[10:]])
+    assert sliced.outcome == whole.outcome
+    assert sliced.passed >= 380
+
+
+@pytest.mark.parametrize("evolution", ["rescue", "ignore"])
+def test_a_field_without_a_column_costs_no_parsing(evolution: str) -> None:
+    columns = {"n": "integer", "ch": "string", "d": "array", "o": "object"}
+    schema = {"properties": {name: {"type": kind} for name, kind in columns.items()}}
+    odd = [_trade(number, more=', "odd": "y"') for number in range(200)]
+    sliced, whole = gears({"schema": schema, "schema_evolution": evolution}, [odd])
+    assert sliced.outcome == whole.outcome
+    assert (sliced.edited, sliced.parsed) == (200, 0)
+    rescued = sliced.hand.counts.rescued
+    assert rescued == (200 if evolution == "rescue" else 0)
+
+
+def test_renamed_columns_cost_no_parsing() -> None:
+    columns = {"n": "integer", "N": "string"}
+    schema = {"properties": {name: {"type": kind} for name, kind in columns.items()}}
+    messages = [b'{"N": "x", "n": %d}' % number for number in range(200)]
+    form = {"schema": schema, "column_names": "portable"}
+    sliced, whole = gears(form, [messages])
+    assert sliced.outcome == whole.outcome
+    assert (sliced.edited, sliced.parsed) == (200, 0)
+    assert jsontext.parse(sliced.lines[7]) == {"n": 7, "N_2": "x"}
+
+
+@pytest.mark.parametrize("every", [1000, 50, 3, 1])
+def test_odd_records_among_plain_ones_are_edited(every: int) -> None:
+    messages = [
+        _trade(number, more=', "odd": 1' if number % every == 0 else "")
+        for number in range(1, 2001)
+    ]
+    form = {"schema_evolution": "rescue", "infer_messages": 2}
+    plain = [b'{"n": 1, "ch": "x", "d": [{"i": 1}], "o": {"a": 1}}'] * 2
+    batches = [plain, *(messages[i : i + 400] for i in range(0, 2000, 400))]
+    sliced, whole = gears(form, batches)
+    assert sliced.outcome == whole.outcome
+    assert sliced.parsed <= 2
+    assert sliced.edited >= 2000 // every
+    # What goes past the fast path untried is a stretch behind each odd record.
+    assert sliced.edited <= 2000 // every * 3 + 64
