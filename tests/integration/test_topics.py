@@ -188,3 +188,23 @@ def test_starts_of_connection_attempts_keep_their_distance() -> None:
     starts = exchange.attempts
     assert len(starts) == 6
     assert starts[-1] - starts[0] >= 5 * 0.25 - 0.05
+
+
+def test_each_of_two_lines_asks_for_the_topics_of_its_connection() -> None:
+    limits = Limits(connection=20, message=10, connects=100)
+    with serve_exchange(40, limits) as exchange:
+        run = receive(
+            **settings(
+                exchange,
+                redundancy=2,
+                deduplicate={"by": ["$.symbol"]},
+                reconnect=True,
+                max_messages=None,
+                idle_timeout=1,
+            ),
+        )
+    assert run.error is None
+    assert exchange.breaches == []
+    assert len(exchange.attempts) == 4
+    assert set(exchange.traded.values()) == {2}
+    assert sorted(record["symbol"] for record in run.records) == exchange.symbols
