@@ -173,7 +173,7 @@ def _are_objects(items: list[Any]) -> bool:
     return all(isinstance(item, dict) for item in items)
 
 
-def parsed_or_missing(text: str) -> Any:  # noqa: ANN401 - any JSON
+def parsed_or_missing(text: bytes | str) -> Any:  # noqa: ANN401 - any JSON
     """Return the value of a text, or `MISSING` where it is not JSON."""
     try:
         return jsontext.parse(text)

@@ -25,7 +25,7 @@ from tap_websocket.records.payloads import PayloadReader, split
 from tap_websocket.records.slicer import make_slicer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from tap_websocket.counts import Counts
     from tap_websocket.feed.inbound import BatchResult, Origin
@@ -236,11 +236,19 @@ class MessageHandler:
         tracker = self._tracker
         assert tracker is not None  # noqa: S101 - the caller has looked
         origin, watched = batch.arrival.origin, None
-        for found in reversed(list(self.parsed(message))):
-            watched = tracker.observe(origin, found.document) or watched
+        for document in self._values(message):
+            watched = tracker.observe(origin, document) or watched
         if watched is None:
             self._unnumbered.add(id(message))
         return watched
+
+    def _values(self, message: bytes) -> Iterable[Any]:
+        """Return the documents of a message as JSON values; none that is unreadable."""
+        if self._passes_messages:
+            # The message is one document, or an array of them.
+            value = parsed_or_missing(message)
+            return value if isinstance(value, list) else (value,)
+        return [found.document for found in self.parsed(message)][::-1]
 
     def _act_on_gap(self, batch: Batch) -> None:
         """Do what `on_gap` says about numbers that were found missing.

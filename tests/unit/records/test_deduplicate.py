@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from tap_websocket import jsontext
 from tap_websocket.expressions.jsonpath import compile_path
 from tap_websocket.feed.inbound import Origin
 from tap_websocket.jsontext import canonical
-from tap_websocket.records.deduplicate import Deduplicator
+from tap_websocket.records.deduplicate import LIMIT, Deduplicator
 from tap_websocket.settings import Deduplicate
 
 
@@ -161,11 +162,12 @@ def test_without_a_name_the_whole_record_is_compared(value: Any) -> None:
 
 
 def test_the_oldest_are_forgotten_first(caplog: pytest.LogCaptureFixture) -> None:
-    feed = Feed("$.id", seconds=100, limit=10)
+    feed = Feed("$.id", seconds=100, limit=2000)
     one = feed.open()
-    assert all(feed.new(one, {"id": n}) for n in range(11))
+    assert all(feed.new(one, {"id": n}) for n in range(3001))
     assert feed.new(one, {"id": 0})
-    assert not feed.new(one, {"id": 10})
+    assert not feed.new(one, {"id": 1001})
+    assert not feed.new(one, {"id": 3000})
     assert len(caplog.records) == 1
     assert caplog.records[0].levelname == "WARNING"
     assert "deduplicate" in caplog.text
@@ -176,9 +178,21 @@ def test_credits_are_bounded_too(caplog: pytest.LogCaptureFixture) -> None:
     one, two = feed.open(), feed.open()
     assert all(feed.new(one, n) for n in range(20_000))
     dropped = [not feed.new(two, n) for n in range(20_000)]
-    assert 4000 <= sum(dropped) <= 5000
-    assert all(dropped[15_999:])
+    assert 5000 <= sum(dropped) <= 6000
+    assert all(dropped[15_000:])
     assert len(caplog.records) == 1
+
+
+def test_what_is_remembered_takes_little_memory() -> None:
+    feed = Feed(limit=LIMIT // 10)
+    one, _ = feed.open(), feed.open()
+    tracemalloc.start()
+    assert all(feed.new(one, n) for n in range(LIMIT // 5))
+    size, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # A tenth of all: some 140 bytes each, and more while a dict grows.
+    assert size < 4.5 * 2**20
+    assert peak < 8 * 2**20
 
 
 def test_what_lapsed_is_forgotten_without_a_word(
