@@ -9,8 +9,11 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trustme
 from aiohttp import web
 
+from tests.support.certificates import server_side
+from tests.support.proxies import serve_proxy
 from tests.support.receive import receive
 from tests.support.servers import serve
 from tests.support.tap import run_tap
@@ -173,6 +176,47 @@ def test_how_many_there_are_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     ) in lines[logging.INFO]
     assert "Topics of connection 1: alpha, beta" in lines[logging.DEBUG]
     assert not any("alpha" in line for line in lines[logging.INFO])
+
+
+def test_the_list_takes_the_way_of_the_feed_through_proxy_and_trust(
+    tmp_path: Path,
+) -> None:
+    authority = trustme.CA()
+    ca_file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca_file))
+    lists = Lists((200, listed("a", "b")))
+    tls = server_side(authority, "localhost")
+    with (
+        serve(lists, http=lists.http, tls=tls) as server,
+        serve_proxy("http") as proxy,
+    ):
+        there = f"localhost:{server.port}"
+        run = receive(
+            url=f"wss://{there}/feed",
+            topics={"url": f"https://{there}/list", "path": "$.data[*].s"},
+            subscribe_messages=[{"message": {"args": "{topics}"}}],
+            max_messages=1,
+            infer_messages=0,
+            proxy=proxy.url,
+            tls={"ca_file": str(ca_file)},
+        )
+        assert asked(run) == ["a", "b"]
+        assert [proxy.asked(), proxy.asked()] == [there, there]
+
+
+def test_a_list_whose_server_is_not_trusted_ends_the_run() -> None:
+    lists = Lists((200, listed("a")))
+    with serve(lists, http=lists.http, tls=server_side(trustme.CA(), "localhost")) as (
+        server
+    ):
+        run = receive(
+            url=server.url,
+            topics={"url": f"https://localhost:{server.port}/", "path": "$[*]"},
+            subscribe_messages=["{topics}"],
+            reconnect=True,
+        )
+    assert "is not trusted" in str(run.error)
+    assert lists.requests == []
 
 
 @pytest.mark.parametrize("level", ["INFO", "DEBUG"])
