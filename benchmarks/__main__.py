@@ -10,9 +10,14 @@ import sys
 from pathlib import Path
 
 from benchmarks import cases, machine
-from benchmarks.contestants import CONTESTANTS, present
+from benchmarks.connection_memory import measure_connection_memory
+from benchmarks.contestants import CONTESTANTS, FAUCET, PICOWS, present
+from benchmarks.feeds import BOOKS, feed_names
 from benchmarks.latency import measure_latency
+from benchmarks.markdown import in_parts
+from benchmarks.paced import measure_paced
 from benchmarks.processes import compile_all
+from benchmarks.real import measure_feed
 from benchmarks.report import Report, in_block
 from benchmarks.throughput import compete
 from scripts.tools import tool
@@ -20,10 +25,25 @@ from scripts.tools import tool
 __all__ = ["main"]
 
 ROOT = Path(__file__).resolve().parent.parent
-_CASES = ("throughput", "latency", "connections", "memory", "start-up", "rules")
+_CASES = (
+    "feeds",
+    "paced",
+    "long",
+    "throughput",
+    "latency",
+    "connections",
+    "connection-memory",
+    "memory",
+    "start-up",
+    "rules",
+)
+_BOOKS_SHARE = 20
+"""One order book for this many messages of the other feeds."""
+
 _FEW_MESSAGES = 10_000
 _START_UP_MESSAGES = 2000
 _FEWEST = 200
+_PAGE = "# How fast it is\n\n![Messages a second](benchmark.png)\n"
 _NOT_DRAWN = {
     *(contestant.name for contestant in CONTESTANTS if contestant.nowhere),
     "rust-loop raw",
@@ -44,6 +64,12 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     add("--seconds", type=float, default=5, help="of each run for the latency")
     add("--connections", type=int, default=1000)
     add("--cases", nargs="+", choices=_CASES, default=_CASES)
+    add("--feeds", nargs="+", choices=feed_names(), default=feed_names())
+    add("--feed-messages", type=int, default=600_000, help="of each feed")
+    add("--long", type=int, default=10_000_000, help="messages of the long run")
+    add(
+        "--paced", type=int, nargs="+", default=[1000, 10_000], help="messages a second"
+    )
     add("--only", nargs="+", metavar="NAME", help="contestants of the throughput")
     add("--write", type=Path, metavar="DIRECTORY", help="for docs/ and the README")
     return parser.parse_args(arguments)
@@ -53,9 +79,38 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def _measure_feeds(options: argparse.Namespace, report: Report) -> None:
+    """Measure feeds and connections as users have them."""
+    rounds, chosen = options.rounds, options.cases
+    if "feeds" in chosen:
+        for name in options.feeds:
+            count = options.feed_messages // (_BOOKS_SHARE if name == BOOKS else 1)
+            report.feeds.append(measure_feed(name, count, rounds=rounds, say=_say))
+    if "paced" in chosen:
+        report.paced = measure_paced(
+            rates=options.paced,
+            seconds=options.seconds,
+            rounds=rounds,
+            say=_say,
+        )
+    if "long" in chosen:
+        report.long = measure_feed(
+            "trades",
+            options.long,
+            rounds=rounds,
+            say=_say,
+            contestants=(PICOWS, FAUCET),
+        )
+    if "connection-memory" in chosen:
+        clients = options.connections
+        each_one = measure_connection_memory(clients, rounds=rounds, say=_say)
+        report.connections = clients, each_one
+
+
 def _measure(options: argparse.Namespace) -> Report:
     rounds, chosen = options.rounds, options.cases
     report = Report(machine.describe(), rounds)
+    _measure_feeds(options, report)
     if "throughput" in chosen:
         contestants = [
             contestant
@@ -96,22 +151,21 @@ def _measure(options: argparse.Namespace) -> Report:
 
 
 def _write(report: Report, directory: Path) -> None:
-    """Write the page, the chart and the README's part.
+    """Write the page's parts that were measured, and the chart and the README's part.
 
     Args:
         report: What was measured.
         directory: It has a `README.md` and a `docs` in it.
     """
     docs = directory / "docs"
-    page = (
-        f"# How fast it is\n\n![Messages a second](benchmark.png)\n\n{report.whole()}"
-    )
-    (docs / "benchmark.md").write_text(page, encoding="utf-8")
+    path = docs / "benchmark.md"
+    page = path.read_text(encoding="utf-8") if path.exists() else _PAGE
+    path.write_text(in_parts(page, report.parts()), encoding="utf-8")
     if report.trades:
         _draw(report, docs / "benchmark.png")
-    readme = directory / "README.md"
-    text = in_block(readme.read_text(encoding="utf-8"), report.summary())
-    readme.write_text(text, encoding="utf-8")
+        readme = directory / "README.md"
+        text = in_block(readme.read_text(encoding="utf-8"), report.summary())
+        readme.write_text(text, encoding="utf-8")
 
 
 def _draw(report: Report, path: Path) -> None:

@@ -96,6 +96,10 @@ class Feed:
         """Return a message as it is sent."""
         return gzip.compress(payload, 1, mtime=0) if self.packed else payload
 
+    def unpack(self, payload: bytes) -> bytes:
+        """Return a message without its compression."""
+        return gzip.decompress(payload) if self.packed else payload
+
     def _templates(self, count: int) -> list[bytes]:
         half = count // 2 if self.second else count
         first = [self.lines[at % len(self.lines)] for at in range(half)]
@@ -144,6 +148,8 @@ def _own() -> list[Feed]:
         Feed("one odd record in 1,000", thousand, _RESCUE),
         Feed("bursts of odd records", burst, _RESCUE),
         Feed("odd records from the middle on", (_TRADE,), _RESCUE, second=(_ODD,)),
+        Feed("two lines", (_TRADE,), {"redundancy": 2, "reconnect": True}),
+        Feed("deduplicate by", (_TRADE,), {"deduplicate": {"by": ["$.trade_id"]}}),
         Feed(BOOKS, tuple(map(_book, range(4)))),
     ]
 

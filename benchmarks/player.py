@@ -1,7 +1,7 @@
 """A server that plays a feed: its handshake and replies, and then the data.
 
 `python -m benchmarks.player NAME MESSAGES` prints its port, and plays the feed to each
-client, one after another. Frames are made before anyone connects. A client whose URL
+client. Frames are made before anyone connects. A client whose URL
 ends with `/bare` gets the data at once. More than a million messages are the first
 million again and again.
 """
@@ -166,9 +166,17 @@ def main(name: str, count: str) -> None:
         print(port, flush=True)
         while True:
             client, _ = server.accept()
-            with client, contextlib.suppress(OSError):
-                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                player.serve(client, f"ws://127.0.0.1:{port}/")
+            threading.Thread(
+                target=_serve,
+                args=(player, client, f"ws://127.0.0.1:{port}/"),
+                daemon=True,
+            ).start()
+
+
+def _serve(player: Player, client: socket.socket, url: str) -> None:
+    with client, contextlib.suppress(OSError):
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        player.serve(client, url)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,15 @@ import statistics
 from typing import TYPE_CHECKING
 
 from benchmarks.contestants import PICOWS, PLAIN_TAP, SCRIPT, missing
+from benchmarks.feed_report import connection_part, feeds_part, long_part, paced_part
+from benchmarks.markdown import decimal, part, rounded, table
 from benchmarks.targets import targets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from benchmarks.cases import Crowded
     from benchmarks.latency import Latencies
+    from benchmarks.paced import PacedResults
+    from benchmarks.real import FeedResults
     from benchmarks.throughput import Results
 
 __all__ = ["Report", "in_block"]
@@ -33,7 +35,6 @@ _NAMES = {
 _BLOB = "https://github.com/tap-websocket/tap-websocket/blob/main"
 _RAW = "https://raw.githubusercontent.com/tap-websocket/tap-websocket/main"
 _MIB = 1024 * 1024
-_NONE = "-"
 
 
 @dataclasses.dataclass
@@ -49,6 +50,10 @@ class Report:
         memory: Peak memory, and the number of messages, many and few.
         start_up: Seconds to the first record.
         rules: With rules and without.
+        feeds: Feeds as users have them.
+        long: The long run.
+        paced: Messages that come alone.
+        connections: Number of connections, and bytes of each by scheme and transport.
     """
 
     machine: str
@@ -59,6 +64,10 @@ class Report:
     memory: Results | None = None
     start_up: dict[str, list[float]] = dataclasses.field(default_factory=dict)
     rules: Results | None = None
+    feeds: list[FeedResults] = dataclasses.field(default_factory=list)
+    long: FeedResults | None = None
+    paced: PacedResults | None = None
+    connections: tuple[int, dict[tuple[str, str], float]] = (0, {})
 
     @property
     def trade_results(self) -> Results | None:
@@ -80,19 +89,30 @@ class Report:
         return "\n\n".join(filter(None, parts)) + "\n"
 
     def whole(self) -> str:
-        """Return everything."""
-        parts = [
-            self._how(),
-            self._who(),
-            *(self._throughput(size, *found) for size, found in self.trades.items()),
-            self._latency(),
-            self._connections(),
-            self._memory(),
-            self._start_up(),
-            self._rules(),
-            self._targets(),
-        ]
-        return "\n\n".join(filter(None, parts)) + "\n"
+        """Return everything that was measured."""
+        return "\n".join(part(name, text) for name, text in self.parts().items())
+
+    def parts(self) -> dict[str, str]:
+        """Return the parts of the page that were measured, by name."""
+        clients, connections = self.connections
+        parts = {
+            "machine": self._how(),
+            "feeds": feeds_part(self.feeds) if self.feeds else "",
+            "paced": paced_part(self.paced) if self.paced else "",
+            "long": long_part(self.long) if self.long else "",
+            "contestants": self._who(),
+            "throughput": "\n\n".join(
+                self._throughput(size, *found) for size, found in self.trades.items()
+            ),
+            "latency": self._latency(),
+            "connections": self._connections(),
+            "connection memory": connections and connection_part(clients, connections),
+            "memory": self._memory(),
+            "start-up": self._start_up(),
+            "rules": self._rules(),
+            "targets": self._targets() if self.trades else "",
+        }
+        return {name: text for name, text in parts.items() if text}
 
     def _how(self) -> str:
         return f"Medians of {self.rounds} interleaved rounds. {self.machine}"
@@ -104,24 +124,24 @@ class Report:
         shown = [*self.trade_results.names, *(each.name for each in missing())]
         return "\n".join(
             f"- {text}"
-            for part, text in _NAMES.items()
-            if any(part in name for name in shown)
+            for word, text in _NAMES.items()
+            if any(word in name for name in shown)
         )
 
     def _throughput(self, size: int, count: int, results: Results) -> str:
         rows = [
             (
                 name,
-                _rounded(results.median(name, lambda sample: sample.rate)),
-                _rounded(results.median(name, lambda sample: sample.span_rate)),
-                _decimal(results.median(name, lambda sample: sample.cpu), 2),
-                _decimal(results.median(name, lambda sample: sample.peak / _MIB), 0),
-                _decimal(results.ratio(PICOWS.name, name), 2),
+                rounded(results.median(name, lambda sample: sample.rate)),
+                rounded(results.median(name, lambda sample: sample.span_rate)),
+                decimal(results.median(name, lambda sample: sample.cpu), 2),
+                decimal(results.median(name, lambda sample: sample.peak / _MIB), 0),
+                decimal(results.ratio(PICOWS.name, name), 2),
             )
             for name in results.names
         ]
         rows += [(each.name, "not on the PATH", "", "", "", "") for each in missing()]
-        table = _table(
+        shown = table(
             (
                 "",
                 "msg/s, whole process",
@@ -138,7 +158,7 @@ class Report:
             "the ratios, which are taken pair by pair; first to last record is how the "
             "file grew, and leaves the start out. Picows over it: the rate of "
             f"`{PICOWS.name}`, divided by the rate of that row."
-            f"\n\n{table}"
+            f"\n\n{shown}"
         )
 
     def _latency(self) -> str:
@@ -149,7 +169,7 @@ class Report:
                 f"{rate:,}",
                 name,
                 *(
-                    _decimal(statistics.median(values), 2)
+                    decimal(statistics.median(values), 2)
                     for values in (
                         [each.p50 for each in found],
                         [each.p99 for each in found],
@@ -162,7 +182,7 @@ class Report:
         header = ("msg/s", "", "p50 ms", "p99 ms", "max ms")
         return (
             "**Latency** from the server's send to the line on stdout, a pipe."
-            f"\n\n{_table(header, rows)}"
+            f"\n\n{table(header, rows)}"
         )
 
     def _connections(self) -> str:
@@ -176,13 +196,13 @@ class Report:
             rows.append(
                 (
                     f"tap, {transport}",
-                    _decimal(statistics.median(run.connecting for run in mine), 2),
-                    _rounded(statistics.median(rates) if rates else None),
-                    _decimal(statistics.median(run.cpu for run in mine), 2),
-                    _decimal(statistics.median(run.peak / _MIB for run in mine), 0),
+                    decimal(statistics.median(run.connecting for run in mine), 2),
+                    rounded(statistics.median(rates) if rates else None),
+                    decimal(statistics.median(run.cpu for run in mine), 2),
+                    decimal(statistics.median(run.peak / _MIB for run in mine), 0),
                 ),
             )
-        table = _table(
+        shown = table(
             (
                 "",
                 "connected within s",
@@ -195,7 +215,7 @@ class Report:
         return (
             f"**{clients:,} connections at once** (`contexts`), {each:,} messages on "
             "each once all are there; the rate is from first to last record."
-            f"\n\n{table}"
+            f"\n\n{shown}"
         )
 
     def _memory(self) -> str:
@@ -203,32 +223,32 @@ class Report:
             return ""
         memory = self.memory
         rows = [
-            (name, _decimal(memory.median(name, lambda sample: sample.peak / _MIB), 1))
+            (name, decimal(memory.median(name, lambda sample: sample.peak / _MIB), 1))
             for name in memory.names
         ]
-        return f"**Peak memory**\n\n{_table(('', 'peak MiB'), rows)}"
+        return f"**Peak memory**\n\n{table(('', 'peak MiB'), rows)}"
 
     def _start_up(self) -> str:
         rows = [
-            (name, _decimal(statistics.median(self.start_up[name]), 3))
+            (name, decimal(statistics.median(self.start_up[name]), 3))
             for name in (PLAIN_TAP.name, PICOWS.name)
             if name in self.start_up
         ]
         header = ("", "seconds to the first record")
-        return f"**Start-up**\n\n{_table(header, rows)}" if rows else ""
+        return f"**Start-up**\n\n{table(header, rows)}" if rows else ""
 
     def _rules(self) -> str:
         if self.rules is None:
-            return "**Message rules** were not measured."
+            return ""
         results = self.rules
         rows = [
-            (name, _rounded(results.median(name, lambda sample: sample.rate)))
+            (name, rounded(results.median(name, lambda sample: sample.rate)))
             for name in results.names
         ]
         header = ("", "msg/s, whole process")
         return (
             "**Message rules**: one message in a hundred is no trade."
-            f"\n\n{_table(header, rows)}"
+            f"\n\n{table(header, rows)}"
         )
 
     def _targets(self) -> str:
@@ -243,9 +263,9 @@ class Report:
             (
                 target.what,
                 target.wanted,
-                _decimal(target.measured, 2),
+                decimal(target.measured, 2),
                 target.verdict,
-                _decimal(target.span, 2),
+                decimal(target.span, 2),
             )
             for target in found
         ]
@@ -253,7 +273,7 @@ class Report:
         return (
             "**Targets**, medians of the rounds' ratios; throughput is that of whole "
             "processes, and beside it from first to last record."
-            f"\n\n{_table(header, rows)}"
+            f"\n\n{table(header, rows)}"
         )
 
 
@@ -269,22 +289,3 @@ def in_block(text: str, body: str) -> str:
         msg = "the page has no place for the benchmark"
         raise ValueError(msg)
     return f"{before}{BEGIN}\n{body}\n{END}{after}"
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table; all columns but the names are numbers."""
-    marks = ["---" if not title else "---:" for title in header]
-    lines = [header, marks, *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _rounded(value: float | None) -> str:
-    """Return a rate with three digits that say something."""
-    if value is None:
-        return _NONE
-    step = 10 ** max(0, len(str(int(value))) - 3)
-    return f"{round(value / step) * step:,.0f}"
-
-
-def _decimal(value: float | None, digits: int) -> str:
-    return _NONE if value is None else f"{value:,.{digits}f}"

@@ -12,16 +12,22 @@ import pytest
 
 from benchmarks import report
 from benchmarks.contestants import CONTESTANTS, PICOWS, PLAIN_TAP, SCRIPT
+from benchmarks.feeds import FIRST, NUMBER, feed, feed_names
 from benchmarks.latency import summary
+from benchmarks.markdown import in_parts
 from benchmarks.processes import FailedError, serving
+from benchmarks.real import shapes
+from benchmarks.recipe_feeds import RECIPE_FEEDS
 from benchmarks.report import in_block
 from benchmarks.sender import messages, pongs, trade_ids
 from benchmarks.targets import Target
 from benchmarks.throughput import Results, Sample, check, run_once
+from scripts.recipes import PAGES
 from tests.support.tap import clean_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 ONLY = ("tap, picows", "tap, websockets, SDK path", "a user's script", "plain SDK tap")
+FEEDS = ("trades", "order books", "two lines", "htx: Trades", "slack: Events")
 SMALLEST = (
     *("--messages", "2000"),
     *("--sizes", "115"),
@@ -29,6 +35,10 @@ SMALLEST = (
     *("--rates", "1000"),
     *("--seconds", "0.5"),
     *("--connections", "20"),
+    *("--feeds", *FEEDS),
+    *("--feed-messages", "2000"),
+    *("--long", "2000"),
+    *("--paced", "200"),
     *("--only", *ONLY),
 )
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -53,6 +63,11 @@ def test_the_whole_benchmark_in_its_smallest_form(tmp_path: Path) -> None:
     for contestant in CONTESTANTS:
         if contestant.binary is not None:
             assert f"| {contestant.name} | not on the PATH |" in page
+    for name in FEEDS:
+        assert f"| {name} | " in page
+    titles = ("Messages that come alone", "A long run", "Memory of a connection")
+    for title in titles:
+        assert f"**{title}" in page
     for title in ("Latency", "20 connections", "Peak memory", "Start-up", "Targets"):
         assert f"**{title}" in page
     assert page.strip().endswith(done.stdout.strip())
@@ -61,6 +76,39 @@ def test_the_whole_benchmark_in_its_smallest_form(tmp_path: Path) -> None:
     assert readme.startswith("# Tap\n")
     assert readme.endswith("The end.\n")
     assert "| tap, picows |" in readme
+
+
+@pytest.mark.parametrize("name", feed_names())
+def test_a_feed_holds_each_number_once_and_in_order(name: str) -> None:
+    played = feed(name)
+    count = 2 * len(played.lines)
+    sent = b"".join(map(played.unpack, played.messages(count)))
+    numbers = list(map(int, NUMBER.findall(sent)))
+    assert numbers == list(range(FIRST, FIRST + played.records(count)))
+
+
+def test_each_recipe_whose_messages_are_json_is_measured() -> None:
+    measured = {source.page for source in RECIPE_FEEDS}
+    pages = {page.stem for page in PAGES.glob("*.md")}
+    assert pages - measured == {"README", "twitch-chat"}
+
+
+def test_records_are_the_same_however_they_are_written() -> None:
+    ours = (
+        b'{"type":"SCHEMA","stream":"x"}\n'
+        b'{"type":"RECORD","stream":"x","record":{"a":7700000000001,"b":null,'
+        b'"c":"[1, 2]"},"time_extracted":"2026-11-02T09:30:00+00:00"}\n'
+    )
+    theirs = b'{"c": [1,2], "a": "7700000000001"}\n{"a": 7700000000002, "c": [1, 2]}\n'
+    assert shapes(ours) == shapes(theirs)
+    assert shapes(ours) != shapes(theirs.replace(b"[1,2]", b"[1,3]"))
+
+
+def test_a_part_of_a_page_takes_the_place_of_its_last_version() -> None:
+    page = in_parts("# Fast\n", {"a": "one", "b": "two"})
+    assert page.startswith("# Fast\n")
+    changed = in_parts(page, {"a": "three"})
+    assert changed == page.replace("one", "three")
 
 
 def test_a_run_that_lacks_a_record_fails_loudly() -> None:
