@@ -20,6 +20,7 @@ __all__: list[str] = []
 
 _BYTES = 115
 _BACKLOG = 4096
+_READ_BYTES = 4096
 
 
 class Crowd:
@@ -47,7 +48,8 @@ class Crowd:
             await complete.wait()
             writer.write(self._data)
             await writer.drain()
-            await reader.read()
+            # The answer to the Close: a client waits for the server to hang up.
+            await reader.read(_READ_BYTES)
         writer.close()
         self._leave()
 

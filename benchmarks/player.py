@@ -25,8 +25,8 @@ _READ_BYTES = 65536
 _BINARY = b"\x82"
 _MEDIUM = 126
 _CLOSE_SECONDS = 10
-_CLOSE_BYTES = 8
-"""A header, a mask and a code."""
+_CLOSE_HEAD, _CLOSE_BYTES = b"\x88\x82", 8
+"""A masked Close frame with a code: its header, and all of it."""
 
 
 class Player:
@@ -141,21 +141,17 @@ def _exactly(client: socket.socket, size: int) -> bytes:
 
 def _listen(client: socket.socket, lock: threading.Lock) -> None:
     """Answer Pings, and drop what else a client sends, up to its Close or its end."""
-    rest = b""
+    rest = last = b""
     with contextlib.suppress(OSError):
         while data := client.recv(_READ_BYTES):
-            # A Close frame is a client's last one, and short.
-            if _is_closed(data):
+            # A Close frame is a client's last one, and it waits then for the server.
+            last = (last + data)[-_CLOSE_BYTES:]
+            if last[:2] == _CLOSE_HEAD:
                 return
             answers, rest = pongs(rest + data)
             if answers:
                 with lock:
                     client.sendall(answers)
-
-
-def _is_closed(data: bytes) -> bool:
-    """Return whether what was read ends with a Close frame of two bytes, or is one."""
-    return data[-_CLOSE_BYTES : -_CLOSE_BYTES + 2] == b"\x88\x82" or data[:1] == b"\x88"
 
 
 def main(name: str, count: str) -> None:

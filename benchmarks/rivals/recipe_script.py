@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -223,9 +224,9 @@ async def main(name: str, url: str) -> None:
         async for message in feed:
             for record in records(message):
                 print(json.dumps(record))
-            if answers:
+            # The benchmark's server closes behind its last message.
+            if answers and feed.state is State.OPEN:
                 envelope = json.loads(message)["envelope_id"]
-                # The benchmark's server closes behind its last message.
                 with contextlib.suppress(ConnectionClosed):
                     await feed.send(json.dumps({"envelope_id": envelope}))
 
