@@ -69,7 +69,7 @@ def test_all_symbols_within_the_limits(tmp_path: Path) -> None:
     assert symbols(run.records) == exchange.symbols
     (line,) = blocks("text", "3. All that there are")
     assert line.strip() in run.stderr
-    assert (tmp_path / "trades.json").exists()
+    assert (tmp_path / "tickers.json").exists()
 
 
 def test_several_processes_as_a_shell_starts_them(tmp_path: Path) -> None:
