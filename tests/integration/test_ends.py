@@ -185,7 +185,8 @@ def test_fatal_close_codes_end_the_run_in_spite_of_reconnect(
 def test_never_connected_is_an_error_with_the_last_reason() -> None:
     run = receive(
         url=f"ws://localhost:{free_port()}/",
-        idle_timeout=0.4,
+        # Time for one attempt at least, on a busy machine too.
+        idle_timeout=2,
         reconnect=True,
         reconnect_backoff=0.1,
     )
