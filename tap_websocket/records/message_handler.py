@@ -11,6 +11,8 @@ import itertools
 import logging
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from tap_websocket.columns.payload_check import any_may_need_slow_path
 from tap_websocket.errors import FeedError, ParseError, TapError
 from tap_websocket.expressions.documents import Document
@@ -23,6 +25,7 @@ from tap_websocket.records.extractor import Extractor, parsed_or_missing, unread
 from tap_websocket.records.formats import codec_of, format_of, is_utf8
 from tap_websocket.records.payloads import PayloadReader, split
 from tap_websocket.records.slicer import make_slicer
+from tap_websocket.records.views import partial_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from tap_websocket.records.router import MessageRouter, Route
     from tap_websocket.records.sequence import SequenceTracker, Watched
     from tap_websocket.records.slicer import SlicedDocument
+    from tap_websocket.records.views import PartialView
     from tap_websocket.settings import Settings
 
     Documents = Callable[[bytes], Sequence[bytes]]
@@ -122,6 +126,7 @@ class MessageHandler:
         self._has_metadata = decoding.record_metadata
         # Seconds of the outage of each group whose first record after it is to come.
         self._outages: dict[int, float] = {}
+        self._numbers = self._number_view()
         # Identities of the messages at hand in whose documents no number was found: it
         # may be in their records.
         self._unnumbered: set[int] = set()
@@ -129,6 +134,20 @@ class MessageHandler:
         # Records of the run when numbers were last found missing (`on_gap`).
         self._records_at_gap = -1
         self._emitted = 0
+
+    def _number_view(self) -> PartialView | None:
+        """Return the view of the feed's numbers, where a message is one document."""
+        decoding, sequence = self._decoding, self._continuity.sequence
+        if (
+            sequence is None
+            or not (self._format.structured and self._reads_messages)
+            or decoding.record_separator is not None
+            or decoding.message_pattern is not None
+            or decoding.json_fields
+        ):
+            return None
+        paths = (sequence.path, sequence.first, sequence.previous, *sequence.by)
+        return partial_view(path for path in paths if path is not None)
 
     def dialing(self, origin: Origin) -> None:
         """Add a connection that may bring messages (see `ConnectionObserver`)."""
@@ -236,7 +255,8 @@ class MessageHandler:
         tracker = self._tracker
         assert tracker is not None  # noqa: S101 - the caller has looked
         origin, watched = batch.arrival.origin, None
-        for document in self._values(message):
+        found = self._numbers_of(message)
+        for document in self._values(message) if found is None else (found,):
             watched = tracker.observe(origin, document) or watched
         if watched is None:
             self._unnumbered.add(id(message))
@@ -249,6 +269,19 @@ class MessageHandler:
             value = parsed_or_missing(message)
             return value if isinstance(value, list) else (value,)
         return [found.document for found in self.parsed(message)][::-1]
+
+    def _numbers_of(self, message: bytes) -> Any:  # noqa: ANN401 - any JSON
+        """Return what the tracker looks at of a message, without parsing it whole.
+
+        Returns:
+            None where it has to be parsed.
+        """
+        if self._numbers is None or message[:1] != b"{" or not is_utf8(message):
+            return None
+        try:
+            return self._numbers.of(message)
+        except (msgspec.MsgspecError, RecursionError):
+            return None
 
     def _act_on_gap(self, batch: Batch) -> None:
         """Do what `on_gap` says about numbers that were found missing.

@@ -20,9 +20,9 @@ from tap_websocket.expressions.jsonpath import EACH
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from tap_websocket.expressions.jsonpath import Step
+    from tap_websocket.expressions.jsonpath import Path, Step
 
-__all__ = ["PartialView", "SliceView", "Unviewable"]
+__all__ = ["PartialView", "SliceView", "Unviewable", "partial_view"]
 
 _MAX_INDEX = 100
 """An array's type has a field for each item up to the last one that is wanted."""
@@ -100,6 +100,18 @@ class PartialView:
             for name, field in self._flat
             if (value := getattr(decoded, field)) is not msgspec.UNSET
         }
+
+
+def partial_view(paths: Iterable[Path]) -> PartialView | None:
+    """Return the view of what paths lead to; None where they are not plain."""
+    steps = [path.steps for path in paths]
+    known = [path for path in steps if path is not None and EACH not in path]
+    if len(known) < len(steps):
+        return None
+    try:
+        return PartialView(known)
+    except Unviewable:
+        return None
 
 
 class _Node:
