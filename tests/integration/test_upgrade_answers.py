@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tap_websocket.errors import ConnectionFailed
+from tap_websocket.feed.session import Session
 from tap_websocket.network.errors import BadHandshake, HandshakeRefused
 from tap_websocket.transports.answer import MAX_ANSWER_BYTES, AnswerReader
 from tests.support.certificates import client_side, server_side
@@ -423,3 +425,29 @@ def test_what_is_kept_of_an_answer_is_bounded() -> None:
     assert reader.feed(b"HTTP/1.1 101 " + b"x" * (MAX_ANSWER_BYTES - 100)) is None
     with pytest.raises(BadHandshake, match="longer than 64 KiB"):
         reader.feed(b"x" * 100)
+
+
+def test_an_answer_that_came_while_the_loop_was_held_up_counts(
+    each_transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To give it up would open a second connection beside the first one."""
+    waiting = Session.waiting
+
+    def hold_up(self: Session, what: str) -> None:
+        waiting(self, what)
+        if "upgrade" in what:
+            asyncio.get_running_loop().call_later(0.1, time.sleep, 0.7)
+
+    monkeypatch.setattr(Session, "waiting", hold_up)
+
+    async def play(peer: RawPeer) -> None:
+        await peer.read_request()
+        await asyncio.sleep(0.3)
+        await peer.send(peer.answer(), HELLO, close_frame(1000))
+        await peer.wait()
+
+    with serve_raw(play) as server:
+        run = receive(url=server.url, connect_timeout=0.5, transport=each_transport)
+        assert len(server.peers) == 1
+    assert run.error is None
+    assert len(run.records) == 1

@@ -13,7 +13,16 @@ if TYPE_CHECKING:
 
     from tests.support.raw import RawPeer
 
-__all__ = ["CLEAN", "FATAL", "FATAL_CODE", "FAULTS", "REFUSALS", "Fault", "play"]
+__all__ = [
+    "CLEAN",
+    "FATAL",
+    "FATAL_CODE",
+    "FAULTS",
+    "INTERIM",
+    "REFUSALS",
+    "Fault",
+    "play",
+]
 
 FATAL_CODE = 4999
 MAX_MESSAGE_BYTES = 1024 * 1024
@@ -58,6 +67,18 @@ FAULTS = (
     _close(1012, "linger"),
     Fault("TCP gone", then="fin"),
     Fault("TCP gone in a fragmented message", (frame(b'{"c', fin=False),), "fin"),
+    Fault("Close 1012 and FIN", (close_frame(1012),), "fin"),
+    Fault(
+        "Close 1011 in a fragmented message",
+        (frame(b'{"c', fin=False), close_frame(1011)),
+        answers=(1011,),
+    ),
+    Fault(
+        "Close 4000 with frames behind it",
+        (close_frame(4000), frame(b"", opcode=8), frame(b"", opcode=3)),
+        answers=(4000,),
+    ),
+    Fault("Pings, and no Pong is read", (frame(b"p", opcode=9) * 50_000,), "silence"),
     Fault("RST", then="reset"),
     Fault("RST in a frame", (frame(b'{"c": 1', length=500),), "reset"),
     Fault("half-open", then="silence"),
@@ -101,12 +122,30 @@ async def _status(peer: RawPeer, code: int, *headers: str) -> None:
     await peer.send("\r\n".join(lines).encode())
 
 
+async def _redirect(peer: RawPeer) -> None:
+    """Send the client to where it is; the next answer is another one."""
+    await _status(peer, 307, f"Location: {peer.request.split()[1]}")
+
+
+async def _endless(peer: RawPeer) -> None:
+    """Refuse, and go on with a body for longer than the client is patient."""
+    await peer.send(b"HTTP/1.1 503 No\r\n\r\n")
+    for _ in range(40):
+        await peer.send(b"not now\n")
+        await asyncio.sleep(0.1)
+
+
+INTERIM = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n"
+"""What may come before the answer to the upgrade."""
+
 REFUSALS: dict[str, Callable[[RawPeer], Awaitable[None]]] = {
     "429 with Retry-After": lambda peer: _status(peer, 429, "Retry-After: 1"),
     "429": lambda peer: _status(peer, 429),
     "500": lambda peer: _status(peer, 500),
     "503": lambda peer: _status(peer, 503),
     "408": lambda peer: _status(peer, 408),
+    "a redirect": _redirect,
+    "a refusal without an end": _endless,
     "hangs up": lambda _: asyncio.sleep(0),
     "never answers": lambda _: asyncio.sleep(4),
     "answers byte by byte": _byte_by_byte,

@@ -11,7 +11,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from tests.soak.compare import Sent
-from tests.soak.faults import CLEAN, FATAL, FAULTS, REFUSALS, Fault, play
+from tests.soak.faults import CLEAN, FATAL, FAULTS, INTERIM, REFUSALS, Fault, play
 from tests.soak.messages import Messages
 from tests.support.raw import RawPeer, frame
 
@@ -172,10 +172,11 @@ class Feed:
         if not self.hushed:
             # A message too big, and no record since the last such, would be an end.
             first = b"".join(self._frames(connection, rng, 1 + rng.randrange(3)))
+        before = INTERIM if rng.random() < 0.3 else b""
         if rng.random() < 0.5:
-            await peer.send(peer.answer(), first)
+            await peer.send(before, peer.answer(), first)
         else:
-            await peer.send(peer.answer())
+            await peer.send(before, peer.answer())
             await peer.send(first)
         line = _Line(peer)
         hearing = self._loop.create_task(line.hear())
