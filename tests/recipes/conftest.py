@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import receive
+from tests.support.protobuf import TICKS, compile_protos
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,11 +22,12 @@ _KEYS = {
 
 @pytest.fixture(scope="session")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the key files."""
+    """A folder with the files that pages name."""
     folder = tmp_path_factory.mktemp("keys")
     for name, options in _KEYS.items():
         command = ["openssl", "genpkey", "-algorithm", *options]
         subprocess.run([*command, "-out", str(folder / name)], check=True)
+    compile_protos(TICKS.with_name("mexc.proto"), folder)
     return folder
 
 

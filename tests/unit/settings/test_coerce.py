@@ -179,7 +179,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {"payload_compression": "brotli"},
         "payload_compression: must be one of none, gzip",
     ),
-    ({"record_separator": ""}, "record_separator: must be a string that is not empty"),
+    ({"record_separator": ["x"]}, "record_separator: must be a string"),
     ({"message_pattern": "("}, "message_pattern: '(' is not a regular expression"),
     (
         {"message_pattern": "(?P<json>a{99999999999999999999})"},
