@@ -52,8 +52,8 @@ DECLARATIONS = group(
     ),
     headers=setting(
         {**STRING_MAP, "x-merge": True},
-        "Extra headers of the upgrade request, `Origin` among them; merged over the "
-        "default. What `auth` adds wins.",
+        "Extra headers of the upgrade request, `Origin` say. They are merged over the "
+        "default, and what `auth` adds over both.",
         default={"User-Agent": f"tap-websocket/{__version__}"},
         secret=True,
     ),
@@ -122,8 +122,8 @@ DECLARATIONS = group(
             "type": "object",
             "additionalProperties": {"type": ["string", "number", "boolean"]},
         },
-        "Name to fixed value, or to the first value of what rules capture: `{name}` "
-        "stands for it in `url`, `headers`, `auth`, and in what is sent. "
+        "Values for `{name}` in `url`, `headers`, `auth` and in what is sent, by name: "
+        "fixed ones, or what a name holds until a rule captures another. "
         "`{name|filter}` changes its form: `lower`, `upper`, `json`, `base64`, "
         "`base64url`, `url` (percent-encoded), `raw` (not, in a URL).",
         default={},

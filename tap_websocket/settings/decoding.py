@@ -68,8 +68,8 @@ DECLARATIONS = group(
     ),
     record_separator=setting(
         STRING,
-        "A message holds several documents, split at this text; empty ones are "
-        "dropped. The empty text splits JSON documents that follow each other with "
+        "Text between the documents of a message; empty documents are dropped. The "
+        "empty text splits JSON documents that follow each other with "
         "nothing or white space in between.",
     ),
     message_pattern=setting(
@@ -125,8 +125,8 @@ DECLARATIONS = group(
     ),
     message_fields=setting(
         STRING_MAP,
-        "Column to JSONPath, or to a group of `message_pattern`: values from the whole "
-        "document, copied into each of its records.",
+        "Values from the whole document, copied into each of its records: a column's "
+        "name to a JSONPath, or to a group of `message_pattern`.",
         default={},
     ),
     envelope=setting(

@@ -16,8 +16,8 @@ DECLARATIONS = group(
     "Delivery",
     batch_size=setting(
         whole(0),
-        "Records handed on and flushed as one page. 0: the whole run is one page, "
-        "handed on at its end, or whenever `buffer_bytes` is full.",
+        "Records in a page, which is handed on and flushed as one. 0: the whole run is "
+        "one page, handed on at its end, or whenever `buffer_bytes` is full.",
         default=1000,
     ),
     flush_interval=setting(
@@ -33,7 +33,8 @@ DECLARATIONS = group(
     ),
     spill_bytes=setting(
         whole(0),
-        "Disk for what does not fit there, in an unlinked temporary file; 0: none.",
+        "Disk for records that do not fit into `buffer_bytes`, in an unlinked "
+        "temporary file. 0: none.",
         default=0,
     ),
     drain_timeout=setting(

@@ -84,23 +84,23 @@ DECLARATIONS = group(
     ),
     topics_per_connection=setting(
         {**whole(1), **_UNSET_WHEN_EMPTY},
-        "More connections are opened when there are more topics than this; all on one "
-        "connection by default. With 1, `topic` is a column of the records.",
+        "Topics on one connection; further connections take the others. All are on one "
+        "by default. With 1, `topic` is a column of the records.",
     ),
     topics_per_message=setting(
         {**whole(1), **_UNSET_WHEN_EMPTY},
-        "A subscribe message that holds `{topics}` is sent once for each run of this "
-        "many topics, each time awaiting its `reply`; all of the connection's by "
-        "default.",
+        "Topics in one subscribe message that holds `{topics}`; it is sent again for "
+        "the others, each time awaiting its `reply`. By default one holds all topics "
+        "of its connection.",
     ),
     topic_separator=setting(
         STRING,
-        "Stands between topics where `{topics}` is part of a text or URL.",
+        "Text between topics where `{topics}` is part of a text or URL.",
         default=",",
     ),
     connect_interval=setting(
         {**seconds(zero=True), **_UNSET_WHEN_EMPTY},
-        "Least seconds between the starts of two connection attempts of the run, for "
+        "Minimum seconds between the starts of two connection attempts of the run, for "
         "servers that count them.",
         default=0,
     ),
