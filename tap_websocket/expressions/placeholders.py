@@ -6,7 +6,7 @@ import collections
 import datetime as dt
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
 import msgspec
@@ -204,6 +204,12 @@ class PlaceholderValues(collections.ChainMap[str, Any]):
     def capture(self, captured: Mapping[str, Any]) -> None:
         """Keep what a rule captured."""
         self.maps[0].update(captured)
+
+    @property
+    def fixed(self) -> list[MutableMapping[str, Any]]:
+        """The values that the config gives: the context's, and `placeholders`."""
+        _, _, *fixed = self.maps
+        return fixed
 
     def forget(self, names: Iterable[str]) -> None:
         """Forget what rules captured under these names."""

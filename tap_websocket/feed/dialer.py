@@ -23,6 +23,7 @@ from tap_websocket.expressions.rendering import (
 from tap_websocket.feed import redirects
 from tap_websocket.feed.threads import in_thread
 from tap_websocket.feed.throttle import ConnectThrottle
+from tap_websocket.feed.trust import TrustedOrigins
 from tap_websocket.network.cookies import Cookies
 from tap_websocket.network.errors import BadHandshake, HandshakeRefused, Unreachable
 from tap_websocket.network.proxy import proxy_for
@@ -122,6 +123,7 @@ class Dialer:
         self._given_transport = transport
         # Where topics are fetched, `expect` corrects their number.
         self.expect(len(settings.connections()) * settings.continuity.redundancy)
+        self._trusted = TrustedOrigins(settings)
         self._throttle = ConnectThrottle(interval=settings.topics.connect_interval)
         self._authenticator = Authenticator(
             settings.auth,
@@ -264,9 +266,12 @@ class Dialer:
         if credentials.sign_url is not None:
             url = credentials.sign_url(url)
             self.learn((urlsplit(url).query,))
+        merged = merge_headers(headers, userinfo, credentials.headers)
+        if not self._trusted.has_resolved(url, values, moment):
+            merged = _for_anybody(merged, log_label(url))
         handshake = Handshake(
             url=url,
-            headers=merge_headers(headers, userinfo, credentials.headers),
+            headers=merged,
             subprotocols=render_subprotocols(connection.subprotocols, values, moment),
             server_name=connection.tls.server_name,
             compression=connection.compression,
@@ -322,9 +327,11 @@ class Dialer:
                 target = redirects.redirect(handshake.url, refused)
                 if target is None:
                     raise
-                if has_values and not same_origin(handshake.url, target):
+                stays = same_origin(handshake.url, target)
+                trusted = stays or self._trusted.has(target)
+                if has_values and not trusted:
                     raise _untrusted(handshake.url, target) from refused
-                handshake = _redirected(handshake, target)
+                handshake = _redirected(handshake, target, trusted=trusted)
                 redirected(log_label(target))
                 await self._throttle.turn()
             else:
@@ -386,7 +393,8 @@ async def _within(seconds: float, handshake: Coroutine[Any, Any, None]) -> None:
 def _untrusted(url: str, target: str) -> BadHandshake:
     return BadHandshake(
         f"{log_label(url)} redirects to {log_label(target)}, another origin, to which "
-        "nothing goes that auth has resolved; if it is to be trusted, put it into url"
+        "nothing goes that auth has resolved; if it is to be trusted, put it into "
+        "trusted_origins"
     )
 
 
@@ -394,14 +402,28 @@ def _is_https(proxy: str | None) -> bool:
     return proxy is not None and proxy.startswith("https:")
 
 
-def _redirected(handshake: Handshake, target: str) -> Handshake:
+def _for_anybody(headers: Headers, label: str) -> Headers:
+    """Return the headers that may go to an address that a server has named."""
+    kept = tuple(item for item in headers if item[0].lower() in _AFTER_REDIRECT)
+    if len(kept) < len(headers):
+        _LOGGER.warning(
+            "%s is the address that a server has named: headers and the credentials of "
+            "auth are not sent there, unless trusted_origins has it",
+            label,
+        )
+    return kept
+
+
+def _redirected(handshake: Handshake, target: str, *, trusted: bool) -> Handshake:
     """Return the next handshake; credentials stay behind at another origin."""
     headers, server_name = handshake.headers, handshake.server_name
     label = log_label(target)
-    if same_origin(handshake.url, target):
+    if not same_origin(handshake.url, target):
+        # It is the name in the certificate of the first address.
+        server_name = None
+    if trusted:
         _LOGGER.info("Redirected to %s", label)
     else:
-        server_name = None
         headers = tuple(
             (name, value) for name, value in headers if name.lower() in _AFTER_REDIRECT
         )

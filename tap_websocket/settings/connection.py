@@ -57,6 +57,13 @@ DECLARATIONS = group(
         default={"User-Agent": f"tap-websocket/{__version__}"},
         secret=True,
     ),
+    trusted_origins=setting(
+        STRINGS,
+        "Other origins (`wss://host:port`) that credentials may go to, when a server "
+        "names an address there: by a message, a redirect or the reply of a request. "
+        "The origins of `url` and `alternate_urls` are trusted.",
+        default=[],
+    ),
     subprotocols=setting(
         STRINGS,
         "Subprotocols to offer, in order. A server that picks none of them, or one "
@@ -147,6 +154,7 @@ class ConnectionSettings:
 
     url: str
     headers: tuple[tuple[str, str], ...]
+    trusted_origins: tuple[str, ...]
     subprotocols: tuple[str, ...]
     tls: TlsSettings
     proxy: str | None
@@ -189,6 +197,7 @@ def read_connection(
     check_headers("headers", config["headers"], problems)
     for name, value in config["headers"].items():
         check_placeholders(f"headers: the value of {name}", value, declared, problems)
+    _check_origins(config["trusted_origins"], problems)
     _check_subprotocols(config["subprotocols"], declared, problems)
     transport = config["transport"]
     if config["compression"] and transport not in {AUTO, *COMPRESSING}:
@@ -200,6 +209,7 @@ def read_connection(
     return ConnectionSettings(
         url=config["url"],
         headers=tuple(config["headers"].items()),
+        trusted_origins=tuple(config["trusted_origins"]),
         subprotocols=tuple(config["subprotocols"]),
         tls=_tls(config["tls"], problems),
         proxy=_proxy(config.get("proxy"), problems),
@@ -252,6 +262,24 @@ def _split(url: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts
+
+
+def _check_origins(origins: list[str], problems: list[str]) -> None:
+    for number, origin in enumerate(origins):
+        parts = _split(origin)
+        if (
+            parts is None
+            or parts.scheme not in {"ws", "wss"}
+            or not parts.hostname
+            or parts.username is not None
+            or parts.path.strip("/")
+            or parts.query
+            or parts.fragment
+        ):
+            problems.append(
+                f"trusted_origins[{number}]: must be scheme, host and port alone, as "
+                "in wss://HOST:PORT",
+            )
 
 
 def _check_subprotocols(

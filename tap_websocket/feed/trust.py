@@ -1,0 +1,70 @@
+"""Which addresses credentials may go to."""
+
+from __future__ import annotations
+
+import collections
+from typing import TYPE_CHECKING
+
+from tap_websocket.errors import ConnectionFailed
+from tap_websocket.expressions.rendering import has_fixed_origin, render_url
+from tap_websocket.network.urls import same_origin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tap_websocket.expressions.placeholders import (
+        MessageBuiltins,
+        PlaceholderValues,
+    )
+    from tap_websocket.settings import Settings
+
+__all__ = ["TrustedOrigins"]
+
+
+class TrustedOrigins:
+    """The origins that the user has named: scheme, host and port.
+
+    An address that a server handed out, by a message, a redirect or the reply of a
+    request, may lead anywhere. Credentials go there only where its origin is that of
+    `url`, of one of `alternate_urls`, or one of `trusted_origins`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Take the addresses that the settings name."""
+        self._urls = (settings.connection.url, *settings.continuity.alternate_urls)
+        self._named = (
+            *settings.connection.trusted_origins,
+            *filter(has_fixed_origin, self._urls),
+        )
+
+    def has(self, url: str) -> bool:
+        """Return whether a URL has an origin that the settings name as it is."""
+        return any(same_origin(url, named) for named in self._named)
+
+    def has_resolved(
+        self, url: str, values: PlaceholderValues, moment: MessageBuiltins
+    ) -> bool:
+        """Return whether a URL that was made of placeholders may be trusted.
+
+        The user names an origin by `placeholders` and `contexts`, too.
+
+        Args:
+            url: With its placeholders filled in.
+            values: The values of placeholders.
+            moment: The values that are always there.
+        """
+        if self.has(url):
+            return True
+        return any(same_origin(url, named) for named in self._fixed(values, moment))
+
+    def _fixed(
+        self, values: PlaceholderValues, moment: MessageBuiltins
+    ) -> Iterator[str]:
+        """Yield the addresses as they are without what was captured or fetched."""
+        fixed = collections.ChainMap(*values.fixed)
+        for url in self._urls:
+            try:
+                yield render_url(url, fixed, moment)
+            except ConnectionFailed:
+                # Without a fetched value it is no address at all.
+                continue
