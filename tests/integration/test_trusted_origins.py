@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("each_transport")
 
-SECRET = {
+SECRET: dict[str, Any] = {
     "auth": {"type": "bearer", "token": "s3cret"},
     "headers": {"X-Key": "also-s3cret"},
 }
@@ -109,14 +109,11 @@ def test_a_fetched_address_gets_no_headers() -> None:
 
     with serve(script, http=hand_out) as server:
         http = f"http://localhost:{server.port}/token"
+        auth = {"type": "token_endpoint", "url": http, "values": {"url": "$.url"}}
         for trusted in ([], [f"ws://localhost:{server.port}"]):
             run = receive(
                 url="{url}",
-                auth={
-                    "type": "token_endpoint",
-                    "url": http,
-                    "values": {"url": "$.url"},
-                },
+                auth=auth,
                 headers={"X-Key": "also-s3cret"},
                 trusted_origins=trusted,
                 max_messages=1,
