@@ -118,9 +118,11 @@ class RecordEmitter:
         )
         self._use(self._plan.columns(schema))
         sample, self._sample = self._sample, _Sample(self._settings)
-        for row, added in sample.records:
-            self._emit(row, added)
-        self._hand_on()
+        try:
+            for row, added in sample.records:
+                self._emit(row, added)
+        finally:
+            self._hand_on()
 
     def close(self) -> None:
         """Log what is to be said of the columns at the end of a run."""
@@ -337,12 +339,15 @@ class RecordEmitter:
             SchemaError: When one may not be made to fit.
         """
         rows, self._rows = self._rows, []
-        if self._passes_rows and rows:
-            self._put_structured(arrival, rows)
-        else:
-            for row in rows:
-                self._emit_next(arrival, row)
-        self._hand_on()
+        try:
+            if self._passes_rows and rows:
+                self._put_structured(arrival, rows)
+            else:
+                for row in rows:
+                    self._emit_next(arrival, row)
+        finally:
+            # What stands before a record that ends the run was received, too.
+            self._hand_on()
 
     def _put_structured(self, arrival: Arrival, rows: list[Extracted | bytes]) -> None:
         texts = [row if isinstance(row, bytes) else self._text(row) for row in rows]

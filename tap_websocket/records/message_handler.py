@@ -6,29 +6,26 @@ passes as the bytes that the server sent; everything else goes the slow way.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from tap_websocket.columns.payload_check import any_may_need_slow_path
-from tap_websocket.errors import FeedError, ParseError, TapError
+from tap_websocket.errors import ParseError, TapError
 from tap_websocket.expressions.documents import Document
-from tap_websocket.expressions.pattern import JSON_GROUP
 from tap_websocket.feed.inbound import CloseAction
 from tap_websocket.logs import LogThrottle
 from tap_websocket.records.batch import AdaptiveBatchSize, Batch, take_fast
 from tap_websocket.records.decompression import PayloadTooBig, StreamBroken
-from tap_websocket.records.extractor import Extractor, parsed_or_missing, unread
-from tap_websocket.records.formats import codec_of, format_of, is_utf8
-from tap_websocket.records.payloads import PayloadReader, split
+from tap_websocket.records.document_reader import DocumentReader
+from tap_websocket.records.extractor import Extractor, unread
+from tap_websocket.records.formats import codec_of, is_utf8
+from tap_websocket.records.gap_watch import GapWatch
+from tap_websocket.records.payloads import PayloadReader
 from tap_websocket.records.slicer import make_slicer
-from tap_websocket.records.views import partial_view
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tap_websocket.counts import Counts
     from tap_websocket.feed.inbound import BatchResult, Origin
@@ -37,9 +34,8 @@ if TYPE_CHECKING:
     from tap_websocket.records.extractor import Extracted
     from tap_websocket.records.plan import RecordPlan
     from tap_websocket.records.router import MessageRouter, Route
-    from tap_websocket.records.sequence import SequenceTracker, Watched
+    from tap_websocket.records.sequence import SequenceTracker
     from tap_websocket.records.slicer import SlicedDocument
-    from tap_websocket.records.views import PartialView
     from tap_websocket.settings import Settings
 
     Documents = Callable[[bytes], Sequence[bytes]]
@@ -88,26 +84,22 @@ class MessageHandler:
         documents: Documents | None = None,
     ) -> None:
         decoding = settings.decoding
-        separator = decoding.record_separator
         self._decoding = decoding
         self._router = router
         self._emitter = emitter
         self._counts = counts
         self._now_ns = now_ns
-        self._format = format_of(decoding.message_format)
         self._extractor = Extractor(
             decoding,
             single_column=plan.single_column,
             opens_arrays=plan.opens_arrays,
-            structured=self._format.structured,
+            structured=decoding.is_structured,
         )
+        self._documents = DocumentReader(decoding, self._extractor, documents)
         self._reader = PayloadReader(decoding, codec_of(decoding))
-        self._split = documents or (lambda payload: split(payload, separator))
-        self._splits = documents is not None or separator is not None
         self._single_column = plan.single_column
-        # Whether the bytes of a message tell what its documents are.
-        self._reads_messages = documents is None
-        self._passes_messages = self._reads_messages and decoding.takes_payloads_whole
+        # Whether a message is one record, or an array of them, as it stands.
+        self._passes_messages = self._documents.is_own and decoding.takes_payloads_whole
         self._batch_size = AdaptiveBatchSize()
         self._slicer = (
             make_slicer(
@@ -116,57 +108,30 @@ class MessageHandler:
                 single_column=plan.single_column,
                 looked_at=router.looked_at,
             )
-            if self._reads_messages
+            if self._documents.is_own
             else None
         )
         self._skip_log = LogThrottle(10.0)
         self._deduplicator = deduplicator
-        self._tracker = tracker
-        self._continuity = settings.continuity
-        self._has_metadata = decoding.record_metadata
-        # Seconds of the outage of each group whose first record after it is to come.
-        self._outages: dict[int, float] = {}
-        self._numbers = self._number_view()
-        # Identities of the messages at hand in whose documents no number was found: it
-        # may be in their records.
-        self._unnumbered: set[int] = set()
-        self._numbers_in_records = False
-        # Records of the run when numbers were last found missing (`on_gap`).
-        self._records_at_gap = -1
-        self._emitted = 0
-
-    def _number_view(self) -> PartialView | None:
-        """Return the view of the feed's numbers, where a message is one document."""
-        decoding, sequence = self._decoding, self._continuity.sequence
-        if (
-            sequence is None
-            or not (self._format.structured and self._reads_messages)
-            or decoding.record_separator is not None
-            or decoding.message_pattern is not None
-            or decoding.json_fields
-        ):
-            return None
-        paths = (sequence.path, sequence.first, sequence.previous, *sequence.by)
-        return partial_view(path for path in paths if path is not None)
+        self._gaps = GapWatch(
+            settings, tracker=tracker, emitter=emitter, documents=self._documents
+        )
 
     def dialing(self, origin: Origin) -> None:
         """Add a connection that may bring messages (see `ConnectionObserver`)."""
         if self._deduplicator is not None:
             self._deduplicator.dialing(origin)
-        if self._tracker is not None:
-            self._tracker.dialing(origin)
+        self._gaps.dialing(origin)
 
     def dropped(self, origin: Origin) -> None:
         """Remove a connection (see `ConnectionObserver`)."""
         if self._deduplicator is not None:
             self._deduplicator.dropped(origin)
-        if self._tracker is not None:
-            self._tracker.dropped(origin)
+        self._gaps.dropped(origin)
 
     def outage_ended(self, group: int, seconds: float) -> None:
         """Keep an outage for the next record (see `ConnectionObserver`)."""
-        if self._has_metadata:
-            self._outages[group] = self._outages.get(group, 0.0) + seconds
+        self._gaps.outage_ended(group, seconds)
 
     def consume(
         self,
@@ -185,9 +150,8 @@ class MessageHandler:
                 self._emitter.put(batch.arrival)
         except TapError as error:
             batch.result.error = error
-        self._emitted += batch.result.records
-        if self._tracker is not None:
-            self._counts.missing = self._tracker.missing
+        self._gaps.taken(batch)
+        self._counts.missing = self._gaps.missing
         return batch.result
 
     def _take_batch(self, batch: Batch, payloads: list[bytes]) -> None:
@@ -199,111 +163,16 @@ class MessageHandler:
         if self._router.asks_frames:
             payloads = self._without_taken(batch, payloads)
         for messages in self._messages(batch, payloads):
-            for part in self._noted(batch, messages):
+            for part in self._gaps.noted(batch, messages):
                 for plain, run in self._runs(part):
                     self._take_run(batch, run, plain=plain)
                     if plain and self._router.captures_from_data:
                         origin = batch.arrival.origin
-                        self._router.capture(origin, reversed(run), self.parsed)
+                        self._router.capture(
+                            origin, reversed(run), self._documents.parsed
+                        )
                     if batch.is_over:
                         return
-
-    def _noted(self, batch: Batch, messages: list[bytes]) -> Iterator[list[bytes]]:
-        """Yield messages in order: those alone whose record says what was missing.
-
-        Raises:
-            FeedError: When numbers are missing, with `on_gap: fail`.
-        """
-        group = batch.arrival.origin.group
-        if self._outages and group in self._outages:
-            self._emitter.put(batch.arrival)
-            self._emitter.outage = self._outages.pop(group)
-        tracker = self._tracker
-        if tracker is None and self._emitter.outage is None:
-            yield messages
-            return
-        ready: list[bytes] = []
-        for message in messages:
-            watched = None if tracker is None else self._watch(batch, message)
-            missing = 0 if watched is None else watched.missing
-            if not self._has_metadata or (
-                missing == 0 and self._emitter.outage is None
-            ):
-                ready.append(message)
-                continue
-            if ready:
-                yield ready
-                ready = []
-            self._emitter.put(batch.arrival)
-            self._emitter.missing = missing
-            yield [message]
-            if watched is not None:
-                # It is still to be said where the message has left no record.
-                watched.missing = self._emitter.missing
-            self._emitter.missing = 0
-        if ready:
-            yield ready
-        if self._emitter.outage is not None:
-            self._outages[group], self._emitter.outage = self._emitter.outage, None
-        self._unnumbered.clear()
-        if tracker is not None and tracker.broken:
-            tracker.broken = False
-            self._act_on_gap(batch)
-
-    def _watch(self, batch: Batch, message: bytes) -> Watched | None:
-        """Look at the numbers of a message; return those of its last key."""
-        tracker = self._tracker
-        assert tracker is not None  # noqa: S101 - the caller has looked
-        origin, watched = batch.arrival.origin, None
-        found = self._numbers_of(message)
-        for document in self._values(message) if found is None else (found,):
-            watched = tracker.observe(origin, document) or watched
-        if watched is None:
-            self._unnumbered.add(id(message))
-        return watched
-
-    def _values(self, message: bytes) -> Iterable[Any]:
-        """Return the documents of a message as JSON values; none that is unreadable."""
-        if self._passes_messages:
-            # The message is one document, or an array of them.
-            value = parsed_or_missing(message)
-            return value if isinstance(value, list) else (value,)
-        return [found.document for found in self.parsed(message)][::-1]
-
-    def _numbers_of(self, message: bytes) -> Any:  # noqa: ANN401 - any JSON
-        """Return what the tracker looks at of a message, without parsing it whole.
-
-        Returns:
-            None where it has to be parsed.
-        """
-        if self._numbers is None or message[:1] != b"{" or not is_utf8(message):
-            return None
-        try:
-            return self._numbers.of(message)
-        except (msgspec.MsgspecError, RecursionError):
-            return None
-
-    def _act_on_gap(self, batch: Batch) -> None:
-        """Do what `on_gap` says about numbers that were found missing.
-
-        Raises:
-            FeedError: With `fail`.
-        """
-        sequence = self._continuity.sequence
-        if sequence is None or sequence.on_gap == "log":
-            return
-        if sequence.on_gap == "fail":
-            msg = (
-                "sequence: numbers of the feed are missing (on_gap: fail); the log "
-                "says which"
-            )
-            raise FeedError(msg)
-        records = self._emitted + batch.result.records
-        if records > self._records_at_gap:
-            # Not twice without a record between: subscribing anew does not help then.
-            self._records_at_gap = records
-            if batch.result.directive in {None, CloseAction.REPLACE}:
-                batch.result.directive = CloseAction.RECONNECT
 
     def _without_taken(self, batch: Batch, payloads: list[bytes]) -> list[bytes]:
         """Return the messages that are data, as far as their frames tell.
@@ -372,7 +241,7 @@ class MessageHandler:
         may_match = self._router.prefilter
         if self._router.idle:
             yield True, messages
-        elif may_match is None or not self._reads_messages:
+        elif may_match is None or not self._documents.is_own:
             yield False, messages
         else:
             for found, run in itertools.groupby(messages, may_match):
@@ -415,7 +284,9 @@ class MessageHandler:
         """
         settled = self._emitter.is_settled
         # Where the feed's numbers stand in its records, each of these is looked at.
-        slices = settled and not self._unnumbered and self._can_slice(plain=plain)
+        slices = (
+            settled and not self._gaps.asks_records and self._can_slice(plain=plain)
+        )
         edits = edits and slices and not self._single_column
         checked = edits and not any_may_need_slow_path(b"".join(part))
         for payload in part:
@@ -489,12 +360,12 @@ class MessageHandler:
         Raises:
             FeedError: When a rule says that it is fatal.
         """
-        slicer = self._slicer
+        slicer, documents = self._slicer, self._documents
         if slicer is None:
             return False
         origin, result = batch.arrival.origin, batch.result
         cut: list[tuple[bytes, list[SlicedDocument]]] = []
-        for document in self._split(payload) if self._splits else (payload,):
+        for document in documents.split(payload) if documents.splits else (payload,):
             sliced = slicer.slice(document, seen=not plain)
             if sliced is None:
                 return False
@@ -542,18 +413,17 @@ class MessageHandler:
 
     def _takes_text(self, route: Route, document: bytes) -> bool:
         text = document.decode()
-        return route.takes_text(text, lambda: self._look(text))
+        return route.takes_text(text, lambda: self._documents.look(text))
 
     def _is_taken(self, route: Route, part: SlicedDocument, document: bytes) -> bool:
         """Apply what looks at parsed documents to one that was cut up."""
         if not route.has_acted and route.passes(part.seen):
             return False
         has_groups = self._decoding.message_pattern is not None
-        groups = (self._groups(document.decode()) or {}) if has_groups else {}
+        groups = (self._documents.groups(document.decode()) or {}) if has_groups else {}
 
         def look() -> Document:
-            value = self._format.value(part.document, None, {})
-            return Document(self._extractor.documents(value)[0], groups)
+            return Document(self._documents.value(part.document), groups)
 
         whole = document if part.is_whole else None
         return route.takes(Document(part.seen, groups), whole, look)
@@ -567,9 +437,8 @@ class MessageHandler:
         origin, result = batch.arrival.origin, batch.result
         result.taken += len(payload)
         before = result.records
-        self._numbers_in_records = id(payload) in self._unnumbered
         try:
-            for document in self._documents(batch, payload):
+            for document in self._split(batch, payload):
                 route = (
                     None
                     if plain
@@ -577,9 +446,9 @@ class MessageHandler:
                 )
                 found = False
                 try:
-                    for record in self._records(document, route):
+                    for record in self._documents.records(document, route):
                         found = True
-                        self._emit(batch, record)
+                        self._emit(batch, payload, record)
                 except ParseError as error:
                     self._give_up(batch, document, error)
                 else:
@@ -589,103 +458,26 @@ class MessageHandler:
         if result.records > before:
             self._emitter.sampled(len(payload))
 
-    def _emit(self, batch: Batch, record: Extracted) -> None:
-        """Hand a record on, and count it."""
-        watched = None
-        if self._numbers_in_records and self._tracker is not None:
-            watched = self._tracker.observe(batch.arrival.origin, record.record)
-            if watched is not None and self._has_metadata:
-                self._emitter.missing = watched.missing
+    def _emit(self, batch: Batch, payload: bytes, record: Extracted) -> None:
+        """Hand a record of a message on, and count it."""
+        watched = self._gaps.before(batch.arrival.origin, payload, record)
         if self._emitter.take(batch.arrival, record):
             batch.result.records += 1
         else:
             batch.result.deduplicated += 1
-        if watched is not None and self._has_metadata:
-            watched.missing = self._emitter.missing
-            self._emitter.missing = 0
+        self._gaps.after(watched)
 
-    def _documents(self, batch: Batch, payload: bytes) -> Sequence[bytes]:
+    def _split(self, batch: Batch, payload: bytes) -> Sequence[bytes]:
         """Split a message into documents.
 
         Raises:
             ParseError: When that is not possible, with `on_parse_error: fail`.
         """
         try:
-            return self._split(payload)
+            return self._documents.split(payload)
         except ParseError as error:
             self._give_up(batch, payload, error)
             return ()
-
-    def _records(self, document: bytes, route: Route | None) -> Iterator[Extracted]:
-        """Yield the records of a document; none where it is something else.
-
-        This is the order of all steps (docs/feeds.md).
-
-        Args:
-            document: What was sent, split and decompressed.
-            route: Takes what is no data; None where everything is data.
-
-        Raises:
-            ParseError: When the document is not what `message_format` says.
-            FeedError: When a rule says that it is fatal.
-        """
-        text = self._format.text(document)
-        if (
-            route is not None
-            and text is not None
-            and route.takes_text(text, lambda: self._look(text))
-        ):
-            return
-        groups = self._groups(text)
-        if groups is None:
-            return
-        value = self._format.value(document, text, groups)
-        documents = self._extractor.documents(value)
-        # An item of an array has no text of its own.
-        whole = None if documents is value else text or ""
-        for found in documents:
-            if route is not None and route.asks_documents:
-                seen = self._seen(found, text, groups)
-                if route.takes(seen, whole):
-                    continue
-            yield from self._extractor.records(found, groups)
-
-    def _groups(self, text: str | None) -> Mapping[str, str | None] | None:
-        """Return what `message_pattern` finds; None where the document is ignored."""
-        pattern = self._decoding.message_pattern
-        if pattern is None or text is None:
-            return {}
-        return pattern.groups(text)
-
-    def _seen(
-        self,
-        value: Any,  # noqa: ANN401 - any JSON
-        text: str | None,
-        groups: Mapping[str, str | None],
-    ) -> Document:
-        """Return a document as rules look at it: as JSON, whatever the format."""
-        if self._format.structured:
-            return Document(value, groups)
-        return Document() if text is None else self._look(text)
-
-    def _look(self, text: str) -> Document:
-        """Parse and search a text; what is not JSON is `MISSING`."""
-        groups = self._groups(text) or {}
-        return Document(parsed_or_missing(groups.get(JSON_GROUP) or text), groups)
-
-    def parsed(self, payload: bytes) -> Iterator[Document]:
-        """Yield the documents of a message as rules look at them, the last one first.
-
-        What cannot be read is nothing here: it is reported where it is taken.
-        """
-        for document in reversed(self._split(payload)):
-            with contextlib.suppress(ParseError):
-                text = self._format.text(document)
-                groups = self._groups(text)
-                if groups is not None:
-                    value = self._format.value(document, text, groups)
-                    for found in reversed(self._extractor.documents(value)):
-                        yield self._seen(found, text, groups)
 
     def _take_unreadable(self, batch: Batch, payload: bytes, error: ParseError) -> None:
         """Take a message of which nothing can be read.
@@ -716,7 +508,7 @@ class MessageHandler:
                 self._counts.skipped += 1
                 what = "was skipped"
             case "rescue":
-                self._emit(batch, unread(document))
+                self._emit(batch, document, unread(document))
                 what = "went to _rescued_data"
         self._skip_log(
             _LOGGER,
@@ -735,9 +527,8 @@ class MessageHandler:
 
     def count_missing(self) -> None:
         """Count the numbers that are still missing at the end of a run."""
-        if self._tracker is not None:
-            self._tracker.settle()
-            self._counts.missing = self._tracker.missing
+        self._gaps.settle()
+        self._counts.missing = self._gaps.missing
 
     def warn_of_paths(self) -> None:
         """Warn of paths that matched in no document of the run."""

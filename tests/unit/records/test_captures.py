@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tap_websocket import jsontext
 from tap_websocket.expressions.placeholders import PlaceholderValues
 from tap_websocket.feed.inbound import Origin
-from tap_websocket.records.message_handler import MessageHandler
+from tap_websocket.records.document_reader import DocumentReader
 from tests.support.examples import examples
 from tests.support.intake import by_hand
 from tests.support.receive import make_settings
@@ -70,9 +70,9 @@ def test_notes_are_what_each_message_in_turn_would_leave(
 
 def test_plain_data_is_parsed_once_a_batch() -> None:
     batch = [b'{"c":%d}' % number for number in range(1000)]
-    parse = MessageHandler.parsed
+    parse = DocumentReader.parsed
     parsed = mock.create_autospec(parse, side_effect=parse)
-    with mock.patch.object(MessageHandler, "parsed", parsed):
+    with mock.patch.object(DocumentReader, "parsed", parsed):
         values = run([batch[:10], batch, [b'{"d":1}']], noting=True)[2]
     assert values == {"cursor": 999}
     assert [call.args[1] for call in parsed.call_args_list] == [batch[9], batch[999]]

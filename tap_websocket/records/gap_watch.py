@@ -1,0 +1,214 @@
+"""Numbers of the feed that are missing, and outages, on their way to a record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tap_websocket.errors import FeedError
+from tap_websocket.feed.inbound import CloseAction
+from tap_websocket.records.formats import is_utf8
+from tap_websocket.records.views import partial_view
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tap_websocket.feed.inbound import Origin
+    from tap_websocket.records.batch import Batch
+    from tap_websocket.records.document_reader import DocumentReader
+    from tap_websocket.records.emitter import RecordEmitter
+    from tap_websocket.records.extractor import Extracted
+    from tap_websocket.records.sequence import SequenceTracker, Watched
+    from tap_websocket.records.views import PartialView
+    from tap_websocket.settings import Settings
+
+__all__ = ["GapWatch"]
+
+
+class GapWatch:
+    """Watches for what is missing, and lets the next record say so.
+
+    Args:
+        settings: `sequence`, `record_metadata`, and what a message looks like.
+        tracker: Watches the feed's own numbers, if it has any.
+        emitter: Is told what the next record is to say.
+        documents: Reads the messages in which numbers stand.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        tracker: SequenceTracker | None,
+        emitter: RecordEmitter,
+        documents: DocumentReader,
+    ) -> None:
+        self._settings = settings.continuity.sequence
+        self._tracker = tracker
+        self._emitter = emitter
+        self._documents = documents
+        # Whether records have columns that say what was missing.
+        self._says = settings.decoding.record_metadata
+        self._view = _number_view(settings, documents)
+        # Seconds of the outage of each group whose first record after it is to come.
+        self._outages: dict[int, float] = {}
+        # Identities of the messages at hand in whose documents no number was found: it
+        # may be in their records.
+        self._unnumbered: set[int] = set()
+        # Records of the run when numbers were last found missing (`on_gap`).
+        self._records_at_gap = -1
+        self._emitted = 0
+
+    @property
+    def missing(self) -> int:
+        """Numbers that were found missing so far."""
+        return 0 if self._tracker is None else self._tracker.missing
+
+    @property
+    def asks_records(self) -> bool:
+        """Whether numbers may stand in the records of the messages at hand."""
+        return bool(self._unnumbered)
+
+    def settle(self) -> None:
+        """Count the numbers that are still missing at the end of a run."""
+        if self._tracker is not None:
+            self._tracker.settle()
+
+    def dialing(self, origin: Origin) -> None:
+        """Add a connection that may bring messages."""
+        if self._tracker is not None:
+            self._tracker.dialing(origin)
+
+    def dropped(self, origin: Origin) -> None:
+        """Remove a connection."""
+        if self._tracker is not None:
+            self._tracker.dropped(origin)
+
+    def outage_ended(self, group: int, seconds: float) -> None:
+        """Keep an outage for the next record."""
+        if self._says:
+            self._outages[group] = self._outages.get(group, 0.0) + seconds
+
+    def taken(self, batch: Batch) -> None:
+        """Count the records of a batch."""
+        self._emitted += batch.result.records
+
+    def before(
+        self, origin: Origin, payload: bytes, record: Extracted
+    ) -> Watched | None:
+        """Look at a record's number, where the message had none; it may say a gap."""
+        if self._tracker is None or id(payload) not in self._unnumbered:
+            return None
+        watched = self._tracker.observe(origin, record.record)
+        if watched is not None and self._says:
+            self._emitter.missing = watched.missing
+        return watched
+
+    def after(self, watched: Watched | None) -> None:
+        """Keep what the record has not said, since it was dropped."""
+        if watched is not None and self._says:
+            watched.missing = self._emitter.missing
+            self._emitter.missing = 0
+
+    def noted(self, batch: Batch, messages: list[bytes]) -> Iterator[list[bytes]]:
+        """Yield messages in order: those alone whose record says what was missing.
+
+        Raises:
+            FeedError: When numbers are missing, with `on_gap: fail`.
+        """
+        group = batch.arrival.origin.group
+        if self._outages and group in self._outages:
+            self._emitter.put(batch.arrival)
+            self._emitter.outage = self._outages.pop(group)
+        tracker = self._tracker
+        if tracker is None and self._emitter.outage is None:
+            yield messages
+            return
+        ready: list[bytes] = []
+        for message in messages:
+            watched = None if tracker is None else self._watch(tracker, batch, message)
+            missing = 0 if watched is None else watched.missing
+            if not self._says or (missing == 0 and self._emitter.outage is None):
+                ready.append(message)
+                continue
+            if ready:
+                yield ready
+                ready = []
+            self._emitter.put(batch.arrival)
+            self._emitter.missing = missing
+            yield [message]
+            if watched is not None:
+                # It is still to be said where the message has left no record.
+                watched.missing = self._emitter.missing
+            self._emitter.missing = 0
+        if ready:
+            yield ready
+        if self._emitter.outage is not None:
+            self._outages[group], self._emitter.outage = self._emitter.outage, None
+        self._unnumbered.clear()
+        if tracker is not None and tracker.broken:
+            tracker.broken = False
+            self._act_on_gap(batch)
+
+    def _watch(
+        self, tracker: SequenceTracker, batch: Batch, message: bytes
+    ) -> Watched | None:
+        """Look at the numbers of a message; return those of its last key."""
+        origin, watched = batch.arrival.origin, None
+        found = self._numbers_of(message)
+        for document in self._documents.values(message) if found is None else (found,):
+            watched = tracker.observe(origin, document) or watched
+        if watched is None:
+            self._unnumbered.add(id(message))
+        return watched
+
+    def _numbers_of(self, message: bytes) -> Any:  # noqa: ANN401 - any JSON
+        """Return what the tracker looks at of a message, without parsing it whole.
+
+        Returns:
+            None where it has to be parsed.
+        """
+        if self._view is None or message[:1] != b"{" or not is_utf8(message):
+            return None
+        try:
+            return self._view.of(message)
+        except (msgspec.MsgspecError, RecursionError):
+            return None
+
+    def _act_on_gap(self, batch: Batch) -> None:
+        """Do what `on_gap` says about numbers that were found missing.
+
+        Raises:
+            FeedError: With `fail`.
+        """
+        sequence = self._settings
+        if sequence is None or sequence.on_gap == "log":
+            return
+        if sequence.on_gap == "fail":
+            msg = (
+                "sequence: numbers of the feed are missing (on_gap: fail); the log "
+                "says which"
+            )
+            raise FeedError(msg)
+        records = self._emitted + batch.result.records
+        if records > self._records_at_gap:
+            # Not twice without a record between: subscribing anew does not help then.
+            self._records_at_gap = records
+            if batch.result.directive in {None, CloseAction.REPLACE}:
+                batch.result.directive = CloseAction.RECONNECT
+
+
+def _number_view(settings: Settings, documents: DocumentReader) -> PartialView | None:
+    """Return the view of the feed's numbers, where a message is one document."""
+    decoding, sequence = settings.decoding, settings.continuity.sequence
+    if (
+        sequence is None
+        or not (decoding.is_structured and documents.is_own)
+        or decoding.record_separator is not None
+        or decoding.message_pattern is not None
+        or decoding.json_fields
+    ):
+        return None
+    paths = (sequence.path, sequence.first, sequence.previous, *sequence.by)
+    return partial_view(path for path in paths if path is not None)
