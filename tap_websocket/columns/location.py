@@ -15,8 +15,6 @@ import urllib.parse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from filelock import FileLock, Timeout
-
 from tap_websocket.errors import LocationError
 
 if TYPE_CHECKING:
@@ -162,6 +160,9 @@ class LocalFile:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """Hold the lock, which the system gives back when the process is killed."""
+        # Imported here: with all that it imports it is the dearest part of the start.
+        from filelock import FileLock, Timeout  # noqa: PLC0415
+
         lock = FileLock(
             f"{self._path}.lock",
             timeout=self._lock_seconds,

@@ -17,7 +17,6 @@ from tap_websocket import jsontext
 from tap_websocket.columns import payload_check
 from tap_websocket.errors import ConfigError, ParseError
 from tap_websocket.expressions.pattern import JSON_GROUP
-from tap_websocket.records.codecs.msgpack import msgpack_to_json
 from tap_websocket.records.payloads import encode_binary
 
 if TYPE_CHECKING:
@@ -215,6 +214,10 @@ def codec_of(settings: DecodingSettings) -> Read | None:
     """
     match settings.message_format:
         case "msgpack":
+            from tap_websocket.records.codecs.msgpack import (  # noqa: PLC0415 - rare
+                msgpack_to_json,
+            )
+
             return msgpack_to_json
         case "cbor":
             from tap_websocket.records.codecs.cbor import (  # noqa: PLC0415 - optional
