@@ -36,6 +36,7 @@ class Group:
         open: Its open connections: one for each line that is up, and while one of them
             is replaced, two.
         is_complete: Whether a message said that the feed is complete (`then: stop`).
+        is_closed: Whether its connections were closed for that.
     """
 
     def __init__(self, run: RunState, number: int, overlap: float) -> None:
@@ -50,6 +51,7 @@ class Group:
         self.lines: list[Line] = []
         self.open: set[Session] = set()
         self.is_complete = False
+        self.is_closed = False
         self._run = run
         self._overlap = overlap
         self._loop = asyncio.get_running_loop()
@@ -131,6 +133,11 @@ class Group:
             self._loop.call_later(self._overlap, self._close)
 
     def _close(self) -> None:
+        if self._run.paused:
+            # What they have not read yet would be lost.
+            self._loop.call_later(self._overlap, self._close)
+            return
+        self.is_closed = True
         for session in list(self.open):
             session.end(_NORMAL)
         for line in self.lines:

@@ -150,7 +150,8 @@ class Reconnector:
 
     def give_up(self) -> None:
         """Stop connecting: the group is complete, and its connections are closed."""
-        if self._work is not None and self._current is None:
+        current = self._current
+        if self._work is not None and (current is None or current.ended.done()):
             self._work.cancel()
 
     async def _keep_open(self) -> None:
@@ -158,8 +159,11 @@ class Reconnector:
         while session is not None:
             session = await self._next(session)
 
-    async def _connect(self) -> Session:
+    async def _connect(self, announced: frozenset[str] = frozenset()) -> Session:
         """Open a connection; try until there is one.
+
+        Args:
+            announced: Names of captured values that serve the first attempt alone.
 
         Raises:
             TapError: When it failed for good.
@@ -167,10 +171,15 @@ class Reconnector:
         self._current = None
         while True:
             session = self._make_session()
+            serves, announced = announced, frozenset()
             try:
-                await self._dial(session)
+                await self._dial(session, self._urls[0] if serves else None)
             except HandshakeError as error:
-                await self._retry(error)
+                if serves:
+                    # Whatever is wrong with what was announced, `url` is as it was.
+                    _LOGGER.info("Cannot connect to %s: %s", self._label, error)
+                else:
+                    await self._retry(error)
             except TapError as error:
                 # No credentials are to be had, or no URL.
                 if not await self._is_redundant():
@@ -178,6 +187,21 @@ class Reconnector:
                 await self._wait_refused(f"cannot connect: {error}")
             else:
                 return session
+            finally:
+                for values in (self._values, session.values):
+                    values.forget(serves)
+
+    async def _connect_after(
+        self, error: Exception, old: Session, *, announced: frozenset[str]
+    ) -> Session:
+        """Go on after a failed replacement, whose old connection has ended meanwhile.
+
+        Raises:
+            TapError: When the line failed for good.
+        """
+        if isinstance(error, HandshakeError) and not announced:
+            await self._retry(error)
+        return await self._connect(old.forgotten)
 
     def _make_session(self) -> Session:
         return Session(
@@ -206,6 +230,8 @@ class Reconnector:
                     session.dialing,
                 )
             except BaseException:
+                # It may be open: an attempt is cancelled at any moment.
+                session.abort()
                 self._run.dropped(session.origin)
                 raise
 
@@ -216,6 +242,8 @@ class Reconnector:
             TapError: When the line failed for good.
         """
         self._current, self._values = session, session.values
+        if self._group.is_closed:
+            session.end(_NORMAL)
         await _first(session.ended, session.replacement)
         if not session.ended.done():
             _LOGGER.info(
@@ -234,7 +262,7 @@ class Reconnector:
             await self._wait_refused(session.describe_end())
         else:
             await self._wait(session.describe_end(), session.retry_after)
-        return await self._connect()
+        return await self._connect(session.forgotten)
 
     async def _replace(self, old: Session) -> Session | None:
         """Open a connection in place of one that is still open.
@@ -246,26 +274,28 @@ class Reconnector:
             The line's next connection, or None for none.
         """
         attempt = 0
-        captured = old.forgotten
         while not old.ended.done():
             attempt += 1
+            # Another announcement may come while this attempt is made.
+            captured, old.forgotten = old.forgotten, frozenset()
             new = self._make_session()
             dialing = self._loop.create_task(
                 self._dial(new, self._urls[0] if captured else None)
             )
+            is_next = False
             try:
                 await _first(old.ended, dialing)
                 if not dialing.done():
                     # The attempt under way is that of the next connection.
                     if await self._is_done_after(old):
                         return None
+                    is_next = True
                     await _first(dialing)
             finally:
                 dialing.cancel()
                 # What was captured for this attempt serves no other one.
                 for values in (old.values, new.values):
                     values.forget(captured)
-                captured = frozenset()
             error = dialing.exception()
             if error is None:
                 failure = await self._take_over(old, new)
@@ -273,13 +303,12 @@ class Reconnector:
                     return new
             elif isinstance(error, HandshakeError | TapError):
                 failure = str(error)
+                if is_next:
+                    return await self._connect_after(error, old, announced=captured)
                 self._url = (self._url + 1) % len(self._urls)
-                if old.ended.done() and isinstance(error, HandshakeError):
-                    await self._retry(error)
-                    return await self._connect()
             else:
                 raise error
-            if self._group.is_complete:
+            if self._group.is_complete or old.ended.done():
                 break
             await self._wait_to_replace(old, attempt, failure)
         return await self._reconnect(old)

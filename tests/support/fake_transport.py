@@ -41,6 +41,7 @@ class FakePeer:
         closed_with: Code of the client's Close frame, or None.
         aborted: Whether the client dropped the connection.
         paused: Whether the client reads nothing.
+        answers_close: Whether the client's Close frame ends the connection.
     """
 
     def __init__(self, number: int, handshake: Handshake, listener: Listener) -> None:
@@ -52,6 +53,7 @@ class FakePeer:
         self.aborted = False
         self.paused = False
         self.pongs = True
+        self.answers_close = True
         self._listener = listener
         self._loop = asyncio.get_running_loop()
         self.at = self._loop.time()
@@ -108,7 +110,8 @@ class FakePeer:
     def close(self, code: int, reason: str = "") -> None:
         del reason
         self.closed_with = code
-        self._loop.call_soon(self._end, Closing(code))
+        if self.answers_close:
+            self._loop.call_soon(self._end, Closing(code))
 
     def abort(self) -> None:
         self.aborted = True

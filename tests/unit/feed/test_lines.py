@@ -357,6 +357,98 @@ def test_a_group_that_is_complete_waits_for_no_line_that_is_down() -> None:
     assert run.seconds == pytest.approx(14, abs=0.1)
 
 
+def test_a_line_that_was_lost_is_not_opened_again_in_a_complete_group() -> None:
+    async def script(peer: FakePeer) -> None:
+        peer.accept()
+        if peer.number == 2:
+            await asyncio.sleep(5)
+            peer.drop()
+        elif peer.number == 1:
+            await asyncio.sleep(10)
+            peer.text("stop")
+        await peer.wait_closed()
+
+    run = run_feed(
+        script, reconnect=True, redundancy=2, overlap=4, reconnect_backoff=500
+    )
+    assert run.seconds == pytest.approx(14, abs=0.1)
+    assert len(run.peers) == 2
+
+
+def test_a_replacement_that_opens_in_a_complete_group_is_closed() -> None:
+    """The other line stops; the old connection's server is slow to answer a Close."""
+
+    async def script(peer: FakePeer) -> None:
+        if peer.number == 3:
+            await asyncio.sleep(5)
+        peer.accept()
+        if peer.number == 1:
+            peer.text("replace")
+            peer.answers_close = False
+            await asyncio.sleep(8)
+            peer.drop()
+        elif peer.number == 2:
+            peer.text("stop")
+        await peer.wait_closed()
+
+    run = run_feed(script, reconnect=True, redundancy=2, overlap=4)
+    assert run.seconds == pytest.approx(8, abs=0.1)
+    assert run.peers[2].closed_with == 1000
+
+
+def test_a_complete_group_reads_what_its_other_lines_have_before_they_are_closed() -> (
+    None
+):
+    async def script(peer: FakePeer) -> None:
+        peer.accept()
+        if peer.number == 1:
+            peer.text("stop")
+        await peer.wait_closed()
+
+    async def during(feed: Feed) -> None:
+        await asyncio.sleep(1)
+        feed.pause()
+        await asyncio.sleep(30)
+        feed.resume()
+
+    run = run_feed(script, during=during, reconnect=True, redundancy=2, overlap=4)
+    assert not run.peers[1].aborted
+    assert 31 < run.seconds < 40
+
+
+@pytest.mark.parametrize("how", ["at once", "later"])
+def test_an_announced_address_serves_one_attempt_where_the_server_does_not_wait(
+    how: str,
+) -> None:
+    async def script(peer: FakePeer) -> None:
+        peer.accept()
+        if peer.number == 1:
+            peer.text('{"go": "two"}')
+            if how == "later":
+                await asyncio.sleep(0)
+            peer.close_frame(1001)
+        await asyncio.sleep(5)
+        peer.drop()
+
+    run = run_feed(
+        script,
+        records=True,
+        url="ws://{host}/",
+        placeholders={"host": "one"},
+        message_rules=[
+            {
+                "match": {"go": {"$exists": True}},
+                "capture": {"host": "$.go"},
+                "then": "replace",
+            }
+        ],
+        reconnect=True,
+        max_duration=20,
+    )
+    urls = [peer.handshake.url for peer in run.peers]
+    assert urls[:3] == ["ws://one/", "ws://two/", "ws://one/"]
+
+
 def test_lines_are_spread_over_addresses_and_move_on_after_a_failure() -> None:
     async def script(peer: FakePeer) -> None:
         if "//two" in peer.handshake.url:
