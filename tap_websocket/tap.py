@@ -1,7 +1,6 @@
-"""The tap: its name, its settings and its one stream.
+"""The Singer tap: its name, its capabilities and its one stream.
 
-Each setting's default and description stand here and nowhere else; the README's
-table, `meltano.yml` and the Hub definition are generated from this module.
+The settings are declared in `settings/`, a file for each group.
 """
 
 from __future__ import annotations
@@ -18,12 +17,7 @@ from singer_sdk.helpers.capabilities import (
 
 from tap_websocket.errors import CatalogError, ConfigError
 from tap_websocket.logs import SecretFilter
-from tap_websocket.settings import (
-    coerce,
-    missing_end,
-    read_settings,
-    schema,
-)
+from tap_websocket.settings import coerce, missing_end, read_settings, schema
 from tap_websocket.singer import environment, sdk, stream_maps
 from tap_websocket.singer.cli import TapCommand
 from tap_websocket.singer.sdk import classproperty
@@ -49,6 +43,7 @@ class TapWebSocket(FeedTap):
     package_name = "tap-websocket"
     dynamic_catalog = True
     message_writer_class = PageWriter
+    # One object for the class: the SDK adds its own settings to it in place.
     config_jsonschema: ClassVar[dict[str, Any]] = schema()
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         TapCapabilities.CATALOG,
@@ -73,7 +68,7 @@ class TapWebSocket(FeedTap):
 
     @classproperty
     def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805 - a class property
-        """Settings from the environment, as text: `config` gives them their types."""
+        """Settings from the environment, as text: `coerce` gives them their types."""
         return environment.settings_in(os.environ, cls._env_var_prefix)
 
     @classmethod
@@ -181,8 +176,6 @@ class TapWebSocket(FeedTap):
             stream.discovers = True
         if any(stream.samples for stream in streams):
             self._warn_of_acknowledgements()
-        for stream in streams:
-            stream.discovers = True
         try:
             return super().run_discovery()
         finally:
