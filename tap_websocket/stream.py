@@ -89,8 +89,6 @@ class WebSocketStream(Stream):
         )
         # None until the schema or the first page is asked for.
         self._pipeline: Pipeline | None = None
-        # Set by the tap before it asks for the catalog: a sample is all that it wants.
-        self.discovers = False
         # The schema that was announced last, or will be first.
         self._in_force: Mapping[str, Any] | None = None
         # Whether records go to batch files, which outlast the last page.
