@@ -71,7 +71,7 @@ def _tls_error(error: ssl.SSLError) -> HandshakeError:
 
 
 def hung_up(url: str) -> HandshakeError:
-    """Return that the server left in the handshake.
+    """Return the error of a server that left in the handshake.
 
     With TLS 1.3 a client learns only afterwards that its certificate was refused, and
     the libraries do not tell that from other ends.

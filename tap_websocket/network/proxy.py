@@ -20,7 +20,7 @@ __all__ = ["Proxy", "check_proxy", "parse_proxy", "proxy_for", "proxy_secrets"]
 _NONE = "none"
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 _SOCKS_MODULES = ("python_socks", "socks")
-_SOCKS_LONGEST = 255
+_MAX_SOCKS_CHARACTERS = 255
 
 
 class Proxy(Redacted, frozen=True):
@@ -41,7 +41,7 @@ class Proxy(Redacted, frozen=True):
 
     @property
     def is_socks(self) -> bool:
-        """Tell a SOCKS proxy from an HTTP one."""
+        """Whether it is a SOCKS proxy, and not an HTTP one."""
         return self.scheme.startswith("socks")
 
 
@@ -152,7 +152,7 @@ def _check_credentials(proxy: Proxy) -> None:
             raise ValueError(msg)
         return
     for text in (proxy.username, proxy.password):
-        if not text or not text.isascii() or len(text) > _SOCKS_LONGEST:
+        if not text or not text.isascii() or len(text) > _MAX_SOCKS_CHARACTERS:
             msg = "must have a user name and a password of 1 to 255 ASCII characters"
             raise ValueError(msg)
 

@@ -11,13 +11,13 @@ __all__ = ["WINDOW_BYTES", "bound_window", "open_tcp"]
 WINDOW_BYTES = 2 * 1024 * 1024
 """What a server may send before it is read.
 
-So much of a feed's end has arrived when its server leaves: what has not is lost as soon
-as something is written. More would let picows' buffer grow, which it doubles whenever a
-read fills it, and never halves.
+This much of a feed's end has arrived when its server leaves; what has not is lost as
+soon as something is written. More would let a library's buffer grow that doubles
+whenever a read fills it, and never shrinks.
 """
 
 _NEXT_AFTER_SECONDS = 0.25
-"""An address that says nothing for so long is not waited for alone (RFC 8305)."""
+"""After this long without an answer the next address is tried, too (RFC 8305)."""
 
 
 async def open_tcp(
@@ -87,7 +87,7 @@ async def _attempt(
 
 
 def _give_up(attempt: asyncio.Task[socket.socket]) -> None:
-    """Close what another attempt, or the end of all, came before."""
+    """Close the socket of an attempt that lost the race or was cancelled."""
     if not attempt.cancelled() and attempt.exception() is None:
         attempt.result().close()
 
@@ -100,10 +100,10 @@ def bound_window(opened: socket.socket, window: int) -> None:
 
 @functools.cache
 def _takes(window: int) -> bool:
-    """Tell whether the system lets a socket have a receive buffer of that size.
+    """Return whether the system lets a socket have a receive buffer of that size.
 
-    A smaller one would cost throughput on a long way: without any word of ours, the
-    system lets the buffer grow.
+    A smaller one would cost throughput over a long distance, where the system lets the
+    buffer grow by itself unless a size is set.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)

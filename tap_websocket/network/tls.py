@@ -64,7 +64,11 @@ def make_context(settings: TlsSettings) -> ssl.SSLContext:
 
 
 def _show(context: ssl.SSLContext, cert_file: str, settings: TlsSettings) -> None:
-    """Let a context show the client's certificate."""
+    """Have a context show the client's certificate.
+
+    Raises:
+        ValueError: When it cannot be used.
+    """
     _read("cert_file", cert_file, _CERTIFICATE, "certificate")
     if settings.key_file is None:
         hint = "key; add key_file"
@@ -86,7 +90,7 @@ def _show(context: ssl.SSLContext, cert_file: str, settings: TlsSettings) -> Non
 
 
 def _reason(error: Exception, settings: TlsSettings, *, asked: bool) -> str:
-    """Say why a certificate and its key cannot be used."""
+    """Return why a certificate and its key cannot be used."""
     mismatch = isinstance(error, ssl.SSLError) and error.reason == _MISMATCH
     setting = "cert_file" if settings.key_file is None else "key_file"
     if mismatch:
@@ -99,7 +103,7 @@ def _reason(error: Exception, settings: TlsSettings, *, asked: bool) -> str:
 
 
 def _read(setting: str, name: str, marker: bytes, what: str) -> None:
-    """See to it that a file can be read and seems to hold what it should.
+    """Check that a file can be read and seems to hold what it should.
 
     Raises:
         ValueError: When it does not.

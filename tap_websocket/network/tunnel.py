@@ -32,7 +32,7 @@ _SOCKS_HINT = "; if it is a SOCKS proxy, write socks5:// in place of http://"
 
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-9]\d\d)(?: |\r\n)")
 _STATUS_BYTES = len("HTTP/1.1 200\r\n")
-_MOST_BYTES = 64 * 1024
+_MAX_BYTES = 64 * 1024
 _END = b"\r\n\r\n"
 _OK = range(200, 300)
 _WANTS_CREDENTIALS = 407
@@ -89,7 +89,7 @@ async def reach(
 
 
 def proxy_refusal(status: int) -> HandshakeError:
-    """Say what an HTTP status of a proxy means, other than 2xx."""
+    """Return what an HTTP status of a proxy means, other than 2xx."""
     if status == _WANTS_CREDENTIALS:
         msg = "the proxy wants other credentials (HTTP 407); check proxy"
         return BadHandshake(msg)
@@ -141,11 +141,11 @@ def _request(proxy: Proxy, host: str, port: int) -> bytes:
 
 
 async def _status(opened: socket.socket) -> int:
-    """Read a proxy's answer; the server says nothing before it is spoken to."""
+    """Read a proxy's answer; the server behind it sends nothing unasked."""
     loop = asyncio.get_running_loop()
     answer = b""
     while True:
-        data = await loop.sock_recv(opened, _MOST_BYTES)
+        data = await loop.sock_recv(opened, _MAX_BYTES)
         if not data:
             # What a SOCKS proxy does when it is sent CONNECT.
             raise Unreachable(HUNG_UP + (_SOCKS_HINT if not answer else ""))
@@ -155,7 +155,7 @@ async def _status(opened: socket.socket) -> int:
             raise BadHandshake(NO_HTTP)
         if status is not None and _END in answer:
             return int(status[1])
-        if len(answer) > _MOST_BYTES:
+        if len(answer) > _MAX_BYTES:
             raise BadHandshake(NO_HTTP)
 
 
@@ -204,7 +204,7 @@ async def _through_socks(
 
 def _socks_refusal(error: ProxyError) -> HandshakeError:
     if not hasattr(error.__cause__, "error_code"):
-        # The cause is no answer but the lack of one.
+        # The proxy closed the connection without an answer.
         return Unreachable(HUNG_UP)
     if error.error_code is None:
         return BadHandshake(f"the proxy did not agree: {error}; check proxy")

@@ -26,37 +26,41 @@ class Scanner:
     """Splits what is read from a socket into plain messages and other frames.
 
     A plain message is a text or binary frame with FIN, without reserved bits and mask
-    (RFC 6455, section 5.2), of at most so many bytes, outside of a fragmented message.
+    (RFC 6455, section 5.2), of at most `max_message_bytes`, outside of a fragmented
+    message. It begins between two frames.
+
+    Args:
+        max_message_bytes: Larger messages are among the other frames.
+        messages: Takes plain messages of one kind (binary or not).
+        others: Takes the bytes of other frames. Both return whether the connection
+            goes on; when it does not, `others` is given everything that follows.
+        fragmented: A fragmented message has begun.
     """
 
     def __init__(
         self,
-        most: int,
+        max_message_bytes: int,
         *,
         messages: Callable[[list[bytes], bool], bool],
         others: Callable[[bytes], bool],
         fragmented: bool = False,
     ) -> None:
-        """Make a scanner that stands between two frames.
-
-        Args:
-            most: `max_message_bytes`.
-            messages: Takes plain messages of one kind (binary or not).
-            others: Takes the bytes of other frames. Both tell whether the connection
-                goes on; when it does not, `others` is given everything that follows.
-            fragmented: A fragmented message has begun.
-        """
-        self._most = most
+        self._max_bytes = max_message_bytes
         self._messages = messages
         self._others = others
+        # Between the first frame of a fragmented message and its last one.
         self._fragmented = fragmented
+        # First byte of the plain messages that are cut out now; feeds hardly change it.
         self._kind = _TEXT
+        # The beginning of a header or of a plain message, until the rest of it is read.
         self._rest = b""
+        # Bytes to come of a frame whose beginning `others` has taken.
         self._owed = 0
+        # A callback has returned that the connection does not go on.
         self._over = False
 
     def feed(self, data: bytes) -> None:
-        """Take what was read."""
+        """Split what was read, behind what was read before, and hand it on."""
         if self._rest:
             data, self._rest = self._rest + data, b""
         start, end = 0, len(data)
@@ -96,7 +100,7 @@ class Scanner:
         Returns:
             Where that begins.
         """
-        kind, most, end = self._kind, self._most, len(data)
+        kind, limit, end = self._kind, self._max_bytes, len(data)
         append = batch.append
         try:
             while data[start] == kind:
@@ -108,7 +112,7 @@ class Scanner:
                     size = data[begin] << 8 | data[begin + 1]
                     begin += 2
                 stop = begin + size
-                if stop > end or size > most:
+                if stop > end or size > limit:
                     break
                 append(data[begin:stop])
                 start = stop
@@ -121,12 +125,12 @@ class Scanner:
         return (
             data[start] in {_TEXT, _BINARY}
             and data[start + 1] <= _LONG
-            and size <= self._most
+            and size <= self._max_bytes
             and not self._fragmented
         )
 
     def _note(self, first: int) -> None:
-        """Take notice of whether a fragmented message begins or ends with a frame."""
+        """Follow whether a fragmented message begins or ends with a frame."""
         is_control, is_last = first & 0x08, first & 0x80
         if not is_control:
             self._fragmented = not is_last
