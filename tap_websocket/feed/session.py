@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "SessionOwner"]
 
+_SILENT_SECONDS = 20.0
+"""Load balancers and NAT cut connections that are silent for longer, 30 s and more."""
+
 _NO_VALUES: Mapping[str, Any] = {}
 _TAKES_NOTHING = frozenset(
     {CloseAction.STOP, CloseAction.TOO_BIG, CloseAction.BROKEN_STREAM}
@@ -127,6 +130,8 @@ class Session:
         self._connection: Connection | None = None
         self.ended: asyncio.Future[Closing] = self._loop.create_future()
         self.ended_at = 0.0
+        # When the last frame came, by the loop's clock.
+        self._last_inbound = self._loop.time()
         self.directive: CloseAction | None = None
         self.verdict = ""
         self.refused = False
@@ -196,10 +201,21 @@ class Session:
         if self.verdict:
             return self.verdict
         if closing.failure:
-            return closing.failure
+            return closing.failure + self._hint(closing)
         code = "no code" if closing.code == NO_CODE else f"code {closing.code}"
         reason = f" ({closing.reason!r})" if closing.reason else ""
         return f"a Close frame with {code}{reason}"
+
+    def _hint(self, closing: Closing) -> str:
+        """Return what to do about a silent connection that was cut without a Close."""
+        silent = self.ended_at - self._last_inbound
+        if (
+            closing.too_big
+            or silent < _SILENT_SECONDS
+            or self._settings.ping_interval is not None
+        ):
+            return ""
+        return f"; it had been silent for {silent:.0f} s, which ping_interval prevents"
 
     def dialing(self, address: Address) -> None:
         """Keep where the connection will go to."""
@@ -224,6 +240,7 @@ class Session:
     def opened(self, connection: Connection) -> None:
         """Take the open connection, and subscribe."""
         self._connection = connection
+        self._last_inbound = self._loop.time()
         # The owner logs the end of an outage before what the server sends at once.
         self._owner.opened(self)
         self.origin.number = self._run.opened(self)
@@ -240,6 +257,7 @@ class Session:
         What a server still sends after the message by which it announced its end is
         taken; what it sends when its feed is complete is not.
         """
+        self._last_inbound = self._loop.time()
         if self._takes_nothing():
             return
         result = self._run.received(self.origin, payloads, binary=binary)
@@ -268,10 +286,12 @@ class Session:
 
     def fragment(self) -> None:
         """Take a part of a message as a sign of life."""
+        self._last_inbound = self._loop.time()
         self._run.inbound()
 
     def control(self, opcode: int, payload: bytes) -> None:  # noqa: ARG002 - protocol
         """Handle a Close, Ping or Pong, which the transport has answered."""
+        self._last_inbound = self._loop.time()
         self._run.inbound()
         if opcode == CLOSE:
             # How the connection ends is known: no clock has a say any more.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_websocket.errors import ConnectionFailed
+from tap_websocket.feed import session
 from tap_websocket.feed.session import Session
 from tap_websocket.network.errors import BadHandshake, HandshakeRefused
 from tap_websocket.transports.answer import MAX_ANSWER_BYTES, AnswerReader
@@ -451,3 +452,26 @@ def test_an_answer_that_came_while_the_loop_was_held_up_counts(
         assert len(server.peers) == 1
     assert run.error is None
     assert len(run.records) == 1
+
+
+@pytest.mark.parametrize("settings", [{}, {"ping_interval": 30}])
+def test_a_silent_connection_that_is_cut_is_hinted_at(
+    settings: dict[str, Any], each_transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "_SILENT_SECONDS", 0.3)
+
+    async def play(peer: RawPeer) -> None:
+        await peer.upgrade(HELLO)
+        await asyncio.sleep(0.5)
+
+    with serve_raw(play) as server:
+        run = receive(url=server.url, transport=each_transport, **settings)
+    assert "ended the connection without a Close frame" in str(run.error)
+    assert ("which ping_interval prevents" in str(run.error)) is not bool(settings)
+
+
+def test_a_busy_connection_that_is_cut_has_no_such_hint(each_transport: str) -> None:
+    with serve_raw(lambda peer: peer.upgrade(HELLO)) as server:
+        run = receive(url=server.url, transport=each_transport)
+    assert "ended the connection without a Close frame" in str(run.error)
+    assert "ping_interval" not in str(run.error)
