@@ -6,8 +6,6 @@ finds in a tenth of its time; every other path is the library's.
 
 from __future__ import annotations
 
-import math
-import operator
 import re
 import warnings
 from decimal import Decimal
@@ -15,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from jsonpath_ng import jsonpath as ast
 from jsonpath_ng.exceptions import JSONPathError
-from jsonpath_ng.ext.arithmetic import Operation
 from jsonpath_ng.ext.parser import parse
+
+from tap_websocket.expressions.arithmetic import bound_arithmetic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -154,7 +153,7 @@ def _parse(text: str) -> ast.JSONPath:
         with warnings.catch_warnings():
             warnings.simplefilter("error", DeprecationWarning)
             expression = parse(text)
-            _bound_arithmetic(expression)
+            bound_arithmetic(expression)
             return expression
     except (JSONPathError, DeprecationWarning, re.error, *_STUMBLES) as error:
         msg = (
@@ -338,72 +337,6 @@ class _Union:
         for path in self._paths:
             document = path.update(document, new)
         return document
-
-
-def _bound_arithmetic(expression: object) -> None:
-    """Bound the results of every operation inside of a path.
-
-    Otherwise a server chooses how much work a path is: `*` repeats a text as often as
-    a number says, and the digits of a product are those of both numbers together.
-    """
-    if isinstance(expression, Operation):
-        expression.op = _BOUNDED[expression.op_symbol]
-    if isinstance(expression, ast.JSONPath):
-        for part in vars(expression).values():
-            for item in part if isinstance(part, list) else (part,):
-                _bound_arithmetic(item)
-
-
-def _bounded(
-    operate: Callable[[Any, Any], Any],
-    *,
-    joins: bool = False,
-) -> Callable[[Any, Any], Any]:
-    """Return an operation on two numbers.
-
-    Args:
-        operate: The operation without bounds.
-        joins: Two texts or two arrays are joined.
-    """
-
-    def result(left: Any, right: Any) -> Any:  # noqa: ANN401 - any JSON
-        if joins and type(left) is type(right) and isinstance(left, str | list):
-            return operate(left, right)
-        if not (_is_number(left) and _is_number(right)):
-            # What the library takes for no match.
-            raise TypeError
-        if isinstance(left, Decimal) != isinstance(right, Decimal):
-            # A number of the path is a float where one of a message has a fraction.
-            left, right = _decimal(left), _decimal(right)
-        found = operate(left, right)
-        if isinstance(found, int) and abs(found) >= _MAX_INTEGER:
-            raise TypeError
-        if isinstance(found, float) and not math.isfinite(found):
-            raise TypeError
-        return found
-
-    return result
-
-
-def _is_number(value: object) -> bool:
-    if isinstance(value, int):
-        return not isinstance(value, bool) and abs(value) < _MAX_INTEGER
-    return isinstance(value, float | Decimal)
-
-
-def _decimal(value: float | Decimal) -> Decimal:
-    return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-
-
-_MAX_INTEGER = 10**1000
-"""Larger integers are no numbers to operations: Python prints up to 4300 digits."""
-
-_BOUNDED = {
-    "+": _bounded(operator.add, joins=True),
-    "-": _bounded(operator.sub),
-    "*": _bounded(operator.mul),
-    "/": _bounded(operator.truediv),
-}
 
 
 class _LibraryPath:
