@@ -156,13 +156,20 @@ def configs(page: Path) -> Iterator[dict[str, Any]]:
     """Yield the configs, and parts of configs, that a page shows."""
     names = {*declared.properties(), "$schema"}
     for block in _BLOCK.findall(page.read_text(encoding="utf-8")):
-        try:
-            value = json.loads(block)
-        except ValueError:
-            # Several messages in one block: no config.
-            continue
+        value = _parsed(block)
         if isinstance(value, dict) and value and value.keys() <= names:
             yield value
+
+
+def _parsed(block: str) -> Any:  # noqa: ANN401 - any JSON value
+    """Return what a block holds: a config, or settings without the braces around."""
+    for text in (block, f"{{{block}}}"):
+        try:
+            return json.loads(text)
+        except ValueError:
+            # Several messages in one block, or one that is cut: no config.
+            continue
+    return None
 
 
 def _uses() -> dict[str, list[Use]]:
