@@ -74,8 +74,9 @@ class HttpSteps:
         self._values = values
         self._builtins = builtins
         self._host = host
-        # One for each item, by its place: a client is used by one thread at a time.
-        self._clients: dict[str, TokenClient] = {}
+        # One for each item, by its place. A client is used by one thread at a time,
+        # and the requests of several topics may be repeated at once.
+        self._clients: dict[str, tuple[TokenClient, asyncio.Lock]] = {}
         # Everything that is under way; cancelled when the connection ends.
         self._tasks: set[asyncio.Task[None]] = set()
         # Bodies that came while reading was paused.
@@ -143,7 +144,7 @@ class HttpSteps:
             self._host.give_up(str(error), error.retry_after)
         except _NoValue as error:
             self._host.give_up(str(error))
-        except TapError as error:
+        except Exception as error:  # noqa: BLE001 - raised in the main thread
             self._host.fail(error)
         else:
             if step.every is not None:
@@ -177,6 +178,9 @@ class HttpSteps:
                 except TapError as error:
                     self._host.give_up(str(error))
                     return
+                except Exception as error:  # noqa: BLE001 - raised in the main thread
+                    self._host.fail(error)
+                    return
                 else:
                     break
 
@@ -186,13 +190,14 @@ class HttpSteps:
         method, url, headers, body = step.request.fill_in(values, moment)
         # urllib3 2 logs it at debug level.
         self._host.learn([urlsplit(url)._replace(scheme="", netloc="").geturl()])
-        client = self._client(item)
-        return await in_thread(lambda: client.send(method, url, headers, body))
+        client, lock = self._client(item)
+        async with lock:
+            return await in_thread(lambda: client.send(method, url, headers, body))
 
-    def _client(self, item: Item) -> TokenClient:
+    def _client(self, item: Item) -> tuple[TokenClient, asyncio.Lock]:
         settings = self._settings
         if item.where not in self._clients:
-            self._clients[item.where] = TokenClient(
+            client = TokenClient(
                 item.reply_timeout,
                 settings.proxy,
                 lambda: make_context(settings.tls),
@@ -203,6 +208,7 @@ class HttpSteps:
                     "reply_timeout",
                 ),
             )
+            self._clients[item.where] = client, asyncio.Lock()
         return self._clients[item.where]
 
     def _take(self, item: Item, step: HttpStep, answer: Answer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import time
@@ -164,11 +165,11 @@ def test_each_topic_has_its_request(http: Http) -> None:
 
 
 def test_a_request_is_repeated_while_the_connection_lasts(http: Http) -> None:
-    http.script = [(200, {}), (200, {}), (503, {}), (200, {}), (200, {})]
+    http.script = [(200, {}), (503, {}), (200, {})]
 
     async def script(peer: Peer) -> None:
-        while len(http.requests) < 5:
-            await peer.ping()
+        while len(http.requests) < 3:
+            await asyncio.sleep(0.05)
         await peer.send('{"n":1}')
         await peer.close()
         await peer.wait()
@@ -177,14 +178,39 @@ def test_a_request_is_repeated_while_the_connection_lasts(http: Http) -> None:
         run = receive(
             url=server.url,
             subscribe_messages=[
-                {"request": {"url": f"{http.url}/key", "method": "PUT"}, "every": 0.2}
+                {"request": {"url": f"{http.url}/key", "method": "PUT"}, "every": 2}
             ],
         )
     assert run.error is None
     assert run.counts.reconnects == 0
     count = len(http.requests)
-    time.sleep(0.5)
+    # Longer than it would take to be made once more.
+    time.sleep(2.5)
     assert len(http.requests) == count
+
+
+def test_requests_of_several_topics_are_repeated() -> None:
+    with serve_http() as http:
+
+        async def script(peer: Peer) -> None:
+            while len(http.requests) < 6:
+                await asyncio.sleep(0.05)
+            await peer.send('{"n":1}')
+            await peer.close()
+            await peer.wait()
+
+        with serve(script) as server:
+            run = receive(
+                url=server.url,
+                topics=["a", "b", "c"],
+                subscribe_messages=[
+                    {"request": {"url": f"{http.url}/{{topic}}"}, "every": 2}
+                ],
+            )
+        assert run.error is None
+        paths = [path for _, path, _, _ in http.requests]
+        assert paths[:3] == ["/a", "/b", "/c"]
+        assert sorted(paths[3:6]) == ["/a", "/b", "/c"]
 
 
 @pytest.mark.parametrize("status", [503, 404])
