@@ -147,7 +147,7 @@ def test_what_cannot_be_read_follows_on_parse_error(form: str, kind: Kind) -> No
     messages = (good[0], b"\xff\xff\xff", good[1])
     failed = _received(*messages, kind=kind, message_format=form)
     assert isinstance(failed.error, ParseError)
-    assert "a message of 3 bytes is not valid" in str(failed.error)
+    assert "a binary message of 3 bytes is not valid" in str(failed.error)
     assert [record["n"] for record in failed.records] == [1]
 
     skipped = _received(
