@@ -158,7 +158,9 @@ def test_a_list_that_does_not_come_is_the_reason_of_a_run_that_never_connected()
             topics={"url": f"{url}/list?key=secret", "path": "$[*]"},
             max_duration=1,
         )
-    assert f"the topic list of {url} has not come after 1 s" in str(run.error)
+    # On a busy machine it is more than the second of `max_duration`.
+    waited = rf"the topic list of {re.escape(url)} has not come after \d+ s"
+    assert re.search(waited, str(run.error))
     assert "secret" not in str(run.error)
     assert run.seconds < 15
 
