@@ -147,6 +147,11 @@ class ColumnSet:
             return "a column that the tap adds has this name, or one like it"
         return f"not every target can have a column of this name ({_PAGE})"
 
+    @property
+    def flattens(self) -> bool:
+        """Whether not every schema is taken by what comes behind."""
+        return self._takes_schema is not None
+
     def takes(self, column: str, declared: Schema) -> bool:
         """Return whether the schema could be flattened with another column in it."""
         if self._takes_schema is None:

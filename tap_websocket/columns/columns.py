@@ -14,14 +14,14 @@ from tap_websocket.columns import target_limits
 from tap_websocket.columns.column_set import ColumnSet
 from tap_websocket.columns.conversion import Mismatch, mismatch_reason
 from tap_websocket.columns.field_log import FieldLog, quoted
-from tap_websocket.columns.inference import infer_column
+from tap_websocket.columns.inference import MAX_COLUMNS, infer_column
 from tap_websocket.columns.names import RESCUED, UNREAD_BYTES, UNREAD_TEXT
 from tap_websocket.columns.raw_editor import RawEditor
 from tap_websocket.columns.stored_columns import Column
 from tap_websocket.errors import SchemaError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from tap_websocket.columns.naming import ColumnNaming
     from tap_websocket.columns.raw_editor import Edited, Fate
@@ -192,6 +192,45 @@ class Columns:
             return "drop"
         return "rescue" if self._evolution == "rescue" and self._rescue else None
 
+    def prepare(self, records: Iterator[Mapping[str, Any]]) -> None:
+        """Save the columns that records bring in one go, where each save takes time.
+
+        Args:
+            records: What `conform` will be given next.
+        """
+        if self._save is None or self._set.flattens:
+            return
+        wanted: dict[str, Column] = {}
+        for record in records:
+            for name, value in record.items():
+                if name not in wanted and self._becomes_column(name, value):
+                    nested = self._nested and self._set.types_nested
+                    declared = infer_column(value, nested=nested)
+                    wanted[name] = Column(name, name, declared)
+            if len(wanted) >= MAX_COLUMNS:
+                break
+        if wanted:
+            self._keep(list(wanted.values()))
+
+    def _becomes_column(self, name: str, value: Any) -> bool:  # noqa: ANN401 - any JSON
+        """Return whether a field is new, and its value tells its type."""
+        return (
+            name not in self._set.by_field
+            and value is not None
+            and (self._evolution == "add_columns" or name in self._fields)
+            and not self._set.is_deselected(name)
+            and not self._set.is_own(name)
+            and self._set.free_name(name) is not None
+            and _tells_type(value)
+        )
+
+    def _keep(self, wanted: Sequence[Column]) -> None:
+        """Save columns before they are announced: no table is ahead of the file."""
+        assert self._save is not None  # noqa: S101 - asked before
+        stored = self._save(wanted)
+        if stored is not None:
+            self._set.adopt(stored)
+
     def decoder(self) -> Callable[[bytes], Any] | None:
         """Return a test of payloads that `conform` would leave as they are.
 
@@ -281,7 +320,7 @@ class Columns:
             self._put_aside(rescued, name, value, lambda: self._set.why_no_column(name))
         elif value is None:
             self._take_null(name, column, fitted, rescued)
-        elif target_limits.is_storable(value) or target_limits.is_big_integer(value):
+        elif _tells_type(value):
             self._take_new(name, column, value, fitted, rescued)
         else:
             why = target_limits.storage_problem(value)
@@ -305,10 +344,7 @@ class Columns:
         if self._save is None:
             self._set.add(name, column, declared)
         else:
-            # Saved before it is announced: no table is ever ahead of the file.
-            stored = self._save([Column(column, name, declared)])
-            if stored is not None:
-                self._set.adopt(stored)
+            self._keep([Column(column, name, declared)])
         found = self._set.by_field.get(name)
         if found is None:
             if not self._set.is_deselected(name):
@@ -362,6 +398,11 @@ _UNREAD = frozenset({UNREAD_TEXT, UNREAD_BYTES})
 
 def _unnamed() -> str:
     return "array_columns has no name"
+
+
+def _tells_type(value: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Return whether a value that is not null tells the type of a column."""
+    return target_limits.is_storable(value) or target_limits.is_big_integer(value)
 
 
 def _hidden() -> str:

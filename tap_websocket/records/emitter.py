@@ -360,11 +360,19 @@ class RecordEmitter:
             return len(lines)
 
         def slow(texts: list[bytes], start: int) -> bool:
-            for row in rows[start : start + len(texts)]:
-                self._emit_next(arrival, row, checked=checked)
+            for index in range(start, start + len(texts)):
+                version = self._version
+                self._emit_next(arrival, rows[index], checked=checked)
+                if self._version != version:
+                    self._prepare(rows[index + 1 :])
             return True
 
         take_fast(texts, self._batch_size, fast, slow)
+
+    def _prepare(self, rows: list[Extracted | bytes]) -> None:
+        """Save the columns that more records bring, since one has just brought some."""
+        if self._columns is not None and self._plan.store is not None:
+            self._columns.prepare(map(_fields, rows))
 
     def _hand_on(self) -> None:
         """Hand finished records to the pager."""
@@ -443,6 +451,13 @@ class RecordEmitter:
         for name in self._plan.deselected & added.keys():
             del added[name]
         return added
+
+
+def _fields(row: Extracted | bytes) -> Record:
+    """Return the fields of a record that waits."""
+    if isinstance(row, bytes):
+        return format_of("json").value(row, None, {})  # type: ignore[no-any-return]
+    return {**row.record, **row.message_fields} if row.message_fields else row.record
 
 
 class _Sample:

@@ -328,6 +328,9 @@ class MessageHandler:
         Returns:
             How many of them, from the first on, are.
         """
+        if self._emitter.fast_path is None:
+            # Records wait for each other while columns come: they are saved at once.
+            return 0
         self._emitter.put(batch.arrival)
         passed, new = self._emitter.pass_on(
             batch.arrival,

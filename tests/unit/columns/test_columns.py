@@ -11,6 +11,7 @@ from tap_websocket import jsontext
 from tap_websocket.columns.columns import Columns
 from tap_websocket.columns.inference import ANY_JSON, infer
 from tap_websocket.columns.names import RESCUED
+from tap_websocket.columns.stored_columns import StoredColumns
 from tap_websocket.errors import SchemaError
 
 ADDED: dict[str, dict[str, Any]] = {
@@ -375,3 +376,28 @@ def test_only_keys_are_required() -> None:
     assert columns.schema["required"] == ["id"]
     assert columns.schema["properties"]["a"] == column("integer")
     assert columns.conform({"id": 1, "a": "x"}, {}) == {"id": 1, RESCUED: '{"a":"x"}'}
+
+
+def test_columns_that_records_bring_are_saved_in_one_go() -> None:
+    saved: list[list[str]] = []
+
+    def save(wanted: Any) -> StoredColumns:
+        saved.append([each.name for each in wanted])
+        return StoredColumns(tuple(wanted))
+
+    columns = make({"a": column("integer")}, save=save)
+    records: list[dict[str, Any]] = [
+        {"a": 1},
+        {"b": None, "c": 1},
+        {"b": "x", "xmin": 1, "c": 2},
+        {"d": "nul\0", "e": [1]},
+    ]
+    columns.prepare(iter(records[:1]))
+    assert saved == []
+    columns.prepare(iter(records))
+    assert saved == [["c", "b", "e"]]
+    fitted = [columns.conform(record, {}) for record in records]
+    assert len(saved) == 1
+    assert fitted[1] == {"b": None, "c": 1}
+    assert fitted[2] == {"b": "x", "c": 2, RESCUED: '{"xmin":1}'}
+    assert fitted[3] == {"e": [1], RESCUED: '{"d":"nul\\u0000"}'}
