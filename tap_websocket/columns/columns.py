@@ -38,6 +38,10 @@ Evolution = Literal["add_columns", "rescue", "ignore", "fail"]
 
 
 _NONE: Mapping[str, Any] = types.MappingProxyType({})
+
+_MAX_EDITED_BYTES = 1024 * 1024
+"""A message of a million names would be held twice: as pieces, then as values."""
+
 _UNDECLARED = "it is not in the schema"
 
 
@@ -177,6 +181,8 @@ class Columns:
         Raises:
             SchemaError: As `conform` does.
         """
+        if len(text) > _MAX_EDITED_BYTES:
+            return None
         return self._editor.edit(text, added, checked=checked)
 
     def _fate_of(self, name: str) -> Fate | None:

@@ -30,7 +30,7 @@ from tap_websocket.records.formats import format_of
 from tap_websocket.records.plan import added_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tap_websocket.columns.columns import Columns
     from tap_websocket.counts import Counts
@@ -361,18 +361,29 @@ class RecordEmitter:
 
         def slow(texts: list[bytes], start: int) -> bool:
             for index in range(start, start + len(texts)):
-                version = self._version
+                version = self.version
                 self._emit_next(arrival, rows[index], checked=checked)
-                if self._version != version:
-                    self._prepare(rows[index + 1 :])
+                if self.version != version:
+                    self.prepare(rows[index + 1 :])
             return True
 
         take_fast(texts, self._batch_size, fast, slow)
 
-    def _prepare(self, rows: list[Extracted | bytes]) -> None:
-        """Save the columns that more records bring, since one has just brought some."""
+    @property
+    def version(self) -> int:
+        """Counts the changes of the columns; -1 before there are any."""
+        return self._version
+
+    def prepare(self, rows: Sequence[Extracted | bytes]) -> None:
+        """Save the columns that more records bring, since one has just brought some.
+
+        A save takes as long as a hundred records. What is no JSON object is left out.
+
+        Args:
+            rows: Records, or JSON texts of such.
+        """
         if self._columns is not None and self._plan.store is not None:
-            self._columns.prepare(map(_fields, rows))
+            self._columns.prepare(filter(None, map(_fields, rows)))
 
     def _hand_on(self) -> None:
         """Hand finished records to the pager."""
@@ -454,9 +465,13 @@ class RecordEmitter:
 
 
 def _fields(row: Extracted | bytes) -> Record:
-    """Return the fields of a record that waits."""
+    """Return the fields of a record; none of a text that is no object."""
     if isinstance(row, bytes):
-        return format_of("json").value(row, None, {})  # type: ignore[no-any-return]
+        try:
+            value = jsontext.parse(row)
+        except jsontext.InvalidJson:
+            return {}
+        return value if isinstance(value, dict) else {}
     return {**row.record, **row.message_fields} if row.message_fields else row.record
 
 

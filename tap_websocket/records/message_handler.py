@@ -289,9 +289,10 @@ class MessageHandler:
         )
         edits = edits and slices and not self._single_column
         checked = edits and not any_may_need_slow_path(b"".join(part))
-        for payload in part:
+        for index, payload in enumerate(part):
             if batch.is_over:
                 return False
+            version = self._emitter.version
             if not (
                 slices
                 and (payload.isascii() or is_utf8(payload))
@@ -302,6 +303,8 @@ class MessageHandler:
                 )
             ):
                 self._take(batch, payload, plain=plain)
+            if edits and self._emitter.version != version:
+                self._emitter.prepare(part[index + 1 :])
         return True
 
     def _edit(self, batch: Batch, payload: bytes, *, checked: bool) -> bool:
@@ -328,9 +331,6 @@ class MessageHandler:
         Returns:
             How many of them, from the first on, are.
         """
-        if self._emitter.fast_path is None:
-            # Records wait for each other while columns come: they are saved at once.
-            return 0
         self._emitter.put(batch.arrival)
         passed, new = self._emitter.pass_on(
             batch.arrival,
