@@ -72,6 +72,10 @@ targets: .venv/dev ## Run the tap into each target and write docs/targets.md
 	@$(PYTHON) -m scripts.tools target-jsonl target-csv target-postgres pipelinewise-target-postgres target-duckdb
 	$(PYTHON) -m scripts.targets
 
+.PHONY: soak-lines
+soak-lines: .venv/dev ## Let redundant lines die while others live (SOAK='--minutes 1')
+	$(PYTHON) -m tests.soak.lines $(SOAK)
+
 .PHONY: mutants
 mutants: .venv/dev ## Take each protection out of the tap and see its test fail
 	$(PYTHON) -m scripts.mutants $(MUTANTS)

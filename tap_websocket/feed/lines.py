@@ -76,7 +76,7 @@ class Group:
         try:
             yield
         finally:
-            del self._attempts[line]
+            self._attempts.pop(line, None)
             decided.set_result(None)
 
     async def others_decided(self, line: Line) -> None:

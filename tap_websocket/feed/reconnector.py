@@ -286,9 +286,12 @@ class Reconnector:
             try:
                 await _first(old.ended, dialing)
                 if not dialing.done():
-                    # The attempt under way is that of the next connection.
-                    if await self._is_done_after(old):
+                    # The attempt under way is that of the next connection. How the old
+                    # one ended counts only where this fails: the server may close it
+                    # for the new one's sake.
+                    if self._group.is_complete:
                         return None
+                    self._log_lost(old, "its replacement is under way")
                     is_next = True
                     await _first(dialing)
             finally:
@@ -304,6 +307,8 @@ class Reconnector:
             elif isinstance(error, HandshakeError | TapError):
                 failure = str(error)
                 if is_next:
+                    if await self._is_done_after(old):
+                        return None
                     return await self._connect_after(error, old, announced=captured)
                 self._url = (self._url + 1) % len(self._urls)
             else:
@@ -483,17 +488,22 @@ class Reconnector:
         if not session.origin.sequence:
             # It brought nothing: an attempt that failed, as it were.
             self._url = (self._url + 1) % len(self._urls)
-        self._down_since = session.ended_at
         self._run.failed(text)
+        self._log_lost(session, "reconnecting")
+        return False
+
+    def _log_lost(self, session: Session, then: str) -> None:
+        """Log that the line is down, once; it may be the beginning of an outage."""
+        if self._down_since is not None:
+            return
+        self._down_since = session.ended_at
+        where, text = self._label, session.describe_end()
         if self._group.lost(session.ended_at):
-            _LOGGER.warning("Lost %s: %s; reconnecting", where, text)
+            _LOGGER.warning("Lost %s: %s; %s", where, text, then)
         elif not session.refused:
             _LOGGER.info(
-                "Lost a line to %s: %s; reconnecting, while another one is up",
-                where,
-                text,
+                "Lost a line to %s: %s; %s, while another one is up", where, text, then
             )
-        return False
 
     async def _judge_code(self, session: Session, code: int) -> None:
         """Decide what a close code means beside the end of the connection.

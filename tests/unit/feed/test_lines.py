@@ -216,6 +216,50 @@ def test_an_old_connection_that_dies_meanwhile_leaves_the_new_attempt() -> None:
     assert run.counts.disconnected_seconds == pytest.approx(3.3, abs=0.7)
 
 
+def test_an_old_connection_that_is_closed_for_the_new_one_s_sake() -> None:
+    """One login at a time: the old one's fatal code comes before the new one's 101."""
+
+    async def script(peer: FakePeer) -> None:
+        if peer.number == 2:
+            peers[0].close_frame(4004)
+            await asyncio.sleep(0.5)
+        peers.append(peer)
+        await play(peer, feed_of(30))
+        await peer.wait_closed()
+
+    peers: list[FakePeer] = []
+    run = run_feed(
+        script,
+        records=True,
+        reconnect=True,
+        connection_lifetime=10,
+        fatal_close_codes=["4xxx"],
+        max_duration=18,
+    )
+    assert run.ending.error is None
+    assert len(run.peers) == 2
+    assert run.counts.outages == 1
+
+
+def test_a_group_that_is_complete_waits_for_no_line_that_was_lost() -> None:
+    async def script(peer: FakePeer) -> None:
+        peer.accept()
+        peer.text("a")
+        await asyncio.sleep(5 if peer.number == 2 else 10)
+        if peer.number == 2:
+            peer.drop()
+        else:
+            peer.text("stop")
+            await peer.wait_closed()
+
+    run = run_feed(
+        script, reconnect=True, redundancy=2, overlap=4, reconnect_backoff=500
+    )
+    assert run.ending.error is None
+    assert run.seconds == pytest.approx(14, abs=0.1)
+    assert len(run.peers) == 2
+
+
 def test_a_message_asks_for_a_replacement() -> None:
     async def script(peer: FakePeer) -> None:
         peer.accept()
