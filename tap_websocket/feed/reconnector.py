@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from tap_websocket.errors import ConnectionFailed, FeedError, TapError
 from tap_websocket.expressions.placeholders import PlaceholderValues, TopicList
+from tap_websocket.feed.backoff import (
+    MAX_REFUSED_SECONDS,
+    backoff,
+    refused_backoff,
+)
 from tap_websocket.feed.inbound import CloseAction
 from tap_websocket.feed.session import Session
 from tap_websocket.network.errors import (
@@ -26,10 +31,10 @@ if TYPE_CHECKING:
     from tap_websocket.feed.dialer import Dialer
     from tap_websocket.feed.lines import Group
     from tap_websocket.feed.run_state import RunState
-    from tap_websocket.settings import ReconnectSettings, Settings
+    from tap_websocket.settings import Settings
     from tap_websocket.settings.connections import PlannedConnection
 
-__all__ = ["Reconnector", "backoff"]
+__all__ = ["Reconnector"]
 
 _LOGGER = logging.getLogger("tap-websocket")
 _REFUSED = "the credentials are refused: check auth, headers and url"
@@ -55,12 +60,6 @@ _REFUSING_CODES = frozenset({1008, *range(4000, 5000)})
 _LIFETIME_JITTER = 0.05
 """Share of `connection_lifetime` that is left out at random, so that lines are not
 replaced together."""
-
-_MAX_REFUSED_SECONDS = 300.0
-"""Longest wait before a server is asked again that refused one line of several."""
-
-_MAX_DOUBLINGS = 64
-"""More doublings reach any `reconnect_backoff_max`, and floats end at 2^1024."""
 
 
 class Reconnector:
@@ -256,6 +255,8 @@ class Reconnector:
 
     async def _reconnect(self, session: Session) -> Session | None:
         """Return the connection that follows one that has ended, or None."""
+        # Where the group is complete it may still be open, for `overlap`.
+        await _first(session.ended)
         if await self._is_done_after(session):
             return None
         if session.refused:
@@ -277,46 +278,60 @@ class Reconnector:
         while not old.ended.done():
             attempt += 1
             # Another announcement may come while this attempt is made.
-            captured, old.forgotten = old.forgotten, frozenset()
+            announced, old.forgotten = old.forgotten, frozenset()
             new = self._make_session()
-            dialing = self._loop.create_task(
-                self._dial(new, self._urls[0] if captured else None)
-            )
-            is_next = False
-            try:
-                await _first(old.ended, dialing)
-                if not dialing.done():
-                    # The attempt under way is that of the next connection. How the old
-                    # one ended counts only where this fails: the server may close it
-                    # for the new one's sake.
-                    if self._group.is_complete:
-                        return None
-                    self._log_lost(old, "its replacement is under way")
-                    is_next = True
-                    await _first(dialing)
-            finally:
-                dialing.cancel()
-                # What was captured for this attempt serves no other one.
-                for values in (old.values, new.values):
-                    values.forget(captured)
-            error = dialing.exception()
+            error = await self._attempt_replacement(old, new, announced)
+            if error is not None and self._group.is_complete:
+                break
             if error is None:
                 failure = await self._take_over(old, new)
                 if failure is None:
                     return new
-            elif isinstance(error, HandshakeError | TapError):
-                failure = str(error)
-                if is_next:
-                    if await self._is_done_after(old):
-                        return None
-                    return await self._connect_after(error, old, announced=captured)
-                self._url = (self._url + 1) % len(self._urls)
+            elif self._down_since is not None:
+                # The old connection has ended meanwhile: this was the next one's.
+                if await self._is_done_after(old):
+                    return None
+                return await self._connect_after(error, old, announced=announced)
             else:
-                raise error
+                failure = str(error)
+                self._url = (self._url + 1) % len(self._urls)
             if self._group.is_complete or old.ended.done():
                 break
             await self._wait_to_replace(old, attempt, failure)
         return await self._reconnect(old)
+
+    async def _attempt_replacement(
+        self, old: Session, new: Session, announced: frozenset[str]
+    ) -> Exception | None:
+        """Open a connection beside another one; return why it could not be opened.
+
+        Args:
+            old: The connection that is open, which may end meanwhile.
+            new: The one to be opened.
+            announced: Names of captured values that serve this attempt alone.
+        """
+        dialing = self._loop.create_task(
+            self._dial(new, self._urls[0] if announced else None)
+        )
+        try:
+            await _first(old.ended, dialing)
+            if not dialing.done() and not self._group.is_complete:
+                # The attempt under way is that of the next connection. How the old one
+                # ended counts only where this fails: the server may close it for the
+                # new one's sake.
+                self._log_lost(old, "its replacement is under way")
+                await _first(dialing)
+            if not dialing.done():
+                msg = "the feed is complete"
+                return ConnectionFailed(msg)
+            await dialing
+        except (HandshakeError, TapError) as error:
+            return error
+        finally:
+            dialing.cancel()
+            for values in (old.values, new.values):
+                values.forget(announced)
+        return None
 
     async def _take_over(self, old: Session, new: Session) -> str | None:
         """Wait until a new connection has taken an old one's place.
@@ -341,11 +356,7 @@ class Reconnector:
 
     async def _wait_to_replace(self, old: Session, attempt: int, reason: str) -> None:
         """Wait before another attempt at a replacement, while the old one lives."""
-        seconds = min(
-            self._settings.reconnect.reconnect_backoff
-            * 2.0 ** min(attempt - 1, _MAX_DOUBLINGS),
-            _MAX_REFUSED_SECONDS,
-        )
+        seconds = refused_backoff(self._settings.reconnect, attempt)
         log = _LOGGER.warning if attempt == 1 else _LOGGER.info
         log(
             "The connection to %s could not be replaced: %s; it goes on, and the next "
@@ -512,7 +523,7 @@ class Reconnector:
             FeedError: When `fatal_close_codes` names it and no other line is up.
         """
         opened_at = self._opened_at or 0.0
-        if session.ended_at - opened_at > _MAX_REFUSED_SECONDS:
+        if session.ended_at - opened_at > MAX_REFUSED_SECONDS:
             self._refusals = 0
         if code in self._settings.reconnect.fatal_close_codes:
             if not await self._is_redundant():
@@ -567,11 +578,7 @@ class Reconnector:
         self._refusals += 1
         if self._down_since is None:
             self._down_since = self._loop.time()
-        seconds = min(
-            self._settings.reconnect.reconnect_backoff
-            * 2.0 ** min(self._refusals - 1, _MAX_DOUBLINGS),
-            _MAX_REFUSED_SECONDS,
-        )
+        seconds = refused_backoff(self._settings.reconnect, self._refusals)
         log = _LOGGER.warning if self._refusals == 1 else _LOGGER.info
         log(
             "A line to %s is refused while another one is up: %s; the next attempt is "
@@ -599,17 +606,3 @@ def _advice(where: str, error: HandshakeError) -> str:
         # What nginx answers on a port that speaks TLS.
         text += "; if the port speaks TLS, write wss://"
     return text
-
-
-def backoff(settings: ReconnectSettings, attempt: int, random: float) -> float:
-    """Return the seconds to wait before a retry.
-
-    Args:
-        settings: `reconnect_backoff`, and `reconnect_backoff_max` where given.
-        attempt: Number of this retry since the last data message, from 1.
-        random: A number from 0 to 1, for the jitter.
-    """
-    if settings.reconnect_backoff_max is None:
-        return settings.reconnect_backoff
-    doubled = settings.reconnect_backoff * 2.0 ** min(attempt - 1, _MAX_DOUBLINGS)
-    return min(doubled, settings.reconnect_backoff_max) * random

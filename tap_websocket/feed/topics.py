@@ -14,7 +14,7 @@ from tap_websocket.expressions.placeholders import (
     PlaceholderValues,
 )
 from tap_websocket.expressions.rendering import has_fixed_origin
-from tap_websocket.feed.reconnector import backoff
+from tap_websocket.feed.backoff import backoff
 from tap_websocket.feed.subscription import requests
 from tap_websocket.feed.threads import in_thread
 from tap_websocket.jsontext import text_of

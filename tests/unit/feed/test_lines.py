@@ -440,6 +440,28 @@ def test_a_replacement_that_opens_in_a_complete_group_is_closed() -> None:
     assert run.peers[2].closed_with == 1000
 
 
+def test_a_line_that_is_being_replaced_goes_on_for_overlap() -> None:
+    """Its replacement fails while the group is complete: the old one stays open."""
+
+    async def script(peer: FakePeer) -> None:
+        if peer.number > 2:
+            await asyncio.sleep(2)
+            raise REFUSED
+        peer.accept()
+        if peer.number == 1:
+            peer.text("replace")
+        await asyncio.sleep(1)
+        if peer.number == 2:
+            peer.text("stop")
+        await asyncio.sleep(2)
+        peer.text("late")
+        await peer.wait_closed()
+
+    run = run_feed(script, reconnect=True, redundancy=2, overlap=4)
+    assert run.texts == ["late"]
+    assert run.seconds == pytest.approx(5, abs=0.1)
+
+
 def test_a_complete_group_reads_what_its_other_lines_have_before_they_are_closed() -> (
     None
 ):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_websocket.errors import ConnectionFailed, FeedError
-from tap_websocket.feed.reconnector import backoff
+from tap_websocket.feed.backoff import backoff
 from tap_websocket.network.errors import BadHandshake, HandshakeRefused, Unreachable
 from tests.support.fake_transport import run_feed
 from tests.support.receive import make_settings
