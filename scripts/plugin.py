@@ -132,7 +132,7 @@ def hub_definition() -> str:
         "description": TapWebSocket.__doc__,
         "docs": f"{REPOSITORY}#readme",
         "repo": REPOSITORY,
-        "pip_url": f"{_NAME}[fast]",
+        "pip_url": _NAME,
         "keywords": ["api", "meltano_sdk", "websocket", "streaming"],
         "maintenance_status": "active",
         "quality": "unknown",
