@@ -69,7 +69,7 @@ ANY_JSON: Schema = {
 
 
 def is_text(column: Mapping[str, Any]) -> bool:
-    """Tell whether values of other types are written into a column as text."""
+    """Return whether values of other types are written into a column as text."""
     return column.get("contentMediaType") == _MEDIA_TYPE and "string" in (
         column.get("type") or ()
     )

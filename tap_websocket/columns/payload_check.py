@@ -36,11 +36,11 @@ _NEGATIVE_EXPONENT = re.compile(rb"-(?<=[eE]-)")
 _PROBED_BYTES, _FEW_DASHES = 4096, 64
 
 LONGEST = 16_000
-"""No number in a payload of so many bytes has more decimals than PostgreSQL's."""
+"""Bytes of the longest payload in which no number can have too many decimals."""
 
 _STEP = 100
 _LONG_RUN = re.compile(rb"[0-9]{%d}" % (LONGEST // _STEP))
-"""Digits all along, where every so many bytes are looked at."""
+"""Digits only, where one byte in every `_STEP` is looked at."""
 
 _SMALL_NUMBER = re.compile(rb"(?:^|[\s:,\[])-?[0-9]+(?:\.[0-9]+)?[eE]-0*[1-9][0-9]{2}")
 _LEVELS = 6
@@ -56,9 +56,9 @@ _PlainText = Annotated[
 
 
 def any_may_need_slow_path(joined: bytes) -> bool:
-    """Tell of payloads, joined, whether one of them has to be asked about.
+    """Return whether any of these payloads, joined, may need `needs_slow_path`.
 
-    Without a mark of those that `needs_slow_path` looks for none has to.
+    False is certain: nothing that it looks for is there.
     """
     return (
         _has_nul(joined) or _has_long_number(joined) or _has_negative_exponent(joined)
@@ -66,7 +66,7 @@ def any_may_need_slow_path(joined: bytes) -> bool:
 
 
 def needs_slow_path(payload: bytes) -> bool:
-    r"""Tell whether a payload may hold what a decoder takes and no target does.
+    r"""Return whether a payload may hold what a decoder takes and not every target.
 
     That is a NUL (`\u0000`), or a number of more decimals than PostgreSQL has.
     """
@@ -76,19 +76,19 @@ def needs_slow_path(payload: bytes) -> bool:
 
 
 def _has_nul(data: bytes) -> bool:
-    """Tell whether there is a NUL; a single byte is found many times faster."""
+    """Return whether there is a NUL; a single byte is found many times faster."""
     return b"\\" in data and _NUL in data
 
 
 def _has_long_number(payload: bytes) -> bool:
-    """Tell whether there is a number of more than `LONGEST` digits in a payload."""
+    """Return whether a payload has a number of more than `LONGEST` digits."""
     if len(payload) <= LONGEST:
         return False
     return _LONG_RUN.search(payload[::_STEP]) is not None
 
 
 def _has_negative_exponent(data: bytes) -> bool:
-    """Tell whether there may be one.
+    """Return whether there may be one.
 
     Unless dashes are many, to look in front of each takes half the time.
     """
@@ -215,7 +215,7 @@ def _dict_of(kind: Any) -> Any:  # noqa: ANN401 - a type
 
 
 def _open(levels: int) -> Any:  # noqa: ANN401 - a type
-    """Return the type of any JSON, integers bounded, so many levels deep."""
+    """Return the type of any JSON of a number of levels, integers bounded."""
     scalars = Union[_Integer, float, str, bool, None]  # noqa: UP007 - built at run time
     if levels == 0:
         return scalars

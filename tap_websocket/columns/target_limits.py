@@ -43,7 +43,7 @@ _SEPARATORS = str.maketrans(".- ", "___")
 
 
 def is_storable_name(name: str) -> bool:
-    """Tell whether every target can have a column of that name."""
+    """Return whether every target can have a column of that name."""
     return (
         name.strip() != ""
         and not _BAD_NAME.search(name)
@@ -63,7 +63,7 @@ def fold(name: str) -> str:
 
 
 def is_big_integer(value: Any) -> bool:  # noqa: ANN401 - any JSON
-    """Tell whether a value is an integer outside 64 bits."""
+    """Return whether a value is an integer outside 64 bits."""
     if isinstance(value, Decimal):
         return value.as_tuple().exponent == 0 and not _in_range(value)
     return isinstance(value, int) and not _in_range(value)
@@ -74,7 +74,7 @@ def _in_range(value: int | Decimal) -> bool:
 
 
 def is_storable(value: Any, levels: int = DEEPEST) -> bool:  # noqa: ANN401 - any JSON
-    """Tell whether every target can hold a value, anywhere inside."""
+    """Return whether every target can hold a value, anywhere inside."""
     if isinstance(value, str):
         return not _BAD_TEXT.search(value)
     if isinstance(value, int):
@@ -152,7 +152,7 @@ def _problem(value: Any, levels: int) -> str:  # noqa: ANN401 - any JSON
 
 
 def _is_storable_decimal(value: Decimal) -> bool:
-    """Tell whether a double has its magnitude and a numeric its digits."""
+    """Return whether a double has its magnitude and a numeric its digits."""
     exponent = value.as_tuple().exponent
     return (
         not is_big_integer(value)

@@ -11,7 +11,7 @@ from tap_websocket import jsontext
 from tap_websocket.columns.columns import Columns
 from tap_websocket.columns.inference import ANY_JSON, infer
 from tap_websocket.columns.names import RESCUED
-from tap_websocket.columns.stored_columns import StoredColumns
+from tap_websocket.columns.stored_columns import Column, StoredColumns
 from tap_websocket.errors import SchemaError
 
 ADDED: dict[str, dict[str, Any]] = {
@@ -401,3 +401,16 @@ def test_columns_that_records_bring_are_saved_in_one_go() -> None:
     assert fitted[1] == {"b": None, "c": 1}
     assert fitted[2] == {"b": "x", "c": 2, RESCUED: '{"xmin":1}'}
     assert fitted[3] == {"e": [1], RESCUED: '{"d":"nul\\u0000"}'}
+
+
+def test_a_column_that_cannot_be_saved_is_rescued_until_it_can() -> None:
+    saved: StoredColumns | None = None
+    columns = make({"a": column("integer")}, save=lambda _: saved)
+    before = columns.schema
+    assert columns.conform({"a": 1, "b": 2}, {}) == {"a": 1, RESCUED: '{"b":2}'}
+    assert columns.schema is before
+    # Another run was first, and had texts.
+    saved = StoredColumns((Column("b", "b", column("string")),))
+    assert columns.conform({"a": 1, "b": 2}, {}) == {"a": 1, RESCUED: '{"b":2}'}
+    assert columns.conform({"b": "x"}, {}) == {"b": "x"}
+    assert columns.schema["properties"]["b"] == column("string")
