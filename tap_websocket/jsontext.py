@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, NoReturn, Self
@@ -118,13 +120,36 @@ def _parse(
     number: Callable[[str], Decimal],
 ) -> Any:  # noqa: ANN401 - any JSON
     try:
-        return decode(payload)
+        if len(payload) < _LARGE_BYTES:
+            return decode(payload)
+        with _without_collections():
+            return decode(payload)
     except RecursionError as error:
         raise InvalidJson(_DEEP) from error
     except InvalidOperation as error:
         raise InvalidJson(_EXPONENT) from error
     except ValueError:
         return _parse_slowly(payload, number)
+
+
+_LARGE_BYTES = 1024 * 1024
+
+
+@contextlib.contextmanager
+def _without_collections() -> Iterator[None]:
+    """Keep the garbage collector from running.
+
+    A payload of millions of small arrays sets it off again and again, which finds
+    nothing, since JSON has no cycles, and takes most of the time: 1.9 s in place of
+    0.3 s for 15 MiB (CPython 3.11).
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 _DEEP = "it is nested too deeply"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import pickle
 from decimal import Decimal
@@ -138,3 +139,22 @@ def test_a_byte_order_mark_in_front_is_ignored(text: bytes | str) -> None:
 def test_a_byte_order_mark_elsewhere_is_no_white_space(text: str) -> None:
     with pytest.raises(jsontext.InvalidJson):
         jsontext.parse(text)
+
+
+def collections() -> int:
+    return sum(each["collections"] for each in gc.get_stats())
+
+
+def test_a_large_text_is_parsed_without_garbage_collections() -> None:
+    text = b"[" + b"[]," * 500_000 + b"0]"
+    before = collections()
+    value = jsontext.parse(text)
+    assert collections() - before < 20
+    assert len(value) == 500_001
+    assert gc.isenabled()
+
+
+def test_a_large_text_that_is_no_json_leaves_the_collector_as_it_was() -> None:
+    with pytest.raises(jsontext.InvalidJson):
+        jsontext.parse(b"[" + b"[]," * 500_000 + b"x")
+    assert gc.isenabled()
