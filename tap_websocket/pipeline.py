@@ -22,6 +22,7 @@ from tap_websocket.records.emitter import RecordEmitter
 from tap_websocket.records.message_handler import MessageHandler
 from tap_websocket.records.router import MessageRouter
 from tap_websocket.records.sequence import SequenceTracker
+from tap_websocket.timers import StoppableClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -189,15 +190,17 @@ class RecordStages:
             documents: Takes messages apart, where the settings do not.
         """
         continuity = settings.continuity
+        # What one line has read, another one may have behind a pause of any length.
+        running = StoppableClock(clock)
         deduplicator = None
         if continuity.deduplicate is not None:
             deduplicator = Deduplicator(
-                continuity.deduplicate, overlap=continuity.overlap, clock=clock
+                continuity.deduplicate, overlap=continuity.overlap, clock=running
             )
         tracker = None
         if continuity.sequence is not None:
             tracker = SequenceTracker(
-                continuity.sequence, overlap=continuity.overlap, clock=clock
+                continuity.sequence, overlap=continuity.overlap, clock=running
             )
         router = MessageRouter(
             settings.subscription, excerpt=secrets.excerpt, learn=secrets.capture
@@ -219,6 +222,7 @@ class RecordStages:
             now_ns=now_ns,
             deduplicator=deduplicator,
             tracker=tracker,
+            clock=running,
             documents=documents,
         )
         return cls(handler, router, emitter)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-__all__ = ["Deadline", "Schedule", "Timer"]
+__all__ = ["Deadline", "Schedule", "StoppableClock", "Timer"]
 
 
 class Timer(Protocol):
@@ -17,6 +17,37 @@ class Timer(Protocol):
 
 Schedule = Callable[[float, Callable[[], None]], Timer]
 """Calls back after a number of seconds, as `asyncio.AbstractEventLoop.call_later`."""
+
+
+class StoppableClock:
+    """A clock that stands still while reading is paused.
+
+    Args:
+        clock: The time in seconds, from any start.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        # When it was stopped, by the clock behind it; None while it runs.
+        self._stopped_at: float | None = None
+        # Seconds that it has stood still, together.
+        self._stood = 0.0
+
+    def __call__(self) -> float:
+        """Return the time in seconds, from any start."""
+        now = self._clock() if self._stopped_at is None else self._stopped_at
+        return now - self._stood
+
+    def pause(self) -> None:
+        """Stand still."""
+        if self._stopped_at is None:
+            self._stopped_at = self._clock()
+
+    def resume(self) -> None:
+        """Go on."""
+        if self._stopped_at is not None:
+            self._stood += self._clock() - self._stopped_at
+            self._stopped_at = None
 
 
 class Deadline:

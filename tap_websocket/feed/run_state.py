@@ -37,7 +37,7 @@ class Ending(msgspec.Struct, frozen=True):
 
 
 class ConnectionObserver(Protocol):
-    """What has to know which connections may bring messages."""
+    """What has to know which connections may bring messages, and when they may."""
 
     def dialing(self, origin: Origin) -> None:
         """Add a connection whose upgrade request is about to be sent."""
@@ -47,6 +47,12 @@ class ConnectionObserver(Protocol):
 
     def outage_ended(self, group: int, seconds: float) -> None:
         """Take how long a group had no connection, before its next message."""
+
+    def paused(self) -> None:
+        """Stop the clocks: what has arrived is not read."""
+
+    def resumed(self) -> None:
+        """Let the clocks go on."""
 
 
 class OpenSession(Protocol):
@@ -175,15 +181,22 @@ class RunState:
     def pause(self) -> None:
         """Stop reading from every connection; the clocks stand still."""
         self.paused = True
+        if self._observer is not None:
+            self._observer.paused()
         for session in self.sessions:
             session.pause()
 
     def resume(self) -> None:
         """Read again; the clocks start afresh."""
         self.paused = False
+        if self._observer is not None:
+            self._observer.resumed()
         self.restart_idle_clock()
-        for session in self.sessions:
-            session.resume()
+        # One of them may deliver at once what was kept back: that may end connections,
+        # or fill the buffer again.
+        for session in list(self.sessions):
+            if not self.paused:
+                session.resume()
 
     def restart_idle_clock(self) -> None:
         """Count the seconds of `idle_timeout` from now."""

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tap_websocket.records.sequence import SequenceTracker
     from tap_websocket.records.slicer import SlicedDocument
     from tap_websocket.settings import Settings
+    from tap_websocket.timers import StoppableClock
 
     Documents = Callable[[bytes], Sequence[bytes]]
     """Takes a message apart into documents."""
@@ -66,6 +67,7 @@ class MessageHandler:
         now_ns: The wall clock, in nanoseconds since the epoch.
         deduplicator: Decides which records were emitted before, if any may be.
         tracker: Watches the feed's own numbers, if it has any.
+        clock: The time of both, which stands still while reading is paused.
         documents: Takes a message apart, in the place of `record_separator`. Its
             documents need not look like the message.
     """
@@ -81,6 +83,7 @@ class MessageHandler:
         now_ns: Callable[[], int],
         deduplicator: Deduplicator | None = None,
         tracker: SequenceTracker | None = None,
+        clock: StoppableClock,
         documents: Documents | None = None,
     ) -> None:
         decoding = settings.decoding
@@ -113,6 +116,7 @@ class MessageHandler:
         )
         self._skip_log = LogThrottle(10.0)
         self._deduplicator = deduplicator
+        self._clock = clock
         self._gaps = GapWatch(
             settings, tracker=tracker, emitter=emitter, documents=self._documents
         )
@@ -132,6 +136,14 @@ class MessageHandler:
     def outage_ended(self, group: int, seconds: float) -> None:
         """Keep an outage for the next record (see `ConnectionObserver`)."""
         self._gaps.outage_ended(group, seconds)
+
+    def paused(self) -> None:
+        """Stop the clock (see `ConnectionObserver`)."""
+        self._clock.pause()
+
+    def resumed(self) -> None:
+        """Go on with the clock (see `ConnectionObserver`)."""
+        self._clock.resume()
 
     def consume(
         self,

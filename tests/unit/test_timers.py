@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING
 
-from tap_websocket.timers import Deadline
+from tap_websocket.timers import Deadline, StoppableClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,3 +142,20 @@ def test_what_has_arrived_and_is_not_read_puts_it_off() -> None:
     expiry.behind = False
     expiry.clock.sleep(60)
     assert expiry.at == [30]
+
+
+def test_a_clock_stands_still_while_it_is_paused() -> None:
+    now = 10.0
+    clock = StoppableClock(lambda: now)
+    clock.resume()
+    assert clock() == 10
+    now = 12
+    clock.pause()
+    now = 50
+    clock.pause()
+    assert clock() == 12
+    now = 60
+    clock.resume()
+    assert clock() == 12
+    now = 61
+    assert clock() == 13

@@ -581,6 +581,61 @@ def test_nothing_is_closed_while_reading_is_paused() -> None:
     assert 52 <= run.peers[0].ended_at <= 58
 
 
+async def two_minutes(feed: Feed) -> None:
+    """Pause reading, as a target does that loads what it has."""
+    await asyncio.sleep(2)
+    feed.pause()
+    await asyncio.sleep(120)
+    feed.resume()
+
+
+def test_what_two_lines_were_sent_before_a_long_pause_comes_once() -> None:
+    async def script(peer: FakePeer) -> None:
+        peer.accept()
+        await asyncio.sleep(1 if peer.number == 1 else 122.5)
+        peer.text('{"n": 1}')
+        await peer.wait_closed()
+
+    run = run_feed(
+        script,
+        during=two_minutes,
+        records=True,
+        reconnect=True,
+        redundancy=2,
+        max_duration=150,
+    )
+    assert numbers(run.records) == [1]
+    assert run.counts.deduplicated == 1
+
+
+def test_what_another_line_has_not_read_in_a_long_pause_is_not_missing() -> None:
+    async def script(peer: FakePeer) -> None:
+        peer.accept()
+        await asyncio.sleep(1)
+        peer.text('{"n": 1}')
+        if peer.number == 1:
+            peer.text('{"n": 3}')
+        await asyncio.sleep(121)
+        if peer.number == 1:
+            peer.text('{"n": 4}')
+        await asyncio.sleep(0.5)
+        if peer.number == 2:
+            peer.text('{"n": 2}', '{"n": 3}', '{"n": 4}')
+        await peer.wait_closed()
+
+    run = run_feed(
+        script,
+        during=two_minutes,
+        records=True,
+        reconnect=True,
+        redundancy=2,
+        sequence={"path": "$.n"},
+        max_duration=150,
+    )
+    assert sorted(numbers(run.records)) == [1, 2, 3, 4]
+    assert run.counts.missing == 0
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_nothing_is_lost_while_one_line_is_up(seed: int) -> None:
     """Whatever ends which line when: what was sent to one that was up is there once."""
