@@ -147,6 +147,26 @@ def test_the_demo_feed_into_postgres(
         assert dict(gather(row)) == parse(message)
 
 
+def test_names_that_differ_by_case_have_their_columns_in_postgres(
+    tmp_path: Path,
+    postgres: Postgres,
+    database: str,
+) -> None:
+    """Binance's own trade, with `url` and `max_messages` alone."""
+    trade = {"e": "trade", "E": 1672515782136, "s": "BNBBTC", "p": "0.00100000"}
+    trade |= {"q": "100", "T": 1672515782135, "m": True, "M": False}
+    messages = [as_sent(trade | {"t": number}) for number in range(300)]
+    with serve(sending(messages)) as server:
+        config = {"url": server.url, "max_messages": 300}
+        _, rows, types = into_postgres(tmp_path, config, postgres, database)
+    names = {name for name in types if not name.startswith("_")}
+    assert names == {"e", "E", "s", "t", "p", "q", "T", "m", "M"}
+    assert [{name: row[name] for name in names} for row in rows] == list(
+        map(parse, messages),
+    )
+    assert all(row["_rescued_data"] is None for row in rows)
+
+
 @pytest.mark.parametrize(
     "given",
     [
