@@ -47,7 +47,7 @@ class StepHost(Protocol):
         """Drop the connection; wait this many seconds at least before the next."""
 
     def fail(self, error: Exception) -> None:
-        """End the run."""
+        """End the run, or the connection where another one is up."""
 
     async def refresh_credentials(self) -> bool:
         """Replace credentials that were refused; return whether there are others."""

@@ -66,8 +66,8 @@ class Group:
         return bool(self.open)
 
     def is_up_without(self, session: Session) -> bool:
-        """Return whether a connection is open besides this one."""
-        return not self.open <= {session}
+        """Return whether a connection is open besides this one, and not refused."""
+        return any(one is not session and not one.refused for one in self.open)
 
     @contextlib.contextmanager
     def attempt(self, line: Line) -> Iterator[None]:

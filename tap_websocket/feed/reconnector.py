@@ -419,17 +419,13 @@ class Reconnector:
         """Replace credentials that were refused; return whether there are others."""
         return await self._dialer.refresh(session.values, session.builtins)
 
-    def outlives(self, session: Session, error: TapError) -> bool:
-        """Return whether a fatal message ends this connection alone.
+    def outlives(self, session: Session) -> bool:
+        """Return whether what is fatal ends this connection alone.
 
         It does while its subscription is not complete and another connection of the
         group is open: the feed is received there.
         """
-        return (
-            isinstance(error, FeedError)
-            and not session.subscribed.done()
-            and self._group.is_up_without(session)
-        )
+        return not session.subscribed.done() and self._group.is_up_without(session)
 
     def closed(self, session: Session) -> None:
         """Count the connection as gone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tap_websocket.errors import FeedError
 from tap_websocket.expressions.placeholders import ConnectionBuiltins
 from tap_websocket.feed.http_steps import HttpSteps
 from tap_websocket.feed.inbound import BatchResult, CloseAction, Origin
@@ -60,8 +61,8 @@ class SessionOwner(Protocol):
     def completed(self, session: Session) -> None:
         """Handle a message that says that the feed is complete (`then: stop`)."""
 
-    def outlives(self, session: Session, error: TapError) -> bool:
-        """Return whether the run goes on when a message on this connection is fatal."""
+    def outlives(self, session: Session) -> bool:
+        """Return whether the run goes on when this connection meets what is fatal."""
 
     def closed(self, session: Session) -> None:
         """Handle the end of the connection, or of an attempt that it was made for."""
@@ -272,12 +273,19 @@ class Session:
             self._follow(result.directive, result)
 
     def _fail(self, error: TapError) -> None:
-        """End the run for a fatal message, or this line alone."""
-        if not self._owner.outlives(self, error):
+        """End the run for a fatal message, or this connection alone."""
+        if isinstance(error, FeedError) and self._owner.outlives(self):
+            self._refuse(str(error))
+        else:
             self._run.end("a message was fatal", error)
-            return
+
+    def _refuse(self, verdict: str) -> None:
+        """Close the connection, which the server refused while another one is up."""
         self.refused = True
-        self._follow(CloseAction.RECONNECT, BatchResult())
+        if self._connection is None or self.directive is not None:
+            return
+        self.directive, self.verdict = CloseAction.RECONNECT, verdict
+        self._close(self._connection, NORMAL)
 
     def _takes_nothing(self) -> bool:
         return (
@@ -356,11 +364,7 @@ class Session:
             self._close(connection, TOO_BIG)
             return
         if directive is CloseAction.RECONNECT:
-            self.verdict = (
-                "a message that a rule calls fatal came before it was subscribed"
-                if self.refused
-                else "a message rule asked for it"
-            )
+            self.verdict = "a message rule asked for it"
         elif directive is CloseAction.BROKEN_STREAM:
             self.verdict = "its compressed stream cannot be read (payload_compression)"
         elif directive is CloseAction.STOP:
@@ -406,8 +410,11 @@ class Session:
         self._owner.learn(secrets)
 
     def fail(self, error: Exception) -> None:
-        """End the run: a request of the subscription was refused."""
-        self._run.end("a request of the subscription failed", error)
+        """End the run, or this connection alone: a request was refused."""
+        if self._owner.outlives(self):
+            self._refuse(str(error))
+        else:
+            self._run.end("a request of the subscription failed", error)
 
     async def refresh_credentials(self) -> bool:
         """Replace credentials that were refused; return whether there are others."""

@@ -299,6 +299,29 @@ def test_another_status_ends_the_run(http: Http, status: int) -> None:
     assert len(http.requests) == 1
 
 
+def test_a_status_takes_down_one_line_alone(http: Http) -> None:
+    http.script = [(200, {}), (403, {}), (200, {})]
+
+    async def script(peer: Peer) -> None:
+        await peer.recv()
+        await asyncio.sleep(0.5)
+        await peer.send('{"n":1}')
+        await peer.wait()
+
+    with serve(script) as server:
+        run = receive(
+            url=server.url,
+            reconnect=True,
+            reconnect_backoff=0.1,
+            redundancy=2,
+            max_messages=1,
+            subscribe_messages=[{"request": {"url": http.url}}, "go"],
+        )
+    assert run.error is None
+    assert [record["n"] for record in run.records] == [1]
+    assert len(http.requests) >= 2
+
+
 def test_refused_credentials_are_refreshed_once(http: Http, kind: Kind) -> None:
     with serve_http() as tokens, serve(one, kind) as server:
         tokens.script = [(200, {"token": "old"}), (200, {"token": "new"})]

@@ -350,6 +350,27 @@ def test_a_fatal_message_ends_one_line_until_it_is_subscribed() -> None:
     assert isinstance(run.ending.error, FeedError)
 
 
+def test_a_fatal_message_on_each_line_ends_the_run() -> None:
+    """Both are refused at once: none of them is the line that lives."""
+
+    async def script(peer: FakePeer) -> None:
+        peer.accept()
+        peer.answers_close = False
+        await asyncio.sleep(0.1)
+        peer.text("fail")
+        await asyncio.sleep(1)
+        peer.drop()
+
+    run = run_feed(
+        script,
+        reconnect=True,
+        redundancy=2,
+        subscribe_messages=[{"reply": "never", "reply_timeout": 100}],
+        max_duration=50,
+    )
+    assert isinstance(run.ending.error, FeedError)
+
+
 def test_attempts_count_only_while_no_line_is_up() -> None:
     async def script(peer: FakePeer) -> None:
         loop = asyncio.get_running_loop()
