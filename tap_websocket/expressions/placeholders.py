@@ -158,21 +158,34 @@ class PlaceholderValues(collections.ChainMap[str, Any]):
         self,
         placeholders: Mapping[str, Any] | None = None,
         context: Mapping[str, Any] | None = None,
+        *,
+        shared: MutableMapping[str, Any] | None = None,
+        shared_names: frozenset[str] = frozenset(),
     ) -> None:
-        """Start with the values that are fixed."""
-        super().__init__({}, {}, dict(context or {}), dict(placeholders or {}))
+        """Start with the values that are fixed.
+
+        Args:
+            placeholders: Fixed values, and first values of what rules capture.
+            context: The values of the connection's context.
+            shared: What was captured for all lines of the group.
+            shared_names: Names that are captured for all of them.
+        """
+        common = {} if shared is None else shared
+        super().__init__({}, common, {}, dict(context or {}), dict(placeholders or {}))
+        self._shared_names = shared_names
         # Makes those of `auth` for one message, where each needs its own.
         self._mint: Mint | None = None
 
     @property
     def offered(self) -> Mapping[str, Any]:
         """What `auth` offered for the last handshake."""
-        return self.maps[1]
+        return self.maps[2]
 
     @property
     def captured(self) -> Mapping[str, Any]:
         """What rules captured, and requests took from their replies."""
-        return self.maps[0]
+        own, shared = self.maps[:2]
+        return collections.ChainMap(own, shared)
 
     def authenticate(
         self, offered: Mapping[str, Any], mint: Mint | None = None
@@ -183,7 +196,7 @@ class PlaceholderValues(collections.ChainMap[str, Any]):
             offered: What `auth` offers, for the handshake.
             mint: Makes the same for one message; None where they stay as they are.
         """
-        self.maps[1] = dict(offered)
+        self.maps[2] = dict(offered)
         self._mint = mint
 
     def at(
@@ -195,26 +208,30 @@ class PlaceholderValues(collections.ChainMap[str, Any]):
             moment: The built-in placeholders of the message.
             own: Values of the message itself, which win.
         """
-        captured, offered, *fixed = self.maps
+        captured, shared, offered, *fixed = self.maps
         mint = self._mint
         if mint is not None:
             offered = _Minted(offered, lambda: mint(moment))
-        return collections.ChainMap({**own}, captured, offered, *fixed)
+        return collections.ChainMap({**own}, captured, shared, offered, *fixed)
 
     def capture(self, captured: Mapping[str, Any]) -> None:
-        """Keep what a rule captured."""
-        self.maps[0].update(captured)
+        """Keep what a rule captured; None forgets what was captured earlier."""
+        own, shared = self.maps[:2]
+        for name, value in captured.items():
+            values = shared if name in self._shared_names else own
+            if value is None:
+                values.pop(name, None)
+            else:
+                values[name] = value
 
     @property
     def fixed(self) -> list[MutableMapping[str, Any]]:
         """The values that the config gives: the context's, and `placeholders`."""
-        _, _, *fixed = self.maps
-        return fixed
+        return self.maps[3:]
 
     def forget(self, names: Iterable[str]) -> None:
         """Forget what rules captured under these names."""
-        for name in names:
-            self.maps[0].pop(name, None)
+        self.capture(dict.fromkeys(names))
 
     def branch(self) -> PlaceholderValues:
         """Return the values for one more connection of the line.
@@ -223,7 +240,8 @@ class PlaceholderValues(collections.ChainMap[str, Any]):
         the values of a connection that is still open.
         """
         values = PlaceholderValues()
-        captured, offered, *fixed = self.maps
-        values.maps[:] = [dict(captured), dict(offered), *fixed]
+        captured, shared, offered, *fixed = self.maps
+        values.maps[:] = [dict(captured), shared, dict(offered), *fixed]
+        values._shared_names = self._shared_names
         values._mint = self._mint
         return values

@@ -47,7 +47,8 @@ class Rule(msgspec.Struct, frozen=True):
         match: The matcher; `MISSING` where it was left out.
         then: What the document is; None where it was left out, which is `emit`.
         reply: What is sent; `MISSING` where it was left out.
-        capture: Name to JSONPath, or to a group of `message_pattern`; an object has it
+        capture: Name to JSONPath, or to a group of `message_pattern`, or None for what
+            is forgotten; an object has it
             as its `path`, beside what is to be added.
         close_code: What the connection is closed with, where it is.
     """
@@ -55,7 +56,7 @@ class Rule(msgspec.Struct, frozen=True):
     match: Any = MISSING
     then: Then | None = None
     reply: Any = MISSING
-    capture: tuple[tuple[str, str | Mapping[str, Any]], ...] = ()
+    capture: tuple[tuple[str, str | Mapping[str, Any] | None], ...] = ()
     close_code: int = 1000
 
 
@@ -104,19 +105,25 @@ class _Compiled(msgspec.Struct, frozen=True):
     groups: tuple[tuple[str, str], ...]
     added: Mapping[str, int]
     close_code: int = 1000
+    forgets: tuple[str, ...] = ()
 
     @property
     def only_captures(self) -> bool:
         """Whether it only captures, from parsed documents."""
-        return self.then is None and not self.groups and _kind(self) == "json"
+        acts = self.then is not None or bool(self.groups or self.forgets)
+        return not acts and _kind(self) == "json"
 
     @property
     def looks(self) -> bool:
         """Whether more of a document is needed than its match."""
-        return self.reply is not None or bool(self.paths or self.groups)
+        return self.reply is not None or bool(self.paths or self.groups or self.forgets)
 
     def captures(self, found: Answered) -> Iterator[tuple[str, Any]]:
-        """Yield what is captured; null, and what is missing, captures nothing."""
+        """Yield what is captured; null, and what is missing, captures nothing.
+
+        None stands for what is forgotten.
+        """
+        yield from ((name, None) for name in self.forgets)
         for name, path in self.paths:
             value = path.first(found.document)
             if value is not MISSING and value is not None:
@@ -141,7 +148,7 @@ class _Compiled(msgspec.Struct, frozen=True):
         """Yield what a payload must hold for the rule to do anything."""
         if self.matcher is not None:
             yield self.matcher.needles
-        elif self.then is not None or self.groups:
+        elif self.then is not None or self.groups or self.forgets:
             yield None
         else:
             for _, path in self.paths:
@@ -157,13 +164,19 @@ class RuleSet:
         captured_names: The names of values that rules capture from parsed documents
             without doing anything else.
         asks_frames: There are rules that look at the kind of frame.
+        shared_names: The names of values that all lines of a group share.
         looked_at: The ways to what matchers look at in parsed documents.
         asks_texts: There are rules that look at texts.
         asks_documents: There are rules that look at parsed documents.
         acknowledges: A rule replies to documents that are data.
     """
 
-    def __init__(self, rules: Sequence[_Compiled] = ()) -> None:
+    def __init__(
+        self,
+        rules: Sequence[_Compiled] = (),
+        shared_names: frozenset[str] = frozenset(),
+    ) -> None:
+        self.shared_names = shared_names
         self._frames = [rule for rule in rules if _kind(rule) == "frame"]
         self._texts = [rule for rule in rules if _kind(rule) == "text"]
         self._documents = [rule for rule in rules if _kind(rule) == "json"]
@@ -349,7 +362,13 @@ def compile_rules(
     compiled = [compiler.rule(number, rule) for number, rule in enumerate(rules)]
     if compiler.problems:
         raise ConfigError(compiler.problems)
-    return RuleSet(compiled)
+    shared = frozenset(
+        name
+        for rule in rules
+        for name, given in rule.capture
+        if isinstance(given, dict) and given.get("scope") == "group"
+    )
+    return RuleSet(compiled, shared)
 
 
 class _Compiler:
@@ -379,9 +398,10 @@ class _Compiler:
             added={
                 name: source["add"]
                 for name, source in rule.capture
-                if not isinstance(source, str) and "add" in source
+                if isinstance(source, dict) and "add" in source
             },
             close_code=rule.close_code,
+            forgets=tuple(name for name, source in rule.capture if source is None),
         )
 
     def _matcher(self, where: str, spec: Any) -> Matcher | None:  # noqa: ANN401 - any JSON
@@ -405,11 +425,13 @@ class _Compiler:
     def _captures(
         self,
         where: str,
-        capture: tuple[tuple[str, str | Mapping[str, Any]], ...],
+        capture: tuple[tuple[str, str | Mapping[str, Any] | None], ...],
     ) -> tuple[tuple[tuple[str, Path], ...], tuple[tuple[str, str], ...]]:
         paths: list[tuple[str, Path]] = []
         groups: list[tuple[str, str]] = []
         for name, given in capture:
+            if given is None:
+                continue
             source = given if isinstance(given, str) else given["path"]
             if not NAME.fullmatch(name):
                 self.problems.append(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +35,7 @@ class Group:
         lines: Its lines.
         open: Its open connections: one for each line that is up, and while one of them
             is replaced, two.
+        captured: The placeholders that its lines share (`scope: group`).
         is_complete: Whether a message said that the feed is complete (`then: stop`).
         is_closed: Whether its connections were closed for that.
     """
@@ -50,6 +51,7 @@ class Group:
         self.number = number
         self.lines: list[Line] = []
         self.open: set[Session] = set()
+        self.captured: dict[str, Any] = {}
         self.is_complete = False
         self.is_closed = False
         self._run = run

@@ -105,6 +105,8 @@ class Reconnector:
         self._values = PlaceholderValues(
             settings.connection.placeholders,
             {**planned.context, **planned.secrets, **listed},
+            shared=group.captured,
+            shared_names=settings.subscription.message_rules.shared_names,
         )
         # The task that keeps the line connected.
         self._work: asyncio.Task[None] | None = None

@@ -165,7 +165,9 @@ class MessageRouter:
     def _keep(self, origin: Origin, captured: Mapping[str, Any]) -> None:
         if captured:
             origin.values.capture(captured)
-            self._learn(captured)
+            self._learn(
+                {name: value for name, value in captured.items() if value is not None}
+            )
 
 
 class Route:

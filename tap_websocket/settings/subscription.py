@@ -110,10 +110,14 @@ DECLARATIONS = group(
                 capture={
                     "type": "object",
                     "additionalProperties": {
-                        "type": ["string", "object"],
+                        "type": ["string", "object", "null"],
                         "required": ["path"],
                         "additionalProperties": False,
-                        "properties": {"path": STRING, "add": INTEGER},
+                        "properties": {
+                            "path": STRING,
+                            "add": INTEGER,
+                            "scope": choice("line", "group"),
+                        },
                     },
                 },
             ),

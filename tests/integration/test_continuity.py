@@ -283,3 +283,40 @@ def test_a_slow_target_costs_no_record() -> None:
     assert len(got) == len(set(got))
     assert set(got) <= live.sent
     assert len(got) > 200
+
+
+def test_a_cursor_is_shared_and_a_session_is_not() -> None:
+    queries: list[str] = []
+
+    async def script(peer: Peer) -> None:
+        queries.append(peer.path.partition("?")[2])
+        for n in range(5):
+            await peer.send(
+                json.dumps({"at": 100 * peer.number + n, "id": peer.number})
+            )
+        await asyncio.sleep(0.1 * peer.number)
+        if peer.number == 3:
+            await peer.send('{"reset": true}')
+        await peer.close(1001)
+
+    with serve(script) as server:
+        receive(
+            url=server.url + "?at={at}&id={id}",
+            placeholders={"at": 0, "id": 0},
+            reconnect=True,
+            reconnect_backoff=0.02,
+            redundancy=2,
+            message_rules=[
+                {
+                    "match": {"reset": True},
+                    "then": "ignore",
+                    "capture": {"at": None, "id": None},
+                },
+                {"capture": {"at": {"path": "$.at", "scope": "group"}, "id": "$.id"}},
+            ],
+            max_duration=1.5,
+        )
+    assert queries[:2] == ["at=0&id=0"] * 2
+    # The first to come back has its own id, and the newest cursor of both.
+    assert queries[2] == "at=204&id=1"
+    assert "at=0&id=0" in queries[3:]
