@@ -15,6 +15,7 @@ from tap_websocket.transports.base import awaited
 from tap_websocket.transports.picows.connection import Frames
 from tap_websocket.transports.picows.handshake import Upgrade
 from tap_websocket.transports.picows.log import make_logger
+from tap_websocket.transports.picows.reads import hand_over
 
 if TYPE_CHECKING:
     import socket
@@ -60,7 +61,7 @@ class PicowsTransport:
             transport.abort()
             raise
         # From here on nothing waits, so that an open connection is always handed over.
-        frames.open(upgrade.inner, transport, rest)
+        hand_over(frames, upgrade.inner, transport, rest)
 
 
 async def _start(
