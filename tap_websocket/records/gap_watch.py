@@ -125,6 +125,23 @@ class GapWatch:
         if tracker is None and self._emitter.outage is None:
             yield messages
             return
+        try:
+            yield from self._apart(tracker, batch, messages)
+        finally:
+            # The batch may end before its messages do: what no record has said yet is
+            # not for those of another group.
+            if self._emitter.outage is not None:
+                self._outages[group] = self._emitter.outage
+                self._emitter.outage = None
+            self._unnumbered.clear()
+        if tracker is not None and tracker.broken:
+            tracker.broken = False
+            self._act_on_gap(batch)
+
+    def _apart(
+        self, tracker: SequenceTracker | None, batch: Batch, messages: list[bytes]
+    ) -> Iterator[list[bytes]]:
+        """Yield messages in order, those apart whose record has something to say."""
         ready: list[bytes] = []
         for message in messages:
             watched = None if tracker is None else self._watch(tracker, batch, message)
@@ -137,19 +154,15 @@ class GapWatch:
                 ready = []
             self._emitter.put(batch.arrival)
             self._emitter.missing = missing
-            yield [message]
-            if watched is not None:
-                # It is still to be said where the message has left no record.
-                watched.missing = self._emitter.missing
-            self._emitter.missing = 0
+            try:
+                yield [message]
+            finally:
+                if watched is not None:
+                    # It is still to be said where the message has left no record.
+                    watched.missing = self._emitter.missing
+                self._emitter.missing = 0
         if ready:
             yield ready
-        if self._emitter.outage is not None:
-            self._outages[group], self._emitter.outage = self._emitter.outage, None
-        self._unnumbered.clear()
-        if tracker is not None and tracker.broken:
-            tracker.broken = False
-            self._act_on_gap(batch)
 
     def _watch(
         self, tracker: SequenceTracker, batch: Batch, message: bytes

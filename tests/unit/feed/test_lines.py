@@ -371,6 +371,39 @@ def test_a_fatal_message_on_each_line_ends_the_run() -> None:
     assert isinstance(run.ending.error, FeedError)
 
 
+def test_an_outage_is_said_by_its_own_group() -> None:
+    """The message after the outage ends its group, and leaves no record."""
+
+    async def script(peer: FakePeer) -> None:
+        peer.accept()
+        if "/one" in peer.handshake.url:
+            await asyncio.sleep(1)
+            if "second" in peers:
+                peer.text('{"end": 1}')
+            else:
+                peers.append("second")
+                peer.drop()
+        else:
+            await asyncio.sleep(20)
+            peer.text('{"n": 1}')
+        await peer.wait_closed()
+
+    peers: list[str] = []
+    run = run_feed(
+        script,
+        records=True,
+        url="ws://host/{name}",
+        contexts=[{"name": "one"}, {"name": "two"}],
+        record_metadata=True,
+        message_rules=[{"match": {"end": 1}, "then": "stop"}],
+        reconnect=True,
+        reconnect_backoff=5,
+        max_duration=30,
+    )
+    assert run.counts.outages == 1
+    assert [record["_outage_seconds"] for record in run.records] == [None]
+
+
 def test_attempts_count_only_while_no_line_is_up() -> None:
     async def script(peer: FakePeer) -> None:
         loop = asyncio.get_running_loop()
