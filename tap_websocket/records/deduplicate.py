@@ -239,16 +239,18 @@ class Deduplicator:
         found = connection.credits.pop(key, None)
         if found is None:
             return False
+        # The oldest valid one is spent; one feed may bring the same record thousands of
+        # times before another line does, so the others are not looked at.
         stamps = found if isinstance(found, list) else [found]
-        self._credits -= len(stamps)
-        valid = [stamp for stamp in stamps if self._is_valid(stamp, now)]
-        if not valid:
-            return False
-        # The oldest one is spent.
-        if len(valid) > 1:
-            connection.credits[key] = valid[1:]
-            self._credits += len(valid) - 1
-        return True
+        lapsed = 0
+        while lapsed < len(stamps) and not self._is_valid(stamps[lapsed], now):
+            lapsed += 1
+        is_valid = lapsed < len(stamps)
+        del stamps[: lapsed + 1]
+        self._credits -= lapsed + is_valid
+        if stamps:
+            connection.credits[key] = stamps
+        return is_valid
 
     def _is_valid(self, stamp: _Stamp, now: float) -> bool:
         ended_at = stamp.giver.ended_at
@@ -273,7 +275,8 @@ class Deduplicator:
                     other.credits[key] = stamp
                 else:
                     more = had if isinstance(had, list) else [had]
-                    other.credits[key] = [*more, stamp]
+                    more.append(stamp)
+                    other.credits[key] = more
                 self._credits += 1
         if self._credits + len(self._seen) > self._limit + _FORGOTTEN_AT_ONCE:
             self._forget(now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import tracemalloc
 from typing import Any
 
@@ -74,6 +75,17 @@ def test_equal_records_on_one_line_are_two() -> None:
     assert [feed.new(two, {"n": 1}) for _ in range(4)] == [False] * 3 + [True]
     assert [feed.new(three, {"n": 1}) for _ in range(5)] == [False] * 4 + [True]
     assert not feed.new(one, {"n": 1})
+
+
+def test_thousands_of_equal_records_take_no_longer_than_others() -> None:
+    """Looking at all credits of a record for each of them would take 20 s."""
+    feed = Feed(limit=LIMIT)
+    one, two = feed.open(), feed.open()
+    begin = time.process_time()
+    assert all(feed.new(one, "tick") for _ in range(20_000))
+    assert not any(feed.new(two, "tick") for _ in range(20_000))
+    assert time.process_time() - begin < 5
+    assert feed.new(two, "tick")
 
 
 def test_lines_of_other_groups_are_other_feeds() -> None:
