@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks import cases, machine
 from benchmarks.connection_memory import measure_connection_memory
@@ -17,10 +18,15 @@ from benchmarks.latency import measure_latency
 from benchmarks.markdown import in_parts
 from benchmarks.paced import measure_paced
 from benchmarks.processes import compile_all
-from benchmarks.real import measure_feed
+from benchmarks.real import FEED_CONTESTANTS, measure_feed
 from benchmarks.report import Report, in_block
 from benchmarks.throughput import compete
 from scripts.tools import tool
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.contestants import Contestant
 
 __all__ = ["main"]
 
@@ -70,7 +76,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     add(
         "--paced", type=int, nargs="+", default=[1000, 10_000], help="messages a second"
     )
-    add("--only", nargs="+", metavar="NAME", help="contestants of the throughput")
+    add("--only", nargs="+", metavar="NAME", help="contestants of feeds and throughput")
     add("--write", type=Path, metavar="DIRECTORY", help="for docs/ and the README")
     return parser.parse_args(arguments)
 
@@ -79,13 +85,32 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def _chosen(
+    options: argparse.Namespace, contestants: Sequence[Contestant]
+) -> list[Contestant]:
+    """Return those contestants that `--only` leaves."""
+    return [
+        contestant
+        for contestant in contestants
+        if not options.only or contestant.name in options.only
+    ]
+
+
 def _measure_feeds(options: argparse.Namespace, report: Report) -> None:
     """Measure feeds and connections as users have them."""
     rounds, chosen = options.rounds, options.cases
     if "feeds" in chosen:
         for name in options.feeds:
             count = options.feed_messages // (_BOOKS_SHARE if name == BOOKS else 1)
-            report.feeds.append(measure_feed(name, count, rounds=rounds, say=_say))
+            report.feeds.append(
+                measure_feed(
+                    name,
+                    count,
+                    rounds=rounds,
+                    say=_say,
+                    contestants=_chosen(options, FEED_CONTESTANTS),
+                )
+            )
     if "paced" in chosen:
         report.paced = measure_paced(
             rates=options.paced,
@@ -112,11 +137,7 @@ def _measure(options: argparse.Namespace) -> Report:
     report = Report(machine.describe(), rounds)
     _measure_feeds(options, report)
     if "throughput" in chosen:
-        contestants = [
-            contestant
-            for contestant in present()
-            if not options.only or contestant.name in options.only
-        ]
+        contestants = _chosen(options, present())
         for size in options.sizes:
             count = max(_FEWEST, options.messages * min(options.sizes) // size)
             results = compete(

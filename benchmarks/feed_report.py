@@ -119,7 +119,14 @@ def connection_part(clients: int, found: Mapping[tuple[str, str], float]) -> str
 
 def _targets(found: Iterable[Target]) -> str:
     rows = [
-        (target.what, target.wanted, decimal(target.measured, 2), target.verdict)
+        (
+            target.what,
+            target.wanted,
+            decimal(target.measured, 2),
+            target.verdict,
+            decimal(target.span, 2),
+        )
         for target in found
     ]
-    return table(("", "target", "measured", "verdict"), rows)
+    header = ("", "target", "measured", "verdict", "without the start")
+    return table(header, rows)

@@ -11,10 +11,11 @@ from benchmarks.recipe_feeds import RECIPE_FEEDS
 from benchmarks.targets import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from benchmarks.paced import PacedResults
     from benchmarks.real import FeedResults
+    from benchmarks.throughput import Sample
 
 __all__ = ["connection_targets", "feed_targets", "long_targets", "paced_targets"]
 
@@ -57,11 +58,10 @@ def feed_targets(feeds: Sequence[FeedResults]) -> Iterator[Target]:
         )
     for name, bound in _SHARES.items():
         if {name, _PAGE_PATH} <= by_name.keys():
-            share_of = _rates(by_name, name, _PAGE_PATH)
-            yield Target(f"{name}, over the page path", share_of, bound)
+            yield _between(by_name, name, _PAGE_PATH, "the page path", bound)
     for name in _ODD:
         if {name, _WORST} <= by_name.keys():
-            yield Target(f"{name}, over {_WORST}", _rates(by_name, name, _WORST), 1)
+            yield _between(by_name, name, _WORST, _WORST, 1)
     if books := by_name.get(BOOKS):
         yield Target(f"{BOOKS}, over a user's script", _over(books, SCRIPT.name), 2)
         yield Target(f"{BOOKS}, over faucet", _over(books, FAUCET.name), 1)
@@ -96,9 +96,22 @@ def _over(found: FeedResults, other: str) -> float | None:
     return found.results.ratio(PICOWS.name, other)
 
 
-def _rates(by_name: Mapping[str, FeedResults], first: str, second: str) -> float | None:
+def _rates(
+    by_name: Mapping[str, FeedResults],
+    first: str,
+    second: str,
+    value: Callable[[Sample], float | None] = lambda sample: sample.rate,
+) -> float | None:
     one, other = (
-        by_name[name].results.median(PICOWS.name, lambda sample: sample.rate)
-        for name in (first, second)
+        by_name[name].results.median(PICOWS.name, value) for name in (first, second)
     )
     return one / other if one and other else None
+
+
+def _between(
+    by_name: Mapping[str, FeedResults], first: str, second: str, what: str, bound: float
+) -> Target:
+    """Return the target of one feed's rate over that of another."""
+    spans = _rates(by_name, first, second, lambda sample: sample.span_rate)
+    rates = _rates(by_name, first, second)
+    return Target(f"{first}, over {what}", rates, bound, span=spans)

@@ -81,6 +81,8 @@ class Player:
         replies = iter(self._feed.replies)
         opcode = _BINARY if self._feed.packed else b"\x81"
         for step in self._feed.config.get("subscribe_messages", []):
+            if isinstance(step, dict) and "when" in step:
+                continue  # for a connection after the first
             if not isinstance(step, dict) or "message" in step:
                 _receive(client)
             if isinstance(step, dict) and "reply" in step:

@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from benchmarks.feeds import Feed
     from benchmarks.processes import Measured
 
-__all__ = ["FeedResults", "measure_feed", "shapes"]
+__all__ = ["FEED_CONTESTANTS", "FeedResults", "measure_feed", "shapes"]
 
+FEED_CONTESTANTS = (PICOWS, FAUCET, SCRIPT, BENTO)
 _EXTRACTED = re.compile(rb',\s*"time_extracted":\s*"[^"]*"')
 _BYTES = re.compile(r" records=\d+ bytes=(\d+)")
 _ENDS = ("max_duration", "idle_timeout", "max_messages")
@@ -66,7 +67,7 @@ def measure_feed(
     *,
     rounds: int,
     say: Callable[[str], None],
-    contestants: Sequence[Contestant] = (PICOWS, FAUCET, SCRIPT, BENTO),
+    contestants: Sequence[Contestant],
 ) -> FeedResults:
     """Let everyone in turn read a feed.
 
@@ -75,7 +76,7 @@ def measure_feed(
         count: Number of messages; above a million a multiple of a million.
         rounds: Number of rounds.
         say: Told about each run.
-        contestants: Who runs, if its program is there.
+        contestants: Who runs, those left out whose program is not there.
 
     Raises:
         FailedError: When the tap or the script fails, or an output is not right.

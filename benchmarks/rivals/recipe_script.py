@@ -181,8 +181,10 @@ def _slack(text: str) -> Records:
 
 def _socketio(text: str) -> Records:
     if text.startswith("42"):
-        event, data = json.loads(text[2:])
-        yield {**data, "event": event}
+        begin = text.index("[")
+        event, data = json.loads(text[begin:])
+        # The number of an acknowledgement may stand before the event.
+        yield {**data, "event": event, "ack": text[2:begin] or None}
 
 
 def _supabase(text: str) -> Records:
