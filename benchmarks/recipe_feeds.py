@@ -174,4 +174,4 @@ RECIPE_FEEDS = (
     RecipeFeed("socketio", "Events", {2: ["42219.90"], 4: ["42220.15"]}, [0, 1]),
     RecipeFeed("supabase", "Changes of a table", {2: ['"record": {"id": 46}']}, [0, 1]),
 )
-"""Those whose messages are JSON."""
+"""The recipes that are measured; their messages are JSON."""
