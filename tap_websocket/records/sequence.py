@@ -175,7 +175,8 @@ class SequenceTracker:
         """Take a number, or a range, of numbers that go up by `step`."""
         step = self._settings.step
         due = watched.last + step
-        if watched.gaps:
+        # All gaps are below the last number: what is above it fills none.
+        if watched.gaps and first <= watched.last:
             self._fill(watched, first, number)
         if first > due:
             self._skip(watched, due, first - step, origin, is_new=is_new)
@@ -234,10 +235,13 @@ class SequenceTracker:
     def _lapse(self, watched: Watched) -> None:
         """Count what no connection has brought in time."""
         gaps = watched.gaps
-        now = self._clock()
-        if gaps and gaps[0].until < now:
-            self._count(watched, [gap for gap in gaps if gap.until < now])
-            watched.gaps = [gap for gap in gaps if gap.until >= now]
+        if not gaps:
+            return
+        now, lapsed = self._clock(), 0
+        while lapsed < len(gaps) and gaps[lapsed].until < now:
+            lapsed += 1
+        self._count(watched, gaps[:lapsed])
+        del gaps[:lapsed]
 
     def settle(self) -> None:
         """Count what is still missing, at the end of a run."""
