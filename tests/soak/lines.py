@@ -165,9 +165,10 @@ class _Feed:
                 await peer.wait()
                 return True
             case _:
-                # It brings late what the others have brought.
+                # It brings late what the others have brought, but within overlap:
+                # the credits that an ended line gave lapse then.
                 self._up.pop(peer, None)
-                await asyncio.sleep(self._chance.uniform(0.1, 0.7))
+                await asyncio.sleep(self._chance.uniform(0.1, 0.25))
                 self._up[peer] = time.monotonic()
                 return False
 
