@@ -112,7 +112,7 @@ class RawEditor:
             members = _members(text)
             self._refresh()
             odd = {name: bytes(members.pop(name)) for name in self._odd(text, members)}
-            for name in self._renamed.keys() & members.keys():
+            for name in [n for n in self._renamed if n in members]:
                 members[self._renamed[name]] = members.pop(name)
             fitted = self._fit(odd, members, added)
         except (*_REFUSED, jsontext.InvalidJson):
@@ -179,7 +179,9 @@ class RawEditor:
             except _REFUSED:
                 pass
             else:
-                return members.keys() - self._known
+                odd = members.keys() - self._known
+                # In the order in which they were sent: it shows in what is rescued.
+                return odd if len(odd) <= 1 else [n for n in members if n in odd]
         return [
             name for name, raw in members.items() if not self._fits_alone(name, raw)
         ]

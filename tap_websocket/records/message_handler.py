@@ -265,6 +265,12 @@ class MessageHandler:
         Raises:
             TapError: When one of them is fatal.
         """
+        start = 0
+        while not self._emitter.is_settled and start < len(run) and not batch.is_over:
+            # The sample ends within a batch: what follows may pass at once.
+            self._take(batch, run[start], plain=plain)
+            start += 1
+        run = run[start:] if start else run
         if plain and self._passes_messages:
 
             def fast(part: list[bytes]) -> int:
