@@ -19,12 +19,17 @@ __all__ = [
     "FATAL_CODE",
     "FAULTS",
     "INTERIM",
+    "INVALID_TEXT",
     "REFUSALS",
     "Fault",
     "play",
 ]
 
 FATAL_CODE = 4999
+
+INVALID_TEXT = 1007
+"""The close code for a text message that is no UTF-8 (RFC 6455, section 7.4.1)."""
+
 MAX_MESSAGE_BYTES = 1024 * 1024
 
 
@@ -89,12 +94,12 @@ FAULTS = (
     _violation("reserved opcode", frame(b"{}", opcode=3)),
     _violation("control frame of 126 bytes", frame(b"x" * 126, opcode=9)),
     _violation("stray continuation", frame(b"{}", opcode=0)),
-    _violation("invalid UTF-8", frame(b'{"a": "\xff"}'), code=1007),
+    _violation("invalid UTF-8", frame(b'{"a": "\xff"}'), code=INVALID_TEXT),
     _violation(
         "invalid UTF-8 over two fragments",
         frame(b'{"a": "\xc3', fin=False),
         frame(b'("}', opcode=0),
-        code=1007,
+        code=INVALID_TEXT,
     ),
     _violation(
         "message over max_message_bytes",

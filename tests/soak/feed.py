@@ -11,7 +11,16 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from tests.soak.compare import Sent
-from tests.soak.faults import CLEAN, FATAL, FAULTS, INTERIM, REFUSALS, Fault, play
+from tests.soak.faults import (
+    CLEAN,
+    FATAL,
+    FAULTS,
+    INTERIM,
+    INVALID_TEXT,
+    REFUSALS,
+    Fault,
+    play,
+)
 from tests.soak.messages import Messages
 from tests.support.raw import RawPeer, frame
 
@@ -106,7 +115,14 @@ class Feed:
         self._tries: collections.Counter[str] = collections.Counter()
         self._refused: set[str] = set()
         pings = "ping_interval" in plan.config
-        self._faults = [one for one in FAULTS if pings or one.then != "silence"]
+        # Text that is no UTF-8 is no violation where it may be skipped.
+        refuses = plan.config["on_parse_error"] == "fail"
+        self._faults = [
+            one
+            for one in FAULTS
+            if (pings or one.then != "silence")
+            and (refuses or INVALID_TEXT not in one.answers)
+        ]
         self._serving: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
 
