@@ -30,6 +30,11 @@ _WINDOW_BITS: dict[str, int] = {
     "deflate": -zlib.MAX_WBITS,
 }
 
+_FLUSHED: frozenset[str] = frozenset({"deflate", "zlib"})
+_SYNC_FLUSH = b"\x00\x00\xff\xff"
+"""What a sync flush ends with, an empty stored block (RFC 1951, section 3.2.4): servers
+that keep one compressor send it in place of a final block, and all data is there."""
+
 _ZSTD_WINDOW_BITS = range(23, 28)
 """A decoder should do with 8 MiB (RFC 8878, section 3.1.1.1.2); zstd itself takes up to
 128 MiB. In between the limit follows `max_message_bytes`."""
@@ -150,7 +155,8 @@ def _decompress(
         size += len(part)
         if size > max_bytes:
             raise _too_big(max_bytes)
-        if not decoder.eof:
+        is_flushed = compression in _FLUSHED and rest.endswith(_SYNC_FLUSH)
+        if not decoder.eof and not is_flushed:
             raise _unreadable(payload, compression, "it ends too early")
         parts.append(part)
         rest = decoder.unused_data

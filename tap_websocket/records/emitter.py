@@ -68,13 +68,13 @@ class RecordEmitter:
         settled: Callable[[Columns], None],
         deduplicator: Deduplicator | None = None,
     ) -> None:
-        """Make a recorder; it samples first where the columns are to be inferred.
+        """Make an emitter; it samples first where the columns are to be inferred.
 
         Args:
             settings: All settings.
             plan: Makes the columns.
             pager: Takes the records.
-            counts: Counts that the recorder keeps.
+            counts: Counts that the emitter keeps.
             settled: Called with the columns, before the first record.
             deduplicator: Decides which records were emitted before, if any may be.
         """
@@ -125,7 +125,7 @@ class RecordEmitter:
             self._hand_on()
 
     def close(self) -> None:
-        """Log what is to be said of the columns at the end of a run."""
+        """Log what happened to fields, at the end of a run."""
         if self._columns is not None:
             self._columns.close()
 
@@ -157,7 +157,7 @@ class RecordEmitter:
                 self._refresh(columns)
 
     def sampled(self, size: int) -> None:
-        """Take notice of a message in the sample; its end settles the columns.
+        """Count a message of the sample; the end of the sample settles the columns.
 
         Args:
             size: Bytes of the message.
@@ -484,7 +484,7 @@ class _Sample:
         self._bytes = settings.delivery.buffer_bytes // _DECODED_SIZE
 
     def took(self, size: int) -> bool:
-        """Count a message; tell whether the sample is complete."""
+        """Count a message; return whether the sample is complete."""
         self._messages -= 1
         self._bytes -= size
         return self._messages <= 0 or self._bytes <= 0

@@ -82,6 +82,18 @@ def test_a_truncated_message_is_a_parse_error(kind: Compression) -> None:
             make_decompress(kind, 1000)(whole[:end])
 
 
+@pytest.mark.parametrize(("kind", "bits"), [("deflate", -15), ("zlib", 15)])
+def test_a_message_that_ends_with_a_sync_flush_is_whole(
+    kind: Compression, bits: int
+) -> None:
+    for data in (b"", b'{"a": 1}', b"x" * 5000):
+        deflater = zlib.compressobj(wbits=bits)
+        flushed = deflater.compress(data) + deflater.flush(zlib.Z_SYNC_FLUSH)
+        assert make_decompress(kind, 5000)(flushed) == data
+        with pytest.raises(ParseError, match="ends too early"):
+            make_decompress(kind, 5000)(flushed[:-1])
+
+
 @pytest.mark.parametrize("kind", _ALONE)
 def test_trailing_bytes_are_a_parse_error(kind: Compression) -> None:
     with pytest.raises(ParseError, match="payload_compression"):
