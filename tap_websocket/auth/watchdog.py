@@ -7,6 +7,8 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
+from tap_websocket.auth.interim import FinalResponse
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -59,7 +61,7 @@ class Watchdog:
                 _shut_down(opened)
 
     def connections(self, base: type[Any]) -> type[Any]:
-        """Return a class of HTTP connections that hand their sockets over.
+        """Return a class of HTTP connections that are watched, for final answers.
 
         Args:
             base: urllib3's own, or the one of a kind of proxy.
@@ -67,6 +69,8 @@ class Watchdog:
         watch = self.watch
 
         class Watched(base):  # type: ignore[misc]  # urllib3 has one for each proxy
+            response_class = FinalResponse
+
             def connect(self) -> None:
                 super().connect()
                 watch(self.sock)

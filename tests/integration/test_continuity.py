@@ -287,13 +287,21 @@ def test_a_slow_target_costs_no_record() -> None:
 
 def test_a_cursor_is_shared_and_a_session_is_not() -> None:
     queries: list[str] = []
+    sent: set[int] = set()
 
     async def script(peer: Peer) -> None:
         queries.append(peer.path.partition("?")[2])
+        # Both lines are there before one of them captures anything; the second one
+        # sends when the first one has.
+        while len(queries) < 2 or (peer.number == 2 and 1 not in sent):
+            await asyncio.sleep(0.05)
         for n in range(5):
             await peer.send(
                 json.dumps({"at": 100 * peer.number + n, "id": peer.number})
             )
+        sent.add(peer.number)
+        while 2 not in sent:
+            await asyncio.sleep(0.05)
         await asyncio.sleep(0.1 * peer.number)
         if peer.number == 3:
             await peer.send('{"reset": true}')

@@ -145,6 +145,8 @@ def test_of_pongs_that_wait_the_last_one_is_sent(
             )
             await peer.send(*batch)
         await peer.send(frame(b"{}"))
+        # The client answers meanwhile, until its Pongs have to wait.
+        await asyncio.sleep(2)
         transport = peer.writer.transport
         assert isinstance(transport, asyncio.Transport)
         transport.resume_reading()

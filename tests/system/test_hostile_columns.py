@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.drift import sending
 from tests.support.servers import serve
 from tests.support.tap import Run, start_tap
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MIB = 1024 * 1024
 COLUMNS = 1000
@@ -29,15 +28,31 @@ def run(directory: Path, messages: list[str], **given: Any) -> tuple[Run, int, f
         tap = start_tap(directory, {"url": server.url, **config}, stdout=-1)
         assert tap.stdout is not None
         assert tap.stderr is not None
+        peaks = [0]
+        # `ru_maxrss` begins with the memory of the process that forked.
+        watch = threading.Thread(target=_watch, args=(tap.pid, peaks))
+        watch.start()
         output = tap.stdout.read()
         errors = tap.stderr.read().decode()
+        watch.join()
         _, status, usage = os.wait4(tap.pid, 0)
         tap.returncode = os.waitstatus_to_exitcode(status)
         tap.stdout.close()
         tap.stderr.close()
     assert tap.returncode == 0, errors
     seconds = usage.ru_utime + usage.ru_stime
-    return Run(0, output, errors), usage.ru_maxrss * 1024, seconds
+    return Run(0, output, errors), max(peaks), seconds
+
+
+def _watch(pid: int, peaks: list[int]) -> None:
+    """Read the peak memory of a process in bytes, until it has ended."""
+    while True:
+        status = Path(f"/proc/{pid}/status").read_text()
+        lines = [line for line in status.splitlines() if line.startswith("VmHWM")]
+        if not lines:
+            return
+        peaks.append(int(lines[0].split()[1]) * 1024)
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize(

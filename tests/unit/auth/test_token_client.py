@@ -507,6 +507,30 @@ def test_a_server_that_trickles_is_timed_out(head: bytes, piece: bytes) -> None:
         thread.join()
 
 
+def test_interim_answers_are_skipped() -> None:
+    body = b'{"t": "x"}'
+    answer = (
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+        b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def reply() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=reply)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        setting = auth.TokenEndpoint(url, (("token", "$.t"),))
+        found = _ask(Authenticator(setting, TokenClient(5)))
+        thread.join()
+    assert found.values == {"token": "x"}
+
+
 def test_netrc_takes_nothing_away(
     server: _Server,
     tmp_path: Any,
