@@ -121,6 +121,8 @@ class Dialer:
         self._settings = settings
         self.learn = learn
         self._given_transport = transport
+        # Connections that the transport was chosen for; none yet.
+        self._expected = -1
         # Where topics are fetched, `expect` corrects their number.
         self.expect(len(settings.connections()) * settings.continuity.redundancy)
         self._trusted = TrustedOrigins(settings)
@@ -139,6 +141,9 @@ class Dialer:
 
     def expect(self, connections: int) -> None:
         """Choose the transport for a number of connections of the run."""
+        if connections == self._expected:
+            return
+        self._expected = connections
         connection = self._settings.connection
         self._transport = self._given_transport or select_transport(
             connection.transport,
