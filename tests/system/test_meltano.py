@@ -54,6 +54,7 @@ def test_ctrl_c_ends_promptly_and_what_was_written_is_in_the_target(
         os.killpg(meltano.pid, signal.SIGINT)
         _, errors = meltano.communicate(timeout=60)
     assert time.monotonic() - begin < 20, errors.decode()
+    assert meltano.returncode != 0, errors.decode()
     numbers = [json.loads(line)["n"] for line in path.read_text().splitlines()]
     assert len(numbers) >= before
     assert numbers == list(range(len(numbers)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import configparser
+import dataclasses
 import itertools
 import json
 import os
@@ -16,6 +17,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import yaml
 
 from scripts.project import environment, make_project
@@ -254,3 +256,82 @@ def test_the_unit_is_valid_and_stops_without_loss(tmp_path: Path) -> None:
     (counted,) = re.findall(rb"The run ended.* records=(\d+)", log)
     assert len(numbers) == int(counted) > 0
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Stopped:
+    """A pipeline into target-jsonl that a signal stopped."""
+
+    code: int
+    log: str
+    numbers: list[int]
+
+
+def stop_pipeline(
+    directory: Path,
+    signal_: signal.Signals,
+    *,
+    group: bool,
+) -> Stopped:
+    """Send a signal to the page's pipeline, or to the tap in it alone."""
+    pipeline = blocks("bash")[0].replace("target-postgres", "target-jsonl")
+    target = {"destination_path": str(directory), "do_timestamp_file": False}
+    (directory / "postgres.json").write_text(json.dumps(target))
+    path = directory / "messages.jsonl"
+    with serve(Numbers()) as server:
+        config = json.loads(blocks("json")[0]) | {
+            "url": server.url,
+            "schema_location": str(directory / "trades.json"),
+            "infer_messages": 10,
+        }
+        (directory / "config.json").write_text(json.dumps(config))
+        shell = subprocess.Popen(
+            ["bash", "-c", pipeline],
+            cwd=directory,
+            env=commands(directory, "target-jsonl"),
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        wait_until(lambda: path.exists() and path.stat().st_size > 1000)
+        if group:
+            os.killpg(shell.pid, signal_)
+        else:
+            found = subprocess.run(
+                ["pgrep", "--session", str(shell.pid), "--full", "bin/tap-websocket"],
+                stdout=subprocess.PIPE,
+                check=True,
+            )
+            os.kill(int(found.stdout), signal_)
+        _, log = shell.communicate(timeout=60)
+    lines = path.read_text().splitlines()
+    return Stopped(
+        shell.returncode,
+        log.decode(),
+        [json.loads(line)["trade_id"] for line in lines],
+    )
+
+
+@pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_tap_of_a_pipeline_loses_nothing(
+    signal_: signal.Signals, tmp_path: Path
+) -> None:
+    done = stop_pipeline(tmp_path, signal_, group=False)
+    assert done.code == 0, done.log
+    first = done.numbers[0]
+    assert done.numbers == list(range(first, first + len(done.numbers)))
+    (counted,) = re.findall(r"The run ended.* records=(\d+)", done.log)
+    assert len(done.numbers) == int(counted)
+
+
+def test_a_signal_to_a_whole_pipeline_is_not_taken_for_success(tmp_path: Path) -> None:
+    done = stop_pipeline(tmp_path, signal.SIGINT, group=True)
+    assert done.code != 0, done.log
+    first = done.numbers[0]
+    assert done.numbers == list(range(first, first + len(done.numbers)))
+
+
+def test_a_killed_tap_fails_its_pipeline(tmp_path: Path) -> None:
+    done = stop_pipeline(tmp_path, signal.SIGKILL, group=False)
+    assert done.code == 128 + signal.SIGKILL, done.log
+    first = done.numbers[0]
+    assert done.numbers == list(range(first, first + len(done.numbers)))
