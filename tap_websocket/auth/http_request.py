@@ -11,7 +11,8 @@ from tap_websocket.network.urls import merge_headers, split_userinfo
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from tap_websocket.auth.token_client import Answer, TokenClient
+    from tap_websocket.auth.http_answer import Answer
+    from tap_websocket.auth.token_client import TokenClient
     from tap_websocket.expressions.placeholders import MessageBuiltins
     from tap_websocket.network.urls import Headers
 

@@ -17,7 +17,8 @@ from tap_websocket.network.urls import Headers, split_userinfo
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tap_websocket.auth.token_client import Answer, TokenClient
+    from tap_websocket.auth.http_answer import Answer
+    from tap_websocket.auth.token_client import TokenClient
     from tap_websocket.expressions.placeholders import MessageBuiltins
 
 __all__ = ["MARGIN_SECONDS", "AccessTokens"]

@@ -4,129 +4,41 @@ from __future__ import annotations
 
 import functools
 import logging
-import re
 import ssl
 import threading
 import time
 from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import requests
 import requests.utils
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from tap_websocket import __version__, jsontext
+from tap_websocket import __version__
+from tap_websocket.auth.http_answer import TOKENS, Answer
+from tap_websocket.auth.http_failures import (
+    LIBRARY_ERRORS,
+    request_failure,
+    unavailable,
+)
 from tap_websocket.auth.watchdog import Watchdog
 from tap_websocket.errors import CredentialError
-from tap_websocket.logs import Redacted
-from tap_websocket.network.errors import (
-    BadHandshake,
-    HandshakeError,
-    HandshakeRefused,
-    Unreachable,
-    is_retryable,
-    retry_after,
-)
-from tap_websocket.network.tunnel import proxy_refusal
+from tap_websocket.network.errors import HandshakeRefused, is_retryable, retry_after
 from tap_websocket.network.urls import log_label, split_userinfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
+    from tap_websocket.auth.http_answer import Purpose
     from tap_websocket.network.urls import Headers
 
-__all__ = ["Answer", "Purpose", "TokenClient", "TokenUnavailable"]
+__all__ = ["TokenClient"]
 
 _LOGGER = logging.getLogger("tap-websocket")
 
-MAX_REPLY_BYTES = 1024 * 1024
-"""The longest reply that is read: tokens take kilobytes."""
-
 _READ_BYTES = 16 * 1024
-_OK = range(200, 300)
-_REDIRECTS = range(300, 400)
 _NO_PROXY = "none"
-
-
-class Purpose(NamedTuple):
-    """What requests are for, in the words of errors.
-
-    Attributes:
-        subject: What is asked for.
-        setting: The setting that says so.
-        max_bytes: The longest reply that is read.
-        timeout_setting: The setting that bounds the whole request.
-    """
-
-    subject: str = "token"
-    setting: str = "auth"
-    max_bytes: int = MAX_REPLY_BYTES
-    timeout_setting: str = "connect_timeout"
-
-
-TOKENS = Purpose()
-
-
-class TokenUnavailable(Unreachable):
-    """A token request failed in a way that may pass; it is worth another try."""
-
-
-class Answer(Redacted, frozen=True):
-    """What a server answered, with a status that is not worth another try.
-
-    Attributes:
-        where: Scheme, host and port of the server.
-        url: Where the request went to.
-        cookies: The values of `Set-Cookie`.
-        purpose: What the request was for.
-    """
-
-    where: str
-    status: int
-    body: bytes
-    purpose: Purpose = TOKENS
-    url: str = ""
-    cookies: tuple[str, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Whether the request succeeded."""
-        return self.status in _OK
-
-    def json(self) -> Any:  # noqa: ANN401 - any JSON
-        """Return the body's value.
-
-        Raises:
-            CredentialError: When it is not JSON.
-        """
-        try:
-            return jsontext.parse(self.body)
-        except jsontext.InvalidJson as error:
-            subject, setting, *_ = self.purpose
-            msg = (
-                f"the {subject} reply of {self.where} is not JSON; check the URL in "
-                f"{setting}"
-            )
-            raise CredentialError(msg) from error
-
-    def refuse(self, why: str = "") -> NoReturn:
-        """Raise the error of a refused request.
-
-        Args:
-            why: What the user should check, if it is not the setting.
-
-        Raises:
-            CredentialError: Always.
-        """
-        subject, setting, *_ = self.purpose
-        reason = why or f"check {setting}"
-        if self.status in _REDIRECTS:
-            reason = f"redirects are not followed; put the final address into {setting}"
-        elif self.status == _PROXY_CREDENTIALS:
-            reason = "the proxy wants credentials; check proxy"
-        msg = f"the {subject} request to {self.where} got HTTP {self.status}: {reason}"
-        raise CredentialError(msg)
 
 
 class TokenClient:
@@ -223,15 +135,17 @@ class TokenClient:
                     tuple(response.raw.headers.getlist("Set-Cookie")),
                 )
         except _TooSlow as error:
-            raise self._unavailable(where, self._timed_out) from error
+            raise unavailable(self._purpose, where, self._timed_out) from error
         except _TooLong as error:
             subject, _, most, _ = self._purpose
             msg = f"the {subject} reply of {where} is longer than {most} bytes"
             raise CredentialError(msg) from error
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        except LIBRARY_ERRORS as error:
             if watchdog.bit:
-                raise self._unavailable(where, self._timed_out) from error
-            self._fail(where, error)
+                raise unavailable(self._purpose, where, self._timed_out) from error
+            raise request_failure(
+                error, self._purpose, where, self._timed_out
+            ) from error
 
     def _watched(self, base: type[Any]) -> type[Any]:
         """Return a class of connections that the request under way bounds."""
@@ -245,101 +159,17 @@ class TokenClient:
             return {}
         return {"http": self._proxy, "https": self._proxy}
 
-    def _fail(self, where: str, error: Exception) -> NoReturn:
-        """Raise what a library's error means, in our words: its own show the URL.
-
-        Raises:
-            TokenUnavailable: When another try may succeed.
-            CredentialError: When it cannot.
-        """
-        causes = list(_causes(error))
-        untrusted = _first(causes, ssl.SSLCertVerificationError)
-        if untrusted is not None:
-            msg = (
-                f"the certificate of {where} is not trusted "
-                f"({untrusted.verify_message}); check tls"
-            )
-            raise CredentialError(msg) from error
-        if "SOCKS" in str(error) and isinstance(
-            error, requests.exceptions.InvalidSchema
-        ):
-            msg = (
-                f"the {self._purpose.subject} request to {where} cannot use the proxy: "
-                "SOCKS needs an extra; run pip install 'tap-websocket[socks]'"
-            )
-            raise CredentialError(msg) from error
-        refusal = _proxy_refusal(causes)
-        if isinstance(refusal, Unreachable):
-            raise self._unavailable(where, str(refusal)) from error
-        if refusal is not None:
-            msg = f"the {self._purpose.subject} request to {where} failed: {refusal}"
-            raise CredentialError(msg) from error
-        if not _may_pass(error):
-            subject, setting, *_ = self._purpose
-            msg = (
-                f"the {subject} request to {where} cannot be made; check the URL in "
-                f"{setting}"
-            )
-            raise CredentialError(msg) from error
-        raise self._unavailable(where, self._reason(causes)) from error
-
     def _raise_for_retry(self, where: str, response: requests.Response) -> None:
         headers = {name.lower(): value for name, value in response.headers.items()}
         refused = HandshakeRefused(response.status_code, headers)
         if is_retryable(refused):
             after = retry_after(refused, time.time())
-            raise self._unavailable(where, str(refused), after)
-
-    def _unavailable(
-        self,
-        where: str,
-        reason: str,
-        after: float = 0.0,
-    ) -> TokenUnavailable:
-        subject = self._purpose.subject
-        return TokenUnavailable(
-            f"the {subject} request to {where} failed: {reason}", after
-        )
+            raise unavailable(self._purpose, where, str(refused), after)
 
     @property
     def _timed_out(self) -> str:
         setting = self._purpose.timeout_setting
         return f"no answer within {self._timeout:g} s ({setting})"
-
-    def _reason(self, causes: list[BaseException]) -> str:
-        from_socks = any(type(cause).__module__ == "socks" for cause in causes)
-        if from_socks or _first(causes, requests.exceptions.ProxyError):
-            return "the proxy refused, or was not reached"
-        if _first(causes, ssl.SSLError):
-            return "TLS was interrupted"
-        words = (cause.strerror for cause in causes if isinstance(cause, OSError))
-        for word in filter(None, words):
-            return word
-        if _first(causes, TimeoutError, *_TIMEOUTS):
-            return self._timed_out
-        return "the connection was lost"
-
-
-_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})\b")
-_SOCKS_FINAL = re.compile(r"authentication|^0x0[278]:")
-
-
-def _proxy_refusal(causes: list[BaseException]) -> HandshakeError | None:
-    """Return what a proxy's refusal means, as in handshakes; None where there is none.
-
-    urllib3 2 and PySocks 1.7 tell it by the text of their errors alone.
-    """
-    for cause in causes:
-        tunnel = _TUNNEL.match(str(cause))
-        if tunnel:
-            return proxy_refusal(int(tunnel[1]))
-        if type(cause).__module__ == "socks" and _SOCKS_FINAL.search(str(cause)):
-            return BadHandshake("the proxy refuses to serve; check proxy")
-    return None
-
-
-_TIMEOUTS = (requests.Timeout, urllib3.exceptions.TimeoutError)
-_PROXY_CREDENTIALS = 407
 
 
 class _TooSlow(Exception):
@@ -403,35 +233,3 @@ def _read(response: requests.Response, watchdog: Watchdog, limit: int) -> bytes:
         # It looks like the end of a body without a length.
         raise _TooSlow
     return bytes(body)
-
-
-def _may_pass(error: Exception) -> bool:
-    """Return whether an error of the libraries is one of the connection."""
-    return isinstance(
-        error,
-        requests.ConnectionError
-        | requests.Timeout
-        | requests.exceptions.ChunkedEncodingError
-        | urllib3.exceptions.ProtocolError
-        | urllib3.exceptions.TimeoutError,
-    )
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and those inside it: arguments, reason, cause and context.
-
-    urllib3 wraps the error of a socket in several of its own, each in its own place.
-    """
-    pending: list[object] = [error]
-    seen: set[int] = set()
-    while pending:
-        current = pending.pop(0)
-        if isinstance(current, BaseException) and id(current) not in seen:
-            seen.add(id(current))
-            yield current
-            reason = getattr(current, "reason", None)
-            pending += [*current.args, reason, current.__cause__, current.__context__]
-
-
-def _first(causes: list[BaseException], *kinds: type[Any]) -> Any:  # noqa: ANN401 - one of the kinds
-    return next((error for error in causes if isinstance(error, kinds)), None)

@@ -6,8 +6,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket.auth.credentials import Credentials, TokenEndpoint
+from tap_websocket.auth.http_answer import TokenUnavailable
 from tap_websocket.auth.http_request import HttpRequest
-from tap_websocket.auth.token_client import TokenUnavailable
 from tap_websocket.errors import CredentialError
 from tap_websocket.expressions.jsonpath import MISSING, compile_path
 from tap_websocket.jsontext import text_of
@@ -15,7 +15,8 @@ from tap_websocket.jsontext import text_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tap_websocket.auth.token_client import Answer, TokenClient
+    from tap_websocket.auth.http_answer import Answer
+    from tap_websocket.auth.token_client import TokenClient
     from tap_websocket.expressions.placeholders import MessageBuiltins
 
 __all__ = ["TokenRequests"]

@@ -7,7 +7,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from tap_websocket.auth.token_client import Purpose, TokenClient, TokenUnavailable
+from tap_websocket.auth.http_answer import Purpose, TokenUnavailable
+from tap_websocket.auth.token_client import TokenClient
 from tap_websocket.errors import ConnectionFailed, TapError
 from tap_websocket.expressions.jsonpath import MISSING
 from tap_websocket.feed.threads import in_thread
@@ -16,7 +17,7 @@ from tap_websocket.network.tls import make_context
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from tap_websocket.auth.token_client import Answer
+    from tap_websocket.auth.http_answer import Answer
     from tap_websocket.expressions.placeholders import (
         ConnectionBuiltins,
         PlaceholderValues,

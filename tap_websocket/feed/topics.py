@@ -7,7 +7,8 @@ import logging
 import random
 from typing import TYPE_CHECKING, Any
 
-from tap_websocket.auth.token_client import Purpose, TokenClient, TokenUnavailable
+from tap_websocket.auth.http_answer import Purpose, TokenUnavailable
+from tap_websocket.auth.token_client import TokenClient
 from tap_websocket.errors import ConnectionFailed
 from tap_websocket.expressions.placeholders import (
     ConnectionBuiltins,
@@ -25,7 +26,7 @@ from tap_websocket.settings.topics import TopicRequest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tap_websocket.auth.token_client import Answer
+    from tap_websocket.auth.http_answer import Answer
     from tap_websocket.feed.run_state import RunState
     from tap_websocket.settings import Settings
     from tap_websocket.settings.connections import PlannedConnection

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from tap_websocket.auth.token_client import TokenClient, TokenUnavailable
+from tap_websocket.auth.http_answer import TokenUnavailable
+from tap_websocket.auth.token_client import TokenClient
 from tap_websocket.errors import CredentialError
 from tap_websocket.network.tls import TlsSettings, make_context
 from tests.support.certificates import server_side

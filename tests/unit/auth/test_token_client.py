@@ -19,11 +19,8 @@ import trustme
 
 from tap_websocket.auth import credentials as auth
 from tap_websocket.auth.authenticator import Authenticator
-from tap_websocket.auth.token_client import (
-    MAX_REPLY_BYTES,
-    TokenClient,
-    TokenUnavailable,
-)
+from tap_websocket.auth.http_answer import MAX_REPLY_BYTES, TokenUnavailable
+from tap_websocket.auth.token_client import TokenClient
 from tap_websocket.errors import ConnectionFailed, CredentialError
 from tap_websocket.expressions.placeholders import ConnectionBuiltins
 

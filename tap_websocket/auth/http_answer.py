@@ -1,0 +1,100 @@
+"""What an HTTP request of the tap comes back with, in the words of errors."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, NamedTuple, NoReturn
+
+from tap_websocket import jsontext
+from tap_websocket.errors import CredentialError
+from tap_websocket.logs import Redacted
+from tap_websocket.network.errors import Unreachable
+
+__all__ = ["MAX_REPLY_BYTES", "TOKENS", "Answer", "Purpose", "TokenUnavailable"]
+
+MAX_REPLY_BYTES = 1024 * 1024
+"""The longest reply that is read: tokens take kilobytes."""
+
+_OK = range(200, 300)
+_REDIRECTS = range(300, 400)
+
+
+class Purpose(NamedTuple):
+    """What requests are for, in the words of errors.
+
+    Attributes:
+        subject: What is asked for.
+        setting: The setting that says so.
+        max_bytes: The longest reply that is read.
+        timeout_setting: The setting that bounds the whole request.
+    """
+
+    subject: str = "token"
+    setting: str = "auth"
+    max_bytes: int = MAX_REPLY_BYTES
+    timeout_setting: str = "connect_timeout"
+
+
+TOKENS = Purpose()
+"""Of requests for credentials."""
+
+
+class TokenUnavailable(Unreachable):
+    """A request failed in a way that may pass; it is worth another try."""
+
+
+class Answer(Redacted, frozen=True):
+    """What a server answered, with a status that is not worth another try.
+
+    Attributes:
+        where: Scheme, host and port of the server.
+        url: Where the request went to.
+        cookies: The values of `Set-Cookie`.
+        purpose: What the request was for.
+    """
+
+    where: str
+    status: int
+    body: bytes
+    purpose: Purpose = TOKENS
+    url: str = ""
+    cookies: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the request succeeded."""
+        return self.status in _OK
+
+    def json(self) -> Any:  # noqa: ANN401 - any JSON
+        """Return the body's value.
+
+        Raises:
+            CredentialError: When it is not JSON.
+        """
+        try:
+            return jsontext.parse(self.body)
+        except jsontext.InvalidJson as error:
+            subject, setting, *_ = self.purpose
+            msg = (
+                f"the {subject} reply of {self.where} is not JSON; check the URL in "
+                f"{setting}"
+            )
+            raise CredentialError(msg) from error
+
+    def refuse(self, why: str = "") -> NoReturn:
+        """Raise the error of a refused request.
+
+        Args:
+            why: What the user should check, if it is not the setting.
+
+        Raises:
+            CredentialError: Always.
+        """
+        subject, setting, *_ = self.purpose
+        reason = why or f"check {setting}"
+        if self.status in _REDIRECTS:
+            reason = f"redirects are not followed; put the final address into {setting}"
+        elif self.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            reason = "the proxy wants credentials; check proxy"
+        msg = f"the {subject} request to {self.where} got HTTP {self.status}: {reason}"
+        raise CredentialError(msg)
