@@ -1,9 +1,7 @@
-"""From the settings to an open connection: placeholders, credentials, redirects."""
+"""From the settings to a handshake: addresses, credentials, and a second try."""
 
 from __future__ import annotations
 
-import asyncio
-import functools
 import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,29 +18,25 @@ from tap_websocket.expressions.rendering import (
     render_subprotocols,
     render_url,
 )
-from tap_websocket.feed import redirects
+from tap_websocket.feed.handshakes import Handshakes, within
 from tap_websocket.feed.threads import in_thread
 from tap_websocket.feed.throttle import ConnectThrottle
-from tap_websocket.feed.trust import TrustedOrigins
+from tap_websocket.feed.trust import TrustedOrigins, headers_for_anybody
 from tap_websocket.network.cookies import Cookies
-from tap_websocket.network.errors import BadHandshake, HandshakeRefused, Unreachable
-from tap_websocket.network.proxy import proxy_for
+from tap_websocket.network.errors import BadHandshake, HandshakeRefused
 from tap_websocket.network.tls import make_context
 from tap_websocket.network.urls import (
-    host_and_port,
     log_label,
     merge_headers,
     on_the_wire,
     public_url,
-    same_origin,
     split_userinfo,
 )
 from tap_websocket.transports.base import Handshake, Listener, Transport
 from tap_websocket.transports.select import select_transport
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable, Coroutine, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from tap_websocket.expressions.placeholders import (
         ConnectionBuiltins,
@@ -55,14 +49,7 @@ if TYPE_CHECKING:
 __all__ = ["Address", "Dialer"]
 
 _LOGGER = logging.getLogger("tap-websocket")
-_AFTER_REDIRECT = frozenset({"user-agent"})
-_GRACE_SECONDS = 0.02
-"""Time to read what has arrived, when `connect_timeout` is over."""
-
 _UNAUTHORIZED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
-
-
-_COOKIE = "Cookie"
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -127,6 +114,9 @@ class Dialer:
         self.expect(len(settings.connections()) * settings.continuity.redundancy)
         self._trusted = TrustedOrigins(settings)
         self._throttle = ConnectThrottle(interval=settings.topics.connect_interval)
+        self._handshakes = Handshakes(
+            connection, trusted=self._trusted, throttle=self._throttle, learn=learn
+        )
         self._authenticator = Authenticator(
             settings.auth,
             TokenClient(
@@ -229,11 +219,6 @@ class Dialer:
                 raise _Unauthorized(credentials, refused) from refused
             raise
 
-    @functools.cached_property
-    def _tls(self) -> ssl.SSLContext:
-        """The context, made where TLS is used: that takes tens of milliseconds."""
-        return make_context(self._settings.connection.tls)
-
     async def _credentials(
         self, values: PlaceholderValues, moment: MessageBuiltins
     ) -> Credentials:
@@ -273,7 +258,7 @@ class Dialer:
             self.learn((urlsplit(url).query,))
         merged = merge_headers(headers, userinfo, credentials.headers)
         if not self._trusted.has_resolved(url, values, moment):
-            merged = _for_anybody(merged, log_label(url))
+            merged = _without_credentials(merged, log_label(url))
         handshake = Handshake(
             url=url,
             headers=merged,
@@ -286,74 +271,15 @@ class Dialer:
         )
         cookies = Cookies()
         cookies.take(*credentials.cookies)
-        follow = self._follow(
+        opening = self._handshakes.perform(
+            self._transport,
             handshake,
-            cookies,
             attempt.listener,
-            lambda label: dialing(Address(label, public)),
+            cookies=cookies,
+            redirected=lambda label: dialing(Address(label, public)),
             has_values=bool(credentials.values) or self._authenticator.mints,
         )
-        await _within(connection.connect_timeout, follow)
-
-    async def _follow(
-        self,
-        handshake: Handshake,
-        cookies: Cookies,
-        listener: Listener,
-        redirected: Callable[[str], None],
-        *,
-        has_values: bool,
-    ) -> None:
-        """Perform handshakes until there is one without a redirect.
-
-        Args:
-            handshake: The first one.
-            cookies: What answers set on the way, and before it.
-            listener: Is called back from now on.
-            redirected: Takes where each redirect leads to, for logs.
-            has_values: `auth` has resolved values, which what is sent may hold.
-        """
-        given = self._settings.connection.proxy
-        for _ in range(redirects.MAX_REDIRECTS + 1):
-            listener.waiting(f"no connection to {host_and_port(handshake.url)}")
-            proxy = proxy_for(handshake.url, given)
-            over_tls = handshake.url.startswith("wss:") or _is_https(proxy)
-            self.learn(cookies.values)
-            ready = msgspec.structs.replace(
-                handshake,
-                headers=_with_cookies(handshake, cookies),
-                proxy=proxy,
-                tls=self._tls if over_tls else None,
-            )
-            try:
-                await self._transport.connect(ready, listener)
-            except HandshakeRefused as refused:
-                cookies.take(handshake.url, refused.cookies)
-                target = redirects.redirect(handshake.url, refused)
-                if target is None:
-                    raise
-                stays = same_origin(handshake.url, target)
-                trusted = stays or self._trusted.has(target)
-                if has_values and not trusted:
-                    raise _untrusted(handshake.url, target) from refused
-                handshake = _redirected(handshake, target, trusted=trusted)
-                redirected(log_label(target))
-                await self._throttle.turn()
-            else:
-                return
-        msg = f"more than {redirects.MAX_REDIRECTS} redirects"
-        raise BadHandshake(msg)
-
-
-def _with_cookies(handshake: Handshake, cookies: Cookies) -> Headers:
-    """Return the headers of a handshake, with the cookies for its URL."""
-    found = cookies.header(handshake.url)
-    if found is None:
-        return handshake.headers
-    given = [
-        value for name, value in handshake.headers if name.lower() == _COOKIE.lower()
-    ]
-    return merge_headers(handshake.headers, ((_COOKIE, "; ".join([*given, found])),))
+        await within(connection.connect_timeout, opening)
 
 
 def _address(url: str) -> tuple[str, Headers]:
@@ -369,47 +295,9 @@ def _address(url: str) -> tuple[str, Headers]:
         raise BadHandshake(msg) from error
 
 
-async def _within(seconds: float, handshake: Coroutine[Any, Any, None]) -> None:
-    """Await a handshake for a time.
-
-    Raises:
-        Unreachable: When it takes longer.
-    """
-    attempt = asyncio.ensure_future(handshake)
-    try:
-        done, _ = await asyncio.wait({attempt}, timeout=seconds)
-        if not done:
-            # Where the loop was held up, the answer may be there and not read yet: to
-            # give up now would open a second connection beside the first one.
-            done, _ = await asyncio.wait({attempt}, timeout=_GRACE_SECONDS)
-    except asyncio.CancelledError:
-        attempt.cancel()
-        await asyncio.wait({attempt})
-        raise
-    if not done:
-        attempt.cancel()
-        await asyncio.wait({attempt})
-    if attempt.cancelled():
-        msg = f"no answer within {seconds:g} s (connect_timeout)"
-        raise Unreachable(msg)
-    attempt.result()
-
-
-def _untrusted(url: str, target: str) -> BadHandshake:
-    return BadHandshake(
-        f"{log_label(url)} redirects to {log_label(target)}, another origin, to which "
-        "nothing goes that auth has resolved; if it is to be trusted, put it into "
-        "trusted_origins"
-    )
-
-
-def _is_https(proxy: str | None) -> bool:
-    return proxy is not None and proxy.startswith("https:")
-
-
-def _for_anybody(headers: Headers, label: str) -> Headers:
+def _without_credentials(headers: Headers, label: str) -> Headers:
     """Return the headers that may go to an address that a server has named."""
-    kept = tuple(item for item in headers if item[0].lower() in _AFTER_REDIRECT)
+    kept = headers_for_anybody(headers)
     if len(kept) < len(headers):
         _LOGGER.warning(
             "%s is the address that a server has named: headers and the credentials of "
@@ -417,27 +305,3 @@ def _for_anybody(headers: Headers, label: str) -> Headers:
             label,
         )
     return kept
-
-
-def _redirected(handshake: Handshake, target: str, *, trusted: bool) -> Handshake:
-    """Return the next handshake; credentials stay behind at another origin."""
-    headers, server_name = handshake.headers, handshake.server_name
-    label = log_label(target)
-    if not same_origin(handshake.url, target):
-        # It is the name in the certificate of the first address.
-        server_name = None
-    if trusted:
-        _LOGGER.info("Redirected to %s", label)
-    else:
-        headers = tuple(
-            (name, value) for name, value in headers if name.lower() in _AFTER_REDIRECT
-        )
-        kept = len(headers) == len(handshake.headers)
-        note = "" if kept else ", without the headers, which are for the first address"
-        _LOGGER.info("Redirected to %s%s", label, note)
-    return msgspec.structs.replace(
-        handshake,
-        url=target,
-        headers=headers,
-        server_name=server_name,
-    )

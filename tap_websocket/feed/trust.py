@@ -16,9 +16,12 @@ if TYPE_CHECKING:
         MessageBuiltins,
         PlaceholderValues,
     )
+    from tap_websocket.network.urls import Headers
     from tap_websocket.settings import Settings
 
-__all__ = ["TrustedOrigins"]
+__all__ = ["TrustedOrigins", "headers_for_anybody"]
+
+_FOR_ANYBODY = frozenset({"user-agent"})
 
 
 class TrustedOrigins:
@@ -68,3 +71,8 @@ class TrustedOrigins:
             except ConnectionFailed:
                 # Without a fetched value it is no address at all.
                 continue
+
+
+def headers_for_anybody(headers: Headers) -> Headers:
+    """Return the headers that may go to an origin that is not trusted."""
+    return tuple(item for item in headers if item[0].lower() in _FOR_ANYBODY)

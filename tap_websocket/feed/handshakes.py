@@ -1,0 +1,198 @@
+"""Handshakes, one after another, until one is answered without a redirect."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tap_websocket.feed import redirects
+from tap_websocket.feed.trust import headers_for_anybody
+from tap_websocket.network.errors import BadHandshake, HandshakeRefused, Unreachable
+from tap_websocket.network.proxy import proxy_for
+from tap_websocket.network.tls import make_context
+from tap_websocket.network.urls import (
+    host_and_port,
+    log_label,
+    merge_headers,
+    same_origin,
+)
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Coroutine, Iterable
+    from typing import Any
+
+    from tap_websocket.feed.throttle import ConnectThrottle
+    from tap_websocket.feed.trust import TrustedOrigins
+    from tap_websocket.network.cookies import Cookies
+    from tap_websocket.network.urls import Headers
+    from tap_websocket.settings import ConnectionSettings
+    from tap_websocket.transports.base import Handshake, Listener, Transport
+
+__all__ = ["Handshakes", "within"]
+
+_LOGGER = logging.getLogger("tap-websocket")
+_GRACE_SECONDS = 0.02
+"""Time to read what has arrived, when `connect_timeout` is over."""
+
+_COOKIE = "Cookie"
+
+
+class Handshakes:
+    """Performs a handshake, and those that redirects ask for.
+
+    Args:
+        settings: Proxy and trust.
+        trusted: Where headers may go.
+        throttle: Spaces the attempts, redirected ones included.
+        learn: Takes the values of cookies, which are secrets.
+    """
+
+    def __init__(
+        self,
+        settings: ConnectionSettings,
+        *,
+        trusted: TrustedOrigins,
+        throttle: ConnectThrottle,
+        learn: Callable[[Iterable[str]], None],
+    ) -> None:
+        self._settings = settings
+        self._trusted = trusted
+        self._throttle = throttle
+        self._learn = learn
+
+    async def perform(  # noqa: PLR0913 - what an attempt is made of, by keyword
+        self,
+        transport: Transport,
+        handshake: Handshake,
+        listener: Listener,
+        *,
+        cookies: Cookies,
+        redirected: Callable[[str], None],
+        has_values: bool,
+    ) -> None:
+        """Open a connection.
+
+        Args:
+            transport: Carries it.
+            handshake: The first one, without cookies, proxy and TLS.
+            listener: Is called back from now on.
+            cookies: What answers before it set; takes those of redirects.
+            redirected: Takes where each redirect leads to, for logs.
+            has_values: `auth` has resolved values, which what is sent may hold.
+
+        Raises:
+            HandshakeError: One of its subclasses, for whatever went wrong.
+        """
+        for _ in range(redirects.MAX_REDIRECTS + 1):
+            listener.waiting(f"no connection to {host_and_port(handshake.url)}")
+            self._learn(cookies.values)
+            try:
+                await transport.connect(self._ready(handshake, cookies), listener)
+            except HandshakeRefused as refused:
+                cookies.take(handshake.url, refused.cookies)
+                target = redirects.redirect(handshake.url, refused)
+                if target is None:
+                    raise
+                stays = same_origin(handshake.url, target)
+                trusted = stays or self._trusted.has(target)
+                if has_values and not trusted:
+                    raise _untrusted(handshake.url, target) from refused
+                handshake = _redirected(handshake, target, trusted=trusted)
+                redirected(log_label(target))
+                await self._throttle.turn()
+            else:
+                return
+        msg = f"more than {redirects.MAX_REDIRECTS} redirects"
+        raise BadHandshake(msg)
+
+    def _ready(self, handshake: Handshake, cookies: Cookies) -> Handshake:
+        """Return a handshake with what its address needs: cookies, proxy and TLS."""
+        proxy = proxy_for(handshake.url, self._settings.proxy)
+        over_tls = handshake.url.startswith("wss:") or _is_https(proxy)
+        return msgspec.structs.replace(
+            handshake,
+            headers=_with_cookies(handshake, cookies),
+            proxy=proxy,
+            tls=self._tls if over_tls else None,
+        )
+
+    @functools.cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """The context, made where TLS is used: that takes tens of milliseconds."""
+        return make_context(self._settings.tls)
+
+
+def _with_cookies(handshake: Handshake, cookies: Cookies) -> Headers:
+    """Return the headers of a handshake, with the cookies for its URL."""
+    found = cookies.header(handshake.url)
+    if found is None:
+        return handshake.headers
+    given = [
+        value for name, value in handshake.headers if name.lower() == _COOKIE.lower()
+    ]
+    return merge_headers(handshake.headers, ((_COOKIE, "; ".join([*given, found])),))
+
+
+def _redirected(handshake: Handshake, target: str, *, trusted: bool) -> Handshake:
+    """Return the next handshake; credentials stay behind at another origin."""
+    headers, server_name = handshake.headers, handshake.server_name
+    label = log_label(target)
+    if not same_origin(handshake.url, target):
+        # It is the name in the certificate of the first address.
+        server_name = None
+    if trusted:
+        _LOGGER.info("Redirected to %s", label)
+    else:
+        headers = headers_for_anybody(headers)
+        kept = len(headers) == len(handshake.headers)
+        note = "" if kept else ", without the headers, which are for the first address"
+        _LOGGER.info("Redirected to %s%s", label, note)
+    return msgspec.structs.replace(
+        handshake,
+        url=target,
+        headers=headers,
+        server_name=server_name,
+    )
+
+
+def _untrusted(url: str, target: str) -> BadHandshake:
+    return BadHandshake(
+        f"{log_label(url)} redirects to {log_label(target)}, another origin, to which "
+        "nothing goes that auth has resolved; if it is to be trusted, put it into "
+        "trusted_origins"
+    )
+
+
+def _is_https(proxy: str | None) -> bool:
+    return proxy is not None and proxy.startswith("https:")
+
+
+async def within(seconds: float, handshake: Coroutine[Any, Any, None]) -> None:
+    """Await a handshake for a time.
+
+    Raises:
+        Unreachable: When it takes longer.
+    """
+    attempt = asyncio.ensure_future(handshake)
+    try:
+        done, _ = await asyncio.wait({attempt}, timeout=seconds)
+        if not done:
+            # Where the loop was held up, the answer may be there and not read yet: to
+            # give up now would open a second connection beside the first one.
+            done, _ = await asyncio.wait({attempt}, timeout=_GRACE_SECONDS)
+    except asyncio.CancelledError:
+        attempt.cancel()
+        await asyncio.wait({attempt})
+        raise
+    if not done:
+        attempt.cancel()
+        await asyncio.wait({attempt})
+    if attempt.cancelled():
+        msg = f"no answer within {seconds:g} s (connect_timeout)"
+        raise Unreachable(msg)
+    attempt.result()
