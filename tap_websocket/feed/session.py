@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_websocket.errors import FeedError
 from tap_websocket.expressions.placeholders import ConnectionBuiltins
-from tap_websocket.feed.http_steps import HttpSteps
 from tap_websocket.feed.inbound import BatchResult, CloseAction, Origin
-from tap_websocket.feed.keepalive import Keepalive
-from tap_websocket.feed.subscription import Request, Subscription, requests
+from tap_websocket.feed.outbound import Outbound
 from tap_websocket.jsontext import text_of
-from tap_websocket.settings.subscription import CapturedInterval
 from tap_websocket.transports.base import LINGER_SECONDS, Closing, Connection
 from tap_websocket.transports.rfc6455 import (
     ABNORMAL,
@@ -25,11 +22,10 @@ from tap_websocket.transports.rfc6455 import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from tap_websocket.errors import TapError
     from tap_websocket.expressions.placeholders import PlaceholderValues
-    from tap_websocket.expressions.templates import Template
     from tap_websocket.feed.dialer import Address
     from tap_websocket.feed.run_state import RunState
     from tap_websocket.settings import Settings
@@ -40,7 +36,6 @@ __all__ = ["Session", "SessionOwner"]
 _SILENT_SECONDS = 20.0
 """Load balancers and NAT cut connections that are silent for longer, 30 s and more."""
 
-_NO_VALUES: Mapping[str, Any] = {}
 _TAKES_NOTHING = frozenset(
     {CloseAction.STOP, CloseAction.TOO_BIG, CloseAction.BROKEN_STREAM}
 )
@@ -78,20 +73,22 @@ class Session:
     """One connection, which its transport calls back (see `Listener`).
 
     Attributes:
-        origin: What its messages know of the connection.
+        origin: What its messages know of the connection: its URL with the handshake,
+            its number once it is open.
         builtins: Makes the placeholders that are always there.
-        directive: What a message asked of the connection, once one did.
-        verdict: Why this side gave the connection up, or empty.
-        refused: Whether the server refused the subscription, so that another attempt
-            is not to be hurried.
-        values: The values of placeholders.
+        values: The values of placeholders; messages and replies add to them.
         subscribed: Is done when everything was sent and answered.
+        directive: What a message asked of the connection; the first one that ends it
+            counts.
+        verdict: Why this side gave the connection up, or empty.
+        refused: Whether the server refused the subscription or the connection, so that
+            another attempt is not to be hurried; known at the end at the latest.
+        retry_after: Seconds that a server wants to be left alone before the next.
         replacement: Is given why another connection is to take this one's place.
         forgotten: Names of captured values that serve the replacement's first attempt
-            alone.
-        retry_after: Seconds that a server wants to be left alone before the next.
-        ended: Is given how the connection ended.
-        ended_at: When it did, by the loop's clock.
+            alone; whoever makes it takes them.
+        ended: Is given how the connection ended; nothing is taken afterwards.
+        ended_at: When it did, by the loop's clock; 0 before.
     """
 
     def __init__(  # noqa: PLR0913 - its collaborators, by keyword
@@ -117,15 +114,6 @@ class Session:
         self._run = run
         self._settings = settings.subscription
         self._owner = owner
-        # Whether acknowledgements may take a while, as there are many topics: data
-        # comes, and servers expect heartbeats, from the first message on.
-        self._is_gradual = bool(planned.topics and self._settings.subscribe_messages)
-        # Whether heartbeats begin when their interval is captured.
-        self._awaits_interval = self._settings.heartbeat_message is not None and (
-            isinstance(self._settings.heartbeat_interval, CapturedInterval)
-        )
-        # Whether the clocks that wait for the subscription run.
-        self._is_subscribing = False
         self._loop = asyncio.get_running_loop()
         # None before the handshake and after the end.
         self._connection: Connection | None = None
@@ -140,37 +128,19 @@ class Session:
         self.subscribed: asyncio.Future[None] = self._loop.create_future()
         self.replacement: asyncio.Future[str] = self._loop.create_future()
         self.forgotten: frozenset[str] = frozenset()
-        # Asks for a replacement at the end of `connection_lifetime`.
+        # Asks for a replacement at the end of `connection_lifetime`; None without it.
         self._lifetime: asyncio.TimerHandle | None = None
         self.retry_after = 0.0
         self.builtins = ConnectionBuiltins()
-        self._keepalive = Keepalive(
-            settings.subscription,
-            schedule=self._loop.call_later,
-            clock=self._loop.time,
-            ping=self._ping,
-            heartbeat=self._heartbeat,
-            on_dead=self.give_up,
-            has_unread=self._has_unread,
+        self._outbound = Outbound(
+            settings,
+            self,
+            values=values,
+            builtins=self.builtins,
+            topics=planned.topics,
+            on_reply=run.replied,
+            on_subscribed=self._subscribed,
         )
-        self._subscription = Subscription(
-            requests(
-                self._settings.subscribe_messages,
-                settings.topics,
-                planned.topics,
-                values.captured,
-            ),
-            interval=self._settings.subscribe_interval,
-            send=self._subscribe,
-            perform=self._perform,
-            on_complete=self._subscribed,
-            on_timeout=self.give_up,
-            on_reply=self._run.replied,
-            schedule=self._loop.call_later,
-            clock=self._loop.time,
-            has_unread=self._has_unread,
-        )
-        self._steps = HttpSteps(settings.connection, values, self.builtins, self)
         self.origin = Origin(
             0,
             "",
@@ -179,15 +149,17 @@ class Session:
             values=values,
             live=self.builtins,
             subscription=(
-                self._subscription if self._settings.subscribe_messages else None
+                self._outbound.subscription
+                if self._settings.subscribe_messages
+                else None
             ),
-            send=self._send,
+            send=self._outbound.send,
         )
 
     @property
     def awaits_reply(self) -> bool:
         """Whether a reply to the subscription is missing."""
-        return self._subscription.awaiting
+        return self._outbound.subscription.awaiting
 
     @property
     def ended_cleanly(self) -> bool:
@@ -241,16 +213,14 @@ class Session:
     def opened(self, connection: Connection) -> None:
         """Take the open connection, and subscribe."""
         self._connection = connection
+        self._outbound.attach(connection)
         self._last_inbound = self._loop.time()
         # The owner logs the end of an outage before what the server sends at once.
         self._owner.opened(self)
         self.origin.number = self._run.opened(self)
         if self._run.paused:
             self.pause()
-        self._keepalive.start()
-        if not self._is_gradual:
-            self._keepalive.expect_data()
-        self._subscription.start()
+        self._outbound.start()
 
     def messages(self, payloads: list[bytes], *, binary: bool) -> None:
         """Take messages; after the end of the run they are dropped.
@@ -262,11 +232,11 @@ class Session:
         if self._takes_nothing():
             return
         result = self._run.received(self.origin, payloads, binary=binary)
-        if self._awaits_interval:
-            self._look_for_interval()
+        if self._outbound.awaits_interval:
+            self._outbound.look_for_interval()
         if result.messages or result.deduplicated:
             self._owner.produced(self)
-            self._keepalive.data()
+            self._outbound.keepalive.data()
         if result.error is not None:
             self._fail(result.error)
         elif result.directive is not None:
@@ -305,12 +275,13 @@ class Session:
             # How the connection ends is known: no clock has a say any more.
             self._stop_clocks()
         elif opcode == PONG:
-            self._keepalive.pong()
+            self._outbound.keepalive.pong()
 
     def closed(self, closing: Closing) -> None:
         """Take the end of the connection; the first call counts."""
         self._stop_clocks()
         self._connection = None
+        self._outbound.detach()
         self._run.closed(self)
         if not self.ended.done():
             self.ended_at = self._loop.time()
@@ -321,17 +292,13 @@ class Session:
         """Stop reading; the clocks stand still."""
         if self._connection is not None:
             self._connection.pause()
-        self._keepalive.pause()
-        self._subscription.pause()
-        self._steps.pause()
+        self._outbound.pause()
 
     def resume(self) -> None:
         """Read again; the clocks start afresh."""
         if self._connection is not None:
             self._connection.resume()
-        self._keepalive.resume()
-        self._subscription.resume()
-        self._steps.resume()
+        self._outbound.resume()
 
     def end(self, close_code: int) -> None:
         """Start the closing handshake, at the end of the run."""
@@ -377,24 +344,9 @@ class Session:
         connection.close(code)
 
     def _stop_clocks(self) -> None:
-        self._keepalive.stop()
-        self._subscription.stop()
+        self._outbound.stop()
         if self._lifetime is not None:
             self._lifetime.cancel()
-        self._steps.stop()
-
-    def _subscribe(self, message: Template | bytes, values: Mapping[str, Any]) -> None:
-        """Send a message of the subscription."""
-        self._send_template(message, values)
-        if self._is_gradual and not self._is_subscribing:
-            self._is_subscribing = True
-            self._keepalive.expect_data()
-            self._start_heartbeats()
-
-    def _perform(self, request: Request, done: Callable[[], None]) -> None:
-        """Make a request of the subscription."""
-        if request.item.step is not None:
-            self._steps.perform(request.item, request.item.step, request.values, done)
 
     def deliver(self, body: bytes) -> None:
         """Take the reply to a request as a text message of the connection."""
@@ -421,67 +373,9 @@ class Session:
         return await self._owner.refresh_credentials(self)
 
     def _subscribed(self) -> None:
-        if not self._is_subscribing:
-            self._start_heartbeats()
         if not self.subscribed.done():
             self.subscribed.set_result(None)
         self._run.subscribed()
-
-    def _send_template(
-        self,
-        message: Template | bytes,
-        values: Mapping[str, Any] = _NO_VALUES,
-    ) -> None:
-        """Send a message of the config, its placeholders filled in.
-
-        Args:
-            message: What is sent.
-            values: Of its own, beside those of the connection.
-        """
-        if not isinstance(message, bytes):
-            moment = self.builtins.moment()
-            known = self.values.at(moment, values)
-            self._send(message.render(known, moment))
-        elif self._connection is not None:
-            self._connection.send(message)
-
-    def _send(self, text: str) -> None:
-        if self._connection is not None:
-            self._connection.send(text)
-
-    def _start_heartbeats(self) -> None:
-        """Begin with heartbeats, as the subscription is complete."""
-        interval = self._settings.heartbeat_interval
-        if self._settings.heartbeat_message is None or interval is None:
-            return
-        if not isinstance(interval, CapturedInterval):
-            self._keepalive.start_heartbeats(interval)
-
-    def _look_for_interval(self) -> None:
-        """Begin with heartbeats once a message named their interval."""
-        interval = self._settings.heartbeat_interval
-        assert isinstance(interval, CapturedInterval)  # noqa: S101 - it is awaited
-        try:
-            seconds = interval.seconds(self.values)
-        except ValueError as error:
-            self.give_up(str(error))
-            return
-        if seconds is not None:
-            self._awaits_interval = False
-            self._keepalive.start_heartbeats(seconds)
-
-    def _heartbeat(self) -> None:
-        message = self._settings.heartbeat_message
-        if message is not None:
-            self._send_template(message)
-
-    def _has_unread(self) -> bool:
-        """Return whether something that has arrived is not read yet."""
-        return self._connection is not None and self._connection.has_unread()
-
-    def _ping(self, payload: bytes) -> None:
-        if self._connection is not None:
-            self._connection.ping(payload)
 
     def give_up(self, reason: str, retry_after: float = 0.0) -> None:
         """Drop a connection that is dead, even if its TCP connection lives.
