@@ -40,9 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FeedTap", "WebSocketStream"]
 
-_COLUMN_DEPTH = 2
-"""Parts of the catalog's breadcrumb of a column: `properties` and its name."""
-
 _JSON_LINES = "jsonl"
 
 
@@ -148,8 +145,8 @@ class WebSocketStream(Stream):
     def decode(self, payload: bytes) -> Sequence[bytes]:
         """Return the documents of a message, for subclasses to override.
 
-        A feed that speaks MessagePack, say, becomes JSON here; rules, paths and columns
-        come behind. It is called in the loop's thread, for one message after another.
+        A feed in another format becomes JSON here; rules, paths and columns are applied
+        to that. It is called in the loop's thread, for one message after another.
 
         Args:
             payload: The message, reassembled and without `payload_compression`.
@@ -256,17 +253,9 @@ class WebSocketStream(Stream):
         return (
             self._page_writer is not None
             and all(map(sdk.keeps_records, self.stream_maps))
-            and not self._deselects_inside
+            and not sdk.deselects_inside(self.mask)
             and type(self).post_process is Stream.post_process
             and type(self).get_records is WebSocketStream.get_records
-        )
-
-    @property
-    def _deselects_inside(self) -> bool:
-        """Whether the catalog deselects a property inside of a column."""
-        return any(
-            len(breadcrumb) > _COLUMN_DEPTH and not selected
-            for breadcrumb, selected in self.mask.items()
         )
 
     def _sync_records(
@@ -300,7 +289,7 @@ class WebSocketStream(Stream):
         *,
         write_messages: bool,
     ) -> Generator[dict[str, Any], Any, Any]:
-        """Let the SDK work on each record; an expression that fails is named.
+        """Hand each record to the SDK; an expression that fails is named.
 
         Raises:
             StreamMapError: When an expression of a stream map fails on a record.

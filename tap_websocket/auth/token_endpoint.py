@@ -9,7 +9,8 @@ from tap_websocket.auth.credentials import Credentials, TokenEndpoint
 from tap_websocket.auth.http_answer import TokenUnavailable
 from tap_websocket.auth.http_request import HttpRequest
 from tap_websocket.errors import CredentialError
-from tap_websocket.expressions.jsonpath import MISSING, compile_path
+from tap_websocket.expressions.jsonpath import compile_path
+from tap_websocket.expressions.path import MISSING
 from tap_websocket.jsontext import text_of
 
 if TYPE_CHECKING:

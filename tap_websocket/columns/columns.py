@@ -7,42 +7,30 @@ to `_rescued_data`, a string that holds a JSON object of such fields.
 from __future__ import annotations
 
 import types
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from tap_websocket import jsontext
-from tap_websocket.columns import target_limits
 from tap_websocket.columns.column_set import ColumnSet
-from tap_websocket.columns.conversion import Mismatch, mismatch_reason
-from tap_websocket.columns.field_log import FieldLog, quoted
-from tap_websocket.columns.inference import MAX_COLUMNS, infer_column
+from tap_websocket.columns.conversion import Mismatch
 from tap_websocket.columns.names import RESCUED, UNREAD_BYTES, UNREAD_TEXT
+from tap_websocket.columns.new_fields import NewFields, hidden
 from tap_websocket.columns.raw_editor import RawEditor
-from tap_websocket.columns.stored_columns import Column
+from tap_websocket.columns.rescue import Rescue
 from tap_websocket.errors import SchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from tap_websocket.columns.naming import ColumnNaming
-    from tap_websocket.columns.raw_editor import Edited, Fate
-    from tap_websocket.columns.stored_columns import StoredColumns
+    from tap_websocket.columns.new_fields import Evolution, Save
+    from tap_websocket.columns.raw_editor import Edited
     from tap_websocket.jsontext import Record, Schema
 
-    Save = Callable[[Sequence[Column]], StoredColumns | None]
-    """Saves new columns and returns all that are saved; None where it cannot now."""
-
-__all__ = ["Columns", "Evolution"]
-
-Evolution = Literal["add_columns", "rescue", "ignore", "fail"]
-"""What becomes of a field that the schema lacks (`schema_evolution`)."""
-
+__all__ = ["Columns"]
 
 _NONE: Mapping[str, Any] = types.MappingProxyType({})
 
 _MAX_EDITED_BYTES = 1024 * 1024
 """A message of a million names would be held twice: as pieces, then as values."""
-
-_UNDECLARED = "it is not in the schema"
 
 
 class Columns:
@@ -82,28 +70,35 @@ class Columns:
         takes_schema: Callable[[Schema], bool] | None = None,
     ) -> None:
         self._keys = tuple(keys)
-        self._evolution = evolution
         self._added = frozenset(added) - frozenset(deselected)
-        self._rescue = rescue and RESCUED not in deselected
-        self._has_rescue = rescue
-        self._nested = nested
-        self._fields = frozenset(fields)
-        self._save = save
-        self._rescue_log = FieldLog("went to _rescued_data")
-        self._drop_log = FieldLog("is dropped")
+        self._rescue = Rescue(
+            declared=rescue,
+            selected=RESCUED not in deselected,
+            widens=save is not None,
+        )
         self._set = ColumnSet(
             schema,
             keys=keys,
             added=added,
-            rescue=self._rescue,
+            rescue=self._rescue.writes,
             deselected=deselected,
             naming=naming,
             sent_as=sent_as,
             takes_schema=takes_schema,
         )
-
+        self._new_fields = NewFields(
+            self._set,
+            self._rescue,
+            evolution=evolution,
+            nested=nested,
+            fields=fields,
+            save=save,
+        )
         self._editor = RawEditor(
-            self._set, self._keys, conform=self.conform, fate_of=self._fate_of
+            self._set,
+            self._keys,
+            conform=self.conform,
+            fate_of=self._new_fields.fate_of,
         )
 
     @property
@@ -148,13 +143,14 @@ class Columns:
         for name, value in record.items():
             column = columns.get(name)
             if column is None:
-                self._take_unknown(name, value, fitted, rescued)
+                self._new_fields.take(name, value, fitted, rescued)
                 continue
             target, convert = column
             try:
                 fitted[target] = convert(value)
             except Mismatch:
-                self._rescue_mismatch(name, target, value, rescued)
+                schema = self._set.column_schema(target)
+                self._rescue.put_mismatch(rescued, name, value, schema)
         for key in self._keys:
             if fitted.get(key) is None and added.get(key) is None:
                 raise _key_error(key, record)
@@ -162,7 +158,7 @@ class Columns:
             if name in self._added:
                 fitted[name] = value
         if rescued:
-            self._write_aside(rescued, fitted)
+            self._rescue.write(rescued, fitted)
         return fitted
 
     def edit(
@@ -185,57 +181,13 @@ class Columns:
             return None
         return self._editor.edit(text, added, checked=checked)
 
-    def _fate_of(self, name: str) -> Fate | None:
-        """Return what becomes of a field that is no column, once it was warned of."""
-        columns = self._set
-        if name in columns.by_field or columns.is_own(name):
-            return None
-        if columns.is_deselected(name):
-            return "drop"
-        if name in self._fields:
-            return None
-        if self._evolution == "ignore":
-            return "drop"
-        return "rescue" if self._evolution == "rescue" and self._rescue else None
-
     def prepare(self, records: Iterator[Mapping[str, Any]]) -> None:
         """Save the columns that records bring in one go, where each save takes time.
 
         Args:
             records: What `conform` will be given next.
         """
-        if self._save is None or self._set.flattens:
-            return
-        wanted: dict[str, Column] = {}
-        for record in records:
-            for name, value in record.items():
-                if name not in wanted and self._becomes_column(name, value):
-                    nested = self._nested and self._set.types_nested
-                    declared = infer_column(value, nested=nested)
-                    wanted[name] = Column(name, name, declared)
-            if len(wanted) >= MAX_COLUMNS:
-                break
-        if wanted:
-            self._keep(list(wanted.values()))
-
-    def _becomes_column(self, name: str, value: Any) -> bool:  # noqa: ANN401 - any JSON
-        """Return whether a field is new, and its value tells its type."""
-        return (
-            name not in self._set.by_field
-            and value is not None
-            and (self._evolution == "add_columns" or name in self._fields)
-            and not self._set.is_deselected(name)
-            and not self._set.is_own(name)
-            and self._set.free_name(name) is not None
-            and _tells_type(value)
-        )
-
-    def _keep(self, wanted: Sequence[Column]) -> None:
-        """Save columns before they are announced: no table is ahead of the file."""
-        assert self._save is not None  # noqa: S101 - asked before
-        stored = self._save(wanted)
-        if stored is not None:
-            self._set.adopt(stored)
+        self._new_fields.prepare(records)
 
     def decoder(self) -> Callable[[bytes], Any] | None:
         """Return a test of payloads that `conform` would leave as they are.
@@ -250,8 +202,8 @@ class Columns:
 
     def close(self) -> None:
         """Warn of how many fields were not warned of one by one."""
-        self._rescue_log.close()
-        self._drop_log.close()
+        self._rescue.close()
+        self._new_fields.close()
 
     def _merged(
         self,
@@ -267,136 +219,10 @@ class Columns:
                 # The message is logged where it could not be read.
                 rescued[name] = value
             else:
-                self._put_aside(rescued, name, value, _unnamed)
+                self._rescue.put(rescued, name, value, _unnamed)
         for name in record.keys() & fields.keys():
-            self._put_aside(rescued, name, record[name], _hidden)
+            self._rescue.put(rescued, name, record[name], hidden)
         return {**record, **fields}
-
-    def _rescue_mismatch(
-        self,
-        name: str,
-        column: str,
-        value: Any,  # noqa: ANN401 - any JSON
-        rescued: Record,
-    ) -> None:
-        """Rescue a value that its column cannot hold."""
-        schema = self._set.column_schema(column)
-        # A message field stands beside a record's own field of the same name.
-        place = f"message_fields.{name}" if name in rescued else name
-        self._put_aside(rescued, place, value, lambda: self._misfit(schema, value))
-
-    def _misfit(self, schema: Schema, value: Any) -> str:  # noqa: ANN401 - any JSON
-        reason = mismatch_reason(schema, value)
-        if self._save is None:
-            return reason
-        return (
-            f"{reason} (to widen the column, change its type in the file of "
-            "schema_location and alter the table)"
-        )
-
-    def _take_unknown(
-        self,
-        name: str,
-        value: Any,  # noqa: ANN401 - any JSON
-        fitted: Record,
-        rescued: Record,
-    ) -> None:
-        """Take a field that the schema lacks.
-
-        Raises:
-            SchemaError: With `schema_evolution: fail`.
-        """
-        if self._set.is_deselected(name):
-            return
-        evolution = "add_columns" if name in self._fields else self._evolution
-        if self._set.is_own(name):
-            self._put_aside(rescued, name, value, _hidden)
-        elif evolution == "ignore":
-            self._drop_log.note(name, lambda: f"{_UNDECLARED} (schema_evolution)")
-        elif evolution == "fail":
-            msg = (
-                f"the field {quoted(name)} is not in the schema (schema_evolution: "
-                "fail); add it there, or let schema_evolution be add_columns or rescue"
-            )
-            raise SchemaError(msg)
-        elif evolution == "rescue":
-            why = f"{_UNDECLARED} (schema_evolution)"
-            self._put_aside(rescued, name, value, lambda: why)
-        elif (column := self._set.free_name(name)) is None:
-            self._put_aside(rescued, name, value, lambda: self._set.why_no_column(name))
-        elif value is None:
-            self._take_null(name, column, fitted, rescued)
-        elif _tells_type(value):
-            self._take_new(name, column, value, fitted, rescued)
-        else:
-            why = target_limits.storage_problem(value)
-            self._put_aside(rescued, name, value, lambda: why)
-
-    def _take_new(
-        self,
-        name: str,
-        column: str,
-        value: Any,  # noqa: ANN401 - any JSON
-        fitted: Record,
-        rescued: Record,
-    ) -> None:
-        """Take a field that becomes a column."""
-        declared = infer_column(value, nested=self._nested and self._set.types_nested)
-        if not self._set.takes(column, declared):
-            self._put_aside(
-                rescued, name, value, lambda: "flattening gives a column this name"
-            )
-            return
-        if self._save is None:
-            self._set.add(name, column, declared)
-        else:
-            self._keep([Column(column, name, declared)])
-        found = self._set.by_field.get(name)
-        if found is None:
-            if not self._set.is_deselected(name):
-                rescued[name] = value
-            return
-        target, convert = found
-        try:
-            fitted[target] = convert(value)
-        except Mismatch:
-            # Another run added the column, for values of another type.
-            self._rescue_mismatch(name, target, value, rescued)
-
-    def _take_null(
-        self,
-        name: str,
-        column: str,
-        fitted: Record,
-        rescued: Record,
-    ) -> None:
-        """Take a null that tells no type: it needs no column, if it may have none."""
-        taken = self._set.takes_null(name, column)
-        if taken is None:
-            self._put_aside(rescued, name, None, lambda: _UNDECLARED)
-        elif taken:
-            fitted[name] = None
-
-    def _put_aside(
-        self,
-        rescued: Record,
-        name: str,
-        value: Any,  # noqa: ANN401 - any JSON
-        why: Callable[[], str],
-    ) -> None:
-        """Add a field to those that are rescued, and warn the first time."""
-        rescued[name] = value
-        if self._rescue:
-            self._rescue_log.note(name, why)
-
-    def _write_aside(self, rescued: Record, fitted: Record) -> None:
-        """Write what has no place in its column."""
-        if self._rescue:
-            fitted[RESCUED] = jsontext.dumps(rescued).decode()
-        elif not self._has_rescue:
-            # The column `data` takes any JSON, and so the text of what it cannot hold.
-            for name, value in rescued.items():
-                fitted[name] = jsontext.dumps(value).decode()
 
 
 _UNREAD = frozenset({UNREAD_TEXT, UNREAD_BYTES})
@@ -404,15 +230,6 @@ _UNREAD = frozenset({UNREAD_TEXT, UNREAD_BYTES})
 
 def _unnamed() -> str:
     return "array_columns has no name"
-
-
-def _tells_type(value: Any) -> bool:  # noqa: ANN401 - any JSON
-    """Return whether a value that is not null tells the type of a column."""
-    return target_limits.is_storable(value) or target_limits.is_big_integer(value)
-
-
-def _hidden() -> str:
-    return "a column that the tap adds has this name"
 
 
 def _key_error(key: str, record: Record) -> SchemaError:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tap_websocket.delivery.buffer import Buffer
 from tap_websocket.logs import LogThrottle
+from tap_websocket.transports.rfc6455 import GOING_AWAY, NORMAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,8 +30,7 @@ _POLL_SECONDS = 0.5
 """How often a wait for a page looks after the target and the progress line."""
 
 _PAUSE_LOG_SECONDS = 60.0
-_NORMAL = 1000
-_GOING_AWAY = 1001
+"""Time between two log lines about pauses, at least."""
 
 
 class Receiver(Protocol):
@@ -166,7 +166,7 @@ class Bridge:
                 # The loop was closed since it was looked up.
                 _LOGGER.debug("The run had ended already")
 
-    def stop(self, reason: str, *, close_code: int = _GOING_AWAY) -> None:
+    def stop(self, reason: str, *, close_code: int = GOING_AWAY) -> None:
         """End the run from any thread, or from a signal's handler in the main one.
 
         Args:
@@ -211,7 +211,7 @@ class Bridge:
 
     def close(self) -> None:
         """Stop the run and wait for the loop's thread; pages not taken are lost."""
-        self.stop("closed", close_code=_NORMAL)
+        self.stop("closed", close_code=NORMAL)
         if self._thread is not None:
             self._thread.join()
         self.buffer.discard()

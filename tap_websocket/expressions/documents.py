@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from tap_websocket.expressions.jsonpath import MISSING
+from tap_websocket.expressions.path import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

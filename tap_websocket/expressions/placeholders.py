@@ -190,7 +190,7 @@ class PlaceholderValues(collections.ChainMap[str, Any]):
     def authenticate(
         self, offered: Mapping[str, Any], mint: Mint | None = None
     ) -> None:
-        """Put the values of fresh credentials in the place of earlier ones.
+        """Replace the values of earlier credentials by those of fresh ones.
 
         Args:
             offered: What `auth` offers, for the handshake.

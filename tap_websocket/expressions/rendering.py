@@ -84,7 +84,7 @@ def render_url(
 ) -> str:
     """Return a URL with its placeholders filled in.
 
-    A value is inserted as it is at the very start and in the place of host and port.
+    A value is inserted as it is at the very start and as host and port.
     Elsewhere it is percent-encoded, unless a filter says otherwise. A value that was
     never captured is empty. `http://` and `https://` from a placeholder at the start
     are read as `ws://` and `wss://`.

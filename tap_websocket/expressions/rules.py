@@ -12,52 +12,31 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from tap_websocket.errors import ConfigError
 from tap_websocket.expressions.documents import Document
-from tap_websocket.expressions.jsonpath import MISSING, Path, compile_path
-from tap_websocket.expressions.matchers import (
-    Matcher,
-    compile_matcher,
-    prefilter,
-    quoted,
-)
-from tap_websocket.expressions.templates import NAME, Template
+from tap_websocket.expressions.matchers import Matcher, prefilter, quoted
+from tap_websocket.expressions.path import MISSING, Path
 
 if TYPE_CHECKING:
-    from collections.abc import (
-        Callable,
-        Collection,
-        Iterable,
-        Iterator,
-        Mapping,
-        Sequence,
-    )
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from tap_websocket.expressions.documents import Answered
     from tap_websocket.expressions.matchers import Prefilter
-__all__ = ["DATA", "Reply", "Rule", "RuleMatch", "RuleSet", "Then", "compile_rules"]
+    from tap_websocket.expressions.templates import Template
+
+__all__ = [
+    "DATA",
+    "NORMAL_CLOSURE",
+    "CompiledRule",
+    "Reply",
+    "RuleMatch",
+    "RuleSet",
+    "Then",
+]
+
+NORMAL_CLOSURE = 1000
+"""What a rule closes a connection with by default (RFC 6455, section 7.4.1)."""
 
 Then = Literal["emit", "ignore", "reconnect", "replace", "stop", "fail"]
-
-
-class Rule(msgspec.Struct, frozen=True):
-    """One item of `message_rules`, as it was given.
-
-    Attributes:
-        match: The matcher; `MISSING` where it was left out.
-        then: What the document is; None where it was left out, which is `emit`.
-        reply: What is sent; `MISSING` where it was left out.
-        capture: Name to JSONPath, or to a group of `message_pattern`, or None for what
-            is forgotten; an object has it
-            as its `path`, beside what is to be added.
-        close_code: What the connection is closed with, where it is.
-    """
-
-    match: Any = MISSING
-    then: Then | None = None
-    reply: Any = MISSING
-    capture: tuple[tuple[str, str | Mapping[str, Any] | None], ...] = ()
-    close_code: int = 1000
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -84,7 +63,7 @@ class RuleMatch(msgspec.Struct, frozen=True):
     acted: bool = False
     captures: tuple[tuple[str, Any], ...] = ()
     reply: Reply | None = None
-    close_code: int = 1000
+    close_code: int = NORMAL_CLOSURE
     own: frozenset[str] = frozenset()
 
 
@@ -95,8 +74,19 @@ DATA = RuleMatch()
 """No rule matched: the document is data."""
 
 
-class _Compiled(msgspec.Struct, frozen=True):
-    """A rule that is ready to be asked; `then` is None where it only captures."""
+class CompiledRule(msgspec.Struct, frozen=True):
+    """A rule that is ready to be asked.
+
+    Attributes:
+        matcher: None where it fits every document.
+        then: What the document is; None where the rule only captures.
+        reply: What is sent, if anything.
+        paths: Name and JSONPath of what is captured from parsed documents.
+        groups: Name and group of `message_pattern` of what is captured from texts.
+        added: Name to what is added to a captured number.
+        close_code: What the connection is closed with, where it is.
+        forgets: Names whose value is forgotten.
+    """
 
     matcher: Matcher | None
     then: Then | None
@@ -104,14 +94,19 @@ class _Compiled(msgspec.Struct, frozen=True):
     paths: tuple[tuple[str, Path], ...]
     groups: tuple[tuple[str, str], ...]
     added: Mapping[str, int]
-    close_code: int = 1000
+    close_code: int = NORMAL_CLOSURE
     forgets: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """What it looks at: the frame, the text, or (`json`) the parsed document."""
+        return "json" if self.matcher is None else self.matcher.kind
 
     @property
     def only_captures(self) -> bool:
         """Whether it only captures, from parsed documents."""
         acts = self.then is not None or bool(self.groups or self.forgets)
-        return not acts and _kind(self) == "json"
+        return not acts and self.kind == "json"
 
     @property
     def looks(self) -> bool:
@@ -173,13 +168,13 @@ class RuleSet:
 
     def __init__(
         self,
-        rules: Sequence[_Compiled] = (),
+        rules: Sequence[CompiledRule] = (),
         shared_names: frozenset[str] = frozenset(),
     ) -> None:
         self.shared_names = shared_names
-        self._frames = [rule for rule in rules if _kind(rule) == "frame"]
-        self._texts = [rule for rule in rules if _kind(rule) == "text"]
-        self._documents = [rule for rule in rules if _kind(rule) == "json"]
+        self._frames = [rule for rule in rules if rule.kind == "frame"]
+        self._texts = [rule for rule in rules if rule.kind == "text"]
+        self._documents = [rule for rule in rules if rule.kind == "json"]
         self._capture_only = [rule for rule in rules if rule.only_captures]
         self.captured_names = frozenset(
             name for rule in self._capture_only for name, _ in rule.paths
@@ -305,21 +300,18 @@ class RuleSet:
         return self._may_capture[names]
 
 
-def _needles(rules: Iterable[_Compiled]) -> list[tuple[bytes, ...] | None]:
+def _needles(rules: Iterable[CompiledRule]) -> list[tuple[bytes, ...] | None]:
     return [needles for rule in rules for needles in rule.needles()]
 
 
-def _kind(rule: _Compiled) -> str:
-    """Return what a rule looks at; without a matcher, at parsed documents."""
-    return "json" if rule.matcher is None else rule.matcher.kind
-
-
-def _alone(rule: _Compiled) -> RuleMatch:
+def _alone(rule: CompiledRule) -> RuleMatch:
     """Return what a rule decides that needs no more than its match."""
     return RuleMatch(rule.then or "emit", acted=True, close_code=rule.close_code)
 
 
-def _decide(matching: Iterable[_Compiled], look: Callable[[], Answered]) -> RuleMatch:
+def _decide(
+    matching: Iterable[CompiledRule], look: Callable[[], Answered]
+) -> RuleMatch:
     captures: list[tuple[str, Any]] = []
     found: Answered | None = None
     for rule in matching:
@@ -339,115 +331,3 @@ def _decide(matching: Iterable[_Compiled], look: Callable[[], Answered]) -> Rule
                 own=frozenset(name for name, _ in (*rule.paths, *rule.groups)),
             )
     return RuleMatch(captures=tuple(captures)) if captures else DATA
-
-
-def compile_rules(
-    rules: Iterable[Rule],
-    declared: Collection[str] = (),
-    groups: Collection[str] = (),
-) -> RuleSet:
-    """Compile `message_rules`.
-
-    Args:
-        rules: The items, in order.
-        declared: The names that are placeholders in replies, besides captured ones.
-        groups: The named groups of `message_pattern`.
-
-    Raises:
-        ConfigError: With one line for each problem.
-    """
-    rules = tuple(rules)
-    captured = {name for rule in rules for name, _ in rule.capture}
-    compiler = _Compiler({*declared, *captured}, groups)
-    compiled = [compiler.rule(number, rule) for number, rule in enumerate(rules)]
-    if compiler.problems:
-        raise ConfigError(compiler.problems)
-    shared = frozenset(
-        name
-        for rule in rules
-        for name, given in rule.capture
-        if isinstance(given, dict) and given.get("scope") == "group"
-    )
-    return RuleSet(compiled, shared)
-
-
-class _Compiler:
-    """Compiles rules, and collects what is wrong with them."""
-
-    def __init__(self, declared: Collection[str], groups: Collection[str]) -> None:
-        self.problems: list[str] = []
-        self._declared = declared
-        self._groups = groups
-
-    def rule(self, number: int, rule: Rule) -> _Compiled:
-        where = f"message_rules[{number}]"
-        paths, groups = self._captures(f"{where}.capture", rule.capture)
-        only_captures = bool(rule.capture) and rule.reply is MISSING
-        matcher = self._matcher(f"{where}.match", rule.match)
-        if matcher is not None and matcher.kind == "frame" and rule.capture:
-            self.problems.append(
-                f"{where}.capture: nothing can be captured by $binary, which looks at "
-                "no document; make it a rule of its own",
-            )
-        return _Compiled(
-            matcher=matcher,
-            then=rule.then or (None if only_captures else "emit"),
-            reply=self._reply(f"{where}.reply", rule.reply),
-            paths=paths,
-            groups=groups,
-            added={
-                name: source["add"]
-                for name, source in rule.capture
-                if isinstance(source, dict) and "add" in source
-            },
-            close_code=rule.close_code,
-            forgets=tuple(name for name, source in rule.capture if source is None),
-        )
-
-    def _matcher(self, where: str, spec: Any) -> Matcher | None:  # noqa: ANN401 - any JSON
-        if spec is MISSING:
-            return None
-        try:
-            return compile_matcher(spec)
-        except ValueError as error:
-            self.problems.append(f"{where}: {error}")
-            return None
-
-    def _reply(self, where: str, message: Any) -> Template | None:  # noqa: ANN401 - any JSON
-        if message is MISSING:
-            return None
-        try:
-            return Template(message, self._declared, groups=self._groups)
-        except ValueError as error:
-            self.problems.append(f"{where}: {error}")
-            return None
-
-    def _captures(
-        self,
-        where: str,
-        capture: tuple[tuple[str, str | Mapping[str, Any] | None], ...],
-    ) -> tuple[tuple[tuple[str, Path], ...], tuple[tuple[str, str], ...]]:
-        paths: list[tuple[str, Path]] = []
-        groups: list[tuple[str, str]] = []
-        for name, given in capture:
-            if given is None:
-                continue
-            source = given if isinstance(given, str) else given["path"]
-            if not NAME.fullmatch(name):
-                self.problems.append(
-                    f"{where}: {name!r} is not a valid name; use letters, digits and _",
-                )
-            elif source.startswith("$"):
-                try:
-                    paths.append((name, compile_path(source)))
-                except ValueError as error:
-                    self.problems.append(f"{where}.{name}: {error}")
-            elif source in self._groups:
-                groups.append((name, source))
-            else:
-                known = ", ".join(self._groups) or "none"
-                self.problems.append(
-                    f"{where}.{name}: {source!r} is neither a JSONPath, which begins "
-                    f"with $, nor a group of message_pattern (groups: {known})",
-                )
-        return tuple(paths), tuple(groups)

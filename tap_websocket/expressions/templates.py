@@ -17,7 +17,8 @@ import msgspec
 from tap_websocket import jsontext
 from tap_websocket.expressions.documents import Answered, Document
 from tap_websocket.expressions.filters import FILTERS, Filters, parse_filters
-from tap_websocket.expressions.jsonpath import MISSING, Path, compile_path
+from tap_websocket.expressions.jsonpath import compile_path
+from tap_websocket.expressions.path import MISSING, Path
 from tap_websocket.expressions.placeholders import (
     BUILTINS,
     MessageBuiltins,

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from tap_websocket.auth.http_answer import Purpose, TokenUnavailable
 from tap_websocket.auth.token_client import TokenClient
 from tap_websocket.errors import ConnectionFailed, TapError
-from tap_websocket.expressions.jsonpath import MISSING
+from tap_websocket.expressions.path import MISSING
 from tap_websocket.feed.threads import in_thread
 from tap_websocket.network.tls import make_context
 
@@ -42,7 +42,7 @@ class StepHost(Protocol):
         """Keep values of a reply as placeholders; they are secrets."""
 
     def learn(self, secrets: Iterable[str]) -> None:
-        """Take what must not show in any output."""
+        """Mask these texts in all output from now on."""
 
     def give_up(self, reason: str, retry_after: float = 0.0) -> None:
         """Drop the connection; wait this many seconds at least before the next."""

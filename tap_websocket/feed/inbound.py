@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tap_websocket.expressions.placeholders import ConnectionBuiltins, PlaceholderValues
+from tap_websocket.transports.rfc6455 import NORMAL
 
 if TYPE_CHECKING:
     from tap_websocket.errors import TapError
@@ -81,7 +82,7 @@ class BatchResult(msgspec.Struct):
     records: int = 0
     deduplicated: int = 0
     directive: CloseAction | None = None
-    close_code: int = 1000
+    close_code: int = NORMAL
     captured: frozenset[str] = frozenset()
     error: TapError | None = None
 

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tap_websocket.transports.rfc6455 import NORMAL
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -13,8 +15,6 @@ if TYPE_CHECKING:
     from tap_websocket.feed.session import Session
 
 __all__ = ["Group", "Line"]
-
-_NORMAL = 1000
 
 
 class Line(Protocol):
@@ -141,6 +141,6 @@ class Group:
             return
         self.is_closed = True
         for session in list(self.open):
-            session.end(_NORMAL)
+            session.end(NORMAL)
         for line in self.lines:
             line.give_up()

@@ -16,12 +16,12 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket import jsontext
-from tap_websocket.expressions.jsonpath import MISSING
+from tap_websocket.expressions.path import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tap_websocket.expressions.jsonpath import Path
+    from tap_websocket.expressions.path import Path
     from tap_websocket.feed.inbound import Origin
     from tap_websocket.settings import Deduplicate
 
@@ -37,6 +37,7 @@ _FORGOTTEN_AT_ONCE = 1000
 behind the room of all that were deleted: so that is done for many at once."""
 
 _TICK_SECONDS = 0.05
+"""Records that come within this time share one number, their time, in memory."""
 
 _LAPSE_SECONDS = 1.0
 """Time between two looks for credits that have lapsed, for the same reason."""
@@ -45,6 +46,7 @@ _STAMP_SECONDS = 1.0
 """Credits that one connection gives within this time share a stamp, to save memory."""
 
 _HASH_BYTES = 16
+"""128 bits: no two records of a run have the same hash."""
 
 
 class _Stamp:

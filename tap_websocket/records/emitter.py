@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["RecordEmitter"]
 
 _DECODED_SIZE = 16
+"""Memory that decoded JSON takes, in multiples of its bytes, at worst."""
 
 _NONE: Record = {}
 """Nothing is added; one object for all records, which nobody changes."""
@@ -325,7 +326,7 @@ class RecordEmitter:
             added = {**row.unnamed, **row.message_fields}
             return {**value, **added} if isinstance(value, dict) else [value, added]
         if not self._passes_rows and isinstance(value, str):
-            is_base64 = self._settings.decoding.message_format == "binary"
+            is_base64 = not self._settings.decoding.has_text
             return base64.b64decode(value) if is_base64 else value.encode()
         return value
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_websocket import jsontext
 from tap_websocket.columns.names import DATA, UNREAD_BYTES, UNREAD_TEXT
-from tap_websocket.expressions.jsonpath import MISSING
+from tap_websocket.expressions.path import MISSING
 from tap_websocket.records.payloads import encode_binary
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tap_websocket.records.payloads import Read
     from tap_websocket.settings import DecodingSettings
-    from tap_websocket.settings.decoding import MessageFormat
+    from tap_websocket.settings.message_format import MessageFormat
 
     Groups = Mapping[str, str | None]
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from tap_websocket import jsontext
 from tap_websocket.errors import FeedError
-from tap_websocket.expressions.jsonpath import MISSING
 from tap_websocket.expressions.matchers import prefilter
+from tap_websocket.expressions.path import MISSING
 from tap_websocket.feed.inbound import CloseAction
 
 if TYPE_CHECKING:

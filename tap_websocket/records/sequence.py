@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket import jsontext
-from tap_websocket.expressions.jsonpath import MISSING
+from tap_websocket.expressions.path import MISSING
 from tap_websocket.logs import LogThrottle
 
 if TYPE_CHECKING:
@@ -24,7 +24,11 @@ __all__ = ["SequenceTracker", "Watched"]
 
 _LOGGER = logging.getLogger("tap-websocket")
 _LOG_SECONDS = 10.0
+"""Time between two log lines about gaps; those in between are counted."""
+
 _SHOWN_CHARACTERS = 100
+"""Of a number, and of what it is counted by, in a log line."""
+
 _MAX_DIGITS = 30
 """Longer texts of digits are identifiers, and no numbers that go up."""
 

@@ -17,7 +17,7 @@ from tap_websocket.records.views import PartialView, SliceView, Unviewable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tap_websocket.expressions.jsonpath import Step
+    from tap_websocket.expressions.path import Step
     from tap_websocket.expressions.pattern import MessagePattern
     from tap_websocket.records.extractor import Extractor
     from tap_websocket.settings import DecodingSettings

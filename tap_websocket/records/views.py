@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tap_websocket.columns.payload_check import is_field_name
-from tap_websocket.expressions.jsonpath import EACH
+from tap_websocket.expressions.path import EACH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from tap_websocket.expressions.jsonpath import Path, Step
+    from tap_websocket.expressions.path import Path, Step
 
 __all__ = ["PartialView", "SliceView", "Unviewable", "partial_view"]
 

@@ -20,7 +20,8 @@ from tap_websocket.settings.read import (
 )
 from tap_websocket.settings.reconnect import CloseCodes, ReconnectSettings
 from tap_websocket.settings.stream import StreamSettings
-from tap_websocket.settings.subscription import Item, SubscriptionSettings
+from tap_websocket.settings.subscribe_item import Item
+from tap_websocket.settings.subscription import SubscriptionSettings
 from tap_websocket.settings.topics import TopicSettings
 
 __all__ = [

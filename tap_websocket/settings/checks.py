@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 
 from tap_websocket.expressions import rendering, templates
 from tap_websocket.expressions.filters import FILTERS
-from tap_websocket.expressions.jsonpath import Path, compile_path
+from tap_websocket.expressions.jsonpath import compile_path
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
+
+    from tap_websocket.expressions.path import Path
 
 __all__ = [
     "CONTROL",

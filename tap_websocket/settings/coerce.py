@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["Prepared", "emptied", "prepare"]
 
 
-_LONGEST_SHOWN = 40
+_MAX_SHOWN = 40
+"""Characters of a wrong value that an error shows."""
+
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _INTEGER = re.compile(r"\s*[+-]?\d{1,18}\s*", re.ASCII)
 _DECIMAL = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)\s*", re.ASCII)
@@ -315,7 +317,7 @@ def _kinds(types: frozenset[str]) -> str:
 def _given(value: Any, secret: bool) -> str:  # noqa: ANN401, FBT001 - any JSON
     """Return what was given; of a text in a secret setting, only that it is one."""
     if isinstance(value, str):
-        shown = not secret and len(value) <= _LONGEST_SHOWN
+        shown = not secret and len(value) <= _MAX_SHOWN
         return f"{value!r} was given" if shown else "a text was given"
     if isinstance(value, bool | int | float) or value is None:
         return f"{'a number' if secret else json.dumps(value)} was given"

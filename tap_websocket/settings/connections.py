@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 _HASHED_BYTES = 8
+"""Of SHA-256: it divides topics evenly among any number of shards."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from tap_websocket.expressions.jsonpath import Path, compile_path
+from tap_websocket.expressions.jsonpath import compile_path
 from tap_websocket.network.urls import userinfo_secrets
 from tap_websocket.settings.connection import check_url
 from tap_websocket.settings.declare import (
@@ -19,10 +19,12 @@ from tap_websocket.settings.declare import (
     setting,
     whole,
 )
+from tap_websocket.settings.message_format import is_structured
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
+    from tap_websocket.expressions.path import Path
     from tap_websocket.jsontext import Schema
 
 __all__ = [
@@ -262,9 +264,7 @@ def _path(where: str, text: str | None, problems: list[str]) -> Path | None:
 def idle(config: Mapping[str, Any]) -> Iterator[Idle]:
     """Yield the settings of the group that others can leave without effect."""
     form = config["message_format"]
-    yield Idle(
-        ("sequence",), form in {"raw_string", "binary"}, f"with message_format: {form}"
-    )
+    yield Idle(("sequence",), not is_structured(form), f"with message_format: {form}")
     several = any(_reconnecting(config))
     yield Idle(
         ("overlap",),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import re
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -19,31 +18,36 @@ from tap_websocket.settings.declare import (
     Idle,
     choice,
     group,
-    obj,
     setting,
+)
+from tap_websocket.settings.message_format import (
+    MESSAGE_FORMAT,
+    PROTOBUF,
+    MessageFormat,
+    ProtobufType,
+    has_text,
+    is_structured,
+    needs_protobuf,
+    read_protobuf,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tap_websocket.expressions.jsonpath import Path
+    from tap_websocket.expressions.path import Path
 
 __all__ = [
     "DECLARATIONS",
     "Compression",
     "Context",
     "DecodingSettings",
-    "MessageFormat",
-    "ProtobufType",
     "idle",
-    "is_structured",
     "read_decoding",
 ]
 
 Compression = Literal[
     "none", "gzip", "zlib", "deflate", "zstd", "zlib_stream", "zstd_stream"
 ]
-MessageFormat = Literal["json", "msgpack", "cbor", "protobuf", "raw_string", "binary"]
 OnParseError = Literal["fail", "skip", "rescue"]
 
 Context = tuple[tuple[str, str], ...]
@@ -79,24 +83,8 @@ DECLARATIONS = group(
         "document's fields; in `raw_string` format all named groups become columns. A "
         "document without a match is ignored.",
     ),
-    message_format=setting(
-        choice(*get_args(MessageFormat)),
-        "`json` and `raw_string` also read binary frames; `binary` is base64 of the "
-        "payload. `msgpack`, `cbor` (extra `cbor`) and `protobuf` (extra `protobuf`) "
-        "read each binary message as one value, which is then treated as JSON; text "
-        "frames are JSON.",
-        default="json",
-    ),
-    protobuf=setting(
-        obj(
-            ("descriptor_file", "message_type"),
-            descriptor_file=STRING,
-            message_type=STRING,
-        ),
-        "For `message_format: protobuf`: `descriptor_file` is the path of what `protoc "
-        "--descriptor_set_out=FILE --include_imports` writes, and `message_type` the "
-        "full name of the type of each message (`package.Name`).",
-    ),
+    message_format=MESSAGE_FORMAT,
+    protobuf=PROTOBUF,
     on_parse_error=setting(
         choice(*get_args(OnParseError)),
         "A message that cannot be read ends the run (`fail`), is dropped, counted and "
@@ -156,24 +144,7 @@ DECLARATIONS = group(
     ),
 )
 
-_STRUCTURED: tuple[MessageFormat, ...] = ("json", "msgpack", "cbor", "protobuf")
-_EXTRAS = {"cbor": "cbor2", "protobuf": "google.protobuf"}
-"""What the extra of a format's name installs."""
-
 _OF_JSON = ("json_fields", "records_path", "array_columns", "message_fields")
-
-
-def is_structured(message_format: str) -> bool:
-    """Return whether messages are JSON, or become it: paths and inference apply."""
-    return message_format in _STRUCTURED
-
-
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class ProtobufType:
-    """The type of each message, and the file that describes it."""
-
-    descriptor_file: str
-    message_type: str
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -214,7 +185,12 @@ class DecodingSettings:
 
         Else it is a violation of the protocol, which ends the connection.
         """
-        return self.on_parse_error != "fail" and self.message_format != "binary"
+        return self.on_parse_error != "fail" and self.has_text
+
+    @property
+    def has_text(self) -> bool:
+        """Whether messages are texts, or become one."""
+        return has_text(self.message_format)
 
     @property
     def is_structured(self) -> bool:
@@ -261,7 +237,7 @@ def read_decoding(config: Mapping[str, Any], problems: list[str]) -> DecodingSet
         )
     return DecodingSettings(
         message_format=config["message_format"],
-        protobuf=_protobuf(config, problems),
+        protobuf=read_protobuf(config, problems),
         on_parse_error=config["on_parse_error"],
         payload_compression=config["payload_compression"],
         max_message_bytes=config["max_message_bytes"],
@@ -306,33 +282,6 @@ def _check_rescue(config: Mapping[str, Any], problems: list[str]) -> None:
             "on_parse_error: rescue makes records without a key, which does not go "
             "with primary_keys; use skip"
         )
-
-
-def _protobuf(config: Mapping[str, Any], problems: list[str]) -> ProtobufType | None:
-    """Read the type of Protobuf messages, and check the extra of the format."""
-    form, given = config["message_format"], config.get("protobuf")
-    if form in _EXTRAS and not _is_installed(_EXTRAS[form]):
-        problems.append(
-            f"message_format: {form} needs an extra; run pip install "
-            f"'tap-websocket[{form}]'"
-        )
-    if form != "protobuf":
-        return None
-    if given is None:
-        problems.append(
-            "protobuf: is required with message_format: protobuf; give descriptor_file "
-            "and message_type"
-        )
-        return None
-    return ProtobufType(**given)
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        # The package that it is part of is missing.
-        return False
 
 
 def _paths(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -380,7 +329,7 @@ def _group_fields(
 
 def _pattern(config: Mapping[str, Any], problems: list[str]) -> MessagePattern | None:
     text, form = config.get("message_pattern"), config["message_format"]
-    if text is None or form == "binary":
+    if text is None or not has_text(form):
         return None
     try:
         return MessagePattern(text, parses=is_structured(form))
@@ -415,8 +364,8 @@ def idle(config: Mapping[str, Any]) -> Iterator[Idle]:
     """Yield the settings of the group that others can leave without effect."""
     form = config["message_format"]
     why = f"with message_format: {form}"
-    unread = form == "binary" and config["payload_compression"] == "none"
+    unread = not has_text(form) and config["payload_compression"] == "none"
     yield Idle(("on_parse_error",), unread, why)
-    yield Idle(("message_pattern",), form == "binary", why)
+    yield Idle(("message_pattern",), not has_text(form), why)
     yield Idle(_OF_JSON, not is_structured(form), why)
-    yield Idle(("protobuf",), form != "protobuf", why)
+    yield Idle(("protobuf",), not needs_protobuf(form), why)

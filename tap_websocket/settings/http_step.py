@@ -24,7 +24,7 @@ from tap_websocket.settings.declare import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from tap_websocket.expressions.jsonpath import Path
+    from tap_websocket.expressions.path import Path
     from tap_websocket.jsontext import Schema
 
 __all__ = ["STEP_KEYS", "HttpStep", "read_step", "step_names"]

@@ -29,6 +29,7 @@ _DOUBTFUL_NAMES = frozenset({"key", "auth", "sign", "sig", "session", "sid"})
 
 _MIN_LENGTH = 6
 _MIN_DOUBTFUL_LENGTH = 16
+"""Shorter values are words: to mask `key: price` would hide half the log."""
 
 _IN_TEXT = re.compile(
     r"""(?ix)

@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from tap_websocket.columns.columns import Evolution
 from tap_websocket.columns.location import is_conditional
 from tap_websocket.columns.naming import ColumnNaming
+from tap_websocket.columns.new_fields import Evolution
 from tap_websocket.columns.user_schema import prepare_schema
 from tap_websocket.settings.declare import (
     BOOLEAN,
@@ -22,7 +22,7 @@ from tap_websocket.settings.declare import (
     setting,
     whole,
 )
-from tap_websocket.settings.decoding import is_structured
+from tap_websocket.settings.message_format import has_text, is_structured
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -242,8 +242,8 @@ def _unnested(schema: Mapping[str, Any]) -> Iterator[str]:
 def idle(config: Mapping[str, Any]) -> Iterator[Idle]:
     """Yield the settings of the group that others can leave without effect."""
     form = config["message_format"]
-    named = form == "raw_string" and "message_pattern" in config
     structured = is_structured(form)
+    named = not structured and has_text(form) and "message_pattern" in config
     whole_messages = not structured or config["envelope"]
     why = "with envelope" if structured else f"with message_format: {form}"
     yield Idle((*_INFERENCE, "schema_evolution"), whole_messages and not named, why)

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import dataclasses
 import re
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
 from tap_websocket.errors import ConfigError
-from tap_websocket.expressions.jsonpath import MISSING
-from tap_websocket.expressions.matchers import Matcher, compile_matcher
-from tap_websocket.expressions.rules import Rule, RuleSet, Then, compile_rules
+from tap_websocket.expressions.path import MISSING
+from tap_websocket.expressions.rule_compiler import Rule, compile_rules
+from tap_websocket.expressions.rules import NORMAL_CLOSURE, RuleSet, Then
 from tap_websocket.expressions.templates import Template
 from tap_websocket.settings.declare import (
-    BOOLEAN,
     INTEGER,
     JSON,
     MATCHER,
     STRING,
-    WHOLE,
     Idle,
     choice,
     group,
@@ -30,7 +26,14 @@ from tap_websocket.settings.declare import (
     setting,
     whole,
 )
-from tap_websocket.settings.http_step import STEP_KEYS, HttpStep, read_step, step_names
+from tap_websocket.settings.http_step import step_names
+from tap_websocket.settings.subscribe_item import (
+    ITEM,
+    REPLY_COUNT,
+    REPLY_TIMEOUT,
+    Item,
+    read_item,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -38,18 +41,11 @@ if TYPE_CHECKING:
 __all__ = [
     "DECLARATIONS",
     "CapturedInterval",
-    "Item",
     "SubscriptionSettings",
     "captured_names",
     "idle",
     "read_subscription",
 ]
-
-ALL_TOPICS = "topics"
-"""The `reply_count` that means: as many as there are topics in the message."""
-
-_REPLY_COUNT = 1
-_REPLY_TIMEOUT = 10
 
 CAPTURED_INTERVAL = re.compile(r"^\{([A-Za-z0-9_]+)\}(ms)?$")
 
@@ -61,28 +57,12 @@ DECLARATIONS = group(
     subscribe_messages=setting(
         {
             "type": "array",
-            "items": {
-                "type": ["string", "object"],
-                "additionalProperties": False,
-                "properties": {
-                    "message": JSON,
-                    "binary": BOOLEAN,
-                    "reply": MATCHER,
-                    "reply_count": {
-                        **whole(1),
-                        "pattern": rf"{WHOLE}|^{ALL_TOPICS}$",
-                    },
-                    "reply_timeout": seconds(),
-                    "when": STRING,
-                    "unless": STRING,
-                    **STEP_KEYS,
-                },
-            },
+            "items": ITEM,
         },
         "Sent in order on every connect and reconnect. An item is a string, or an "
         "object with `message` (a string, or a JSON value that is serialised), "
         "`binary: true` (the string is base64), and `reply` (a matcher), "
-        f"`reply_count` ({_REPLY_COUNT}) and `reply_timeout` ({_REPLY_TIMEOUT}): wait "
+        f"`reply_count` ({REPLY_COUNT}) and `reply_timeout` ({REPLY_TIMEOUT}): wait "
         "for this many documents that match before the next item. `message` may be "
         "left out where a `reply` is awaited: a greeting. An item may be an HTTP "
         "request instead: `request` (`url`, `method`, `headers`, `body`), `values` "
@@ -124,7 +104,8 @@ DECLARATIONS = group(
         },
         "What to do with messages that are not just data: the first rule whose "
         "`match` fits acts. `then` is `emit`, `ignore`, `reconnect`, `replace`, `stop` "
-        "or `fail`; `close_code` (1000) is sent where the connection is closed; "
+        f"or `fail`; `close_code` ({NORMAL_CLOSURE}) is sent where the connection is "
+        "closed; "
         "`replace` opens the next connection first, and needs `reconnect: true`; "
         "`reply` is sent; `capture` keeps values (name to JSONPath, or to a group of "
         "`message_pattern`) as placeholders, `{path, add}` with a sum.",
@@ -195,49 +176,6 @@ class CapturedInterval(msgspec.Struct, frozen=True):
         return max(seconds, _LEAST_INTERVAL)
 
 
-class Item(msgspec.Struct, frozen=True):
-    """One item of `subscribe_messages`.
-
-    Attributes:
-        where: Its place in the config, for messages.
-        message: What is sent; bytes in a binary frame; None where only a reply (a
-            greeting, say) is awaited.
-        reply: What the documents that are awaited match, if any are.
-        reply_count: How many of them; `ALL_TOPICS` for one for each topic.
-        reply_timeout: Seconds that they have to arrive, or the reply to a request.
-        step: A request that is made in place of a message, if it is one.
-        when: The placeholder whose value must have been captured before the connection
-            was opened.
-        unless: The placeholder whose value must not have been.
-    """
-
-    where: str
-    message: Template | bytes | None
-    reply: Matcher | None = None
-    reply_count: int | Literal["topics"] = _REPLY_COUNT
-    reply_timeout: float = _REPLY_TIMEOUT
-    step: HttpStep | None = None
-    when: str | None = None
-    unless: str | None = None
-
-    def is_due(self, captured: Collection[str]) -> bool:
-        """Return whether it is sent on a connection that begins with these values."""
-        if self.unless in captured:
-            return False
-        return self.when is None or self.when in captured
-
-    def replies(self, topics: int) -> int:
-        """Return how many replies are awaited to a message with this many topics."""
-        return topics if self.reply_count == "topics" else self.reply_count
-
-    @property
-    def names(self) -> frozenset[str]:
-        """The placeholders in the message or the request."""
-        if self.step is not None:
-            return self.step.request.names
-        return self.message.names if isinstance(self.message, Template) else frozenset()
-
-
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class SubscriptionSettings:
     """What is sent on a connection, what is answered, and how it is kept alive.
@@ -290,7 +228,7 @@ def read_subscription(
     """
     in_items = {*declared, *topics}
     items = (
-        _item(f"subscribe_messages[{number}]", given, in_items, problems)
+        read_item(f"subscribe_messages[{number}]", given, in_items, problems)
         for number, given in enumerate(config["subscribe_messages"])
     )
     heartbeat = config.get("heartbeat_message")
@@ -324,76 +262,6 @@ def _interval(
     return CapturedInterval(found[1], 0.001 if found[2] else 1.0)
 
 
-def _item(
-    where: str,
-    given: str | Mapping[str, Any],
-    declared: Collection[str],
-    problems: list[str],
-) -> Item:
-    if isinstance(given, str):
-        return Item(where, Template(given, declared))
-    message, reply = given.get("message"), None
-    step = read_step(where, given, declared, problems)
-    if "reply" in given and step is None:
-        reply = _matcher(f"{where}.reply", given["reply"], problems)
-    elif message is None and step is None:
-        problems.append(
-            f"{where}: has neither a message to send nor a reply to wait for; add one",
-        )
-    problems += [
-        f"{where}: {key} needs a reply to wait for; add it"
-        for key in ("reply_count", "reply_timeout")
-        if key in given and "reply" not in given and step is None
-    ]
-    for key in ("when", "unless"):
-        name = given.get(key, "")
-        if key in given and name not in declared:
-            problems.append(
-                f"{where}.{key}: {name!r} is captured nowhere; name a captured value"
-            )
-    item = Item(
-        where,
-        None if step is not None else _message(where, given, declared, problems),
-        reply,
-        given.get("reply_count", _REPLY_COUNT),
-        given.get("reply_timeout", _REPLY_TIMEOUT),
-        step,
-        given.get("when"),
-        given.get("unless"),
-    )
-    if item.reply_count == ALL_TOPICS and not item.names & {"topic", "topics"}:
-        problems.append(
-            f"{where}.reply_count: topics needs a message with {{topics}} or {{topic}}",
-        )
-    return item
-
-
-def _message(
-    where: str,
-    given: Mapping[str, Any],
-    declared: Collection[str],
-    problems: list[str],
-) -> Template | bytes | None:
-    message = given.get("message")
-    if not given.get("binary"):
-        return None if message is None else Template(message, declared)
-    if isinstance(message, str):
-        try:
-            return base64.b64decode(message, validate=True)
-        except (binascii.Error, ValueError):
-            pass
-    problems.append(f"{where}: with binary: true the message is a string of base64")
-    return None
-
-
-def _matcher(where: str, given: Any, problems: list[str]) -> Matcher | None:  # noqa: ANN401 - any JSON
-    try:
-        return compile_matcher(given)
-    except ValueError as error:
-        problems.append(f"{where}: {error}")
-        return None
-
-
 def _rules(
     given: Sequence[Mapping[str, Any]],
     declared: Collection[str],
@@ -406,7 +274,7 @@ def _rules(
             then=rule.get("then"),
             reply=rule.get("reply", MISSING),
             capture=tuple(rule.get("capture", {}).items()),
-            close_code=rule.get("close_code", 1000),
+            close_code=rule.get("close_code", NORMAL_CLOSURE),
         )
         for rule in given
     ]

@@ -29,7 +29,7 @@ from tap_websocket.settings.declare import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from tap_websocket.expressions.jsonpath import Path
+    from tap_websocket.expressions.path import Path
 
 __all__ = [
     "DECLARATIONS",

@@ -29,6 +29,7 @@ __all__ = [
     "StateWriter",
     "classproperty",
     "config_error",
+    "deselects_inside",
     "evaluates",
     "keeps_records",
     "mend_schema",
@@ -36,6 +37,10 @@ __all__ = [
     "replace_schema",
     "takes_schema",
 ]
+
+
+_COLUMN_DEPTH = 2
+"""Parts of the catalog's breadcrumb of a column: `properties` and its name."""
 
 
 class _NoState(StateWriter):
@@ -58,6 +63,18 @@ def keeps_records(stream_map: StreamMap) -> bool:
     return (
         isinstance(stream_map, SameRecordTransform)
         and not stream_map.flattening_enabled
+    )
+
+
+def deselects_inside(mask: Mapping[tuple[str, ...], bool]) -> bool:
+    """Return whether a catalog deselects a property inside of a column.
+
+    Args:
+        mask: Breadcrumb to whether what is there is selected.
+    """
+    return any(
+        len(breadcrumb) > _COLUMN_DEPTH and not selected
+        for breadcrumb, selected in mask.items()
     )
 
 
@@ -125,7 +142,7 @@ def takes_schema(config: Mapping[str, Any]) -> Callable[[dict[str, Any]], bool] 
 
 
 def replace_schema(stream: Stream, tap: Tap, schema: dict[str, Any]) -> None:
-    """Put a stream under a new schema in mid-run, and announce it.
+    """Give a stream a new schema in mid-run, and announce it.
 
     Args:
         stream: The stream; its selection keeps applying.

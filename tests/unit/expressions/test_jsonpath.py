@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from jsonpath_ng.ext.parser import parse
 
 from tap_websocket import jsontext
-from tap_websocket.expressions.jsonpath import MISSING, compile_path
+from tap_websocket.expressions.jsonpath import compile_path
+from tap_websocket.expressions.path import MISSING
 
 DOCUMENT: dict[str, Any] = {
     "a": "s",

@@ -9,16 +9,11 @@ import pytest
 
 from tap_websocket.errors import ConfigError
 from tap_websocket.expressions.documents import Document
-from tap_websocket.expressions.jsonpath import MISSING
 from tap_websocket.expressions.matchers import prefilter
+from tap_websocket.expressions.path import MISSING
 from tap_websocket.expressions.placeholders import ConnectionBuiltins
-from tap_websocket.expressions.rules import (
-    DATA,
-    Rule,
-    RuleMatch,
-    RuleSet,
-    compile_rules,
-)
+from tap_websocket.expressions.rule_compiler import Rule, compile_rules
+from tap_websocket.expressions.rules import DATA, RuleMatch, RuleSet
 
 
 def _decide(rules: RuleSet, document: Any, **groups: str | None) -> RuleMatch:

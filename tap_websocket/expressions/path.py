@@ -1,0 +1,71 @@
+"""What a JSONPath is to its callers, whichever way it is followed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["EACH", "MISSING", "Path", "Step"]
+
+
+class _Missing:
+    """The type of `MISSING`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = _Missing()
+"""What `Path.first` returns where nothing matches; JSON's null is a match."""
+
+
+class _Each:
+    """The type of `EACH`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "EACH"
+
+
+EACH: Final = _Each()
+"""The step to every item of an array, in `Path.steps`."""
+
+Step = str | int | _Each
+"""A step of a plain path: a name, an index, or to every item."""
+
+
+class Path(Protocol):
+    """A JSONPath."""
+
+    @property
+    def steps(self) -> tuple[Step, ...] | None:
+        """Return the names, indices and `EACH` that it is made of.
+
+        None where it is made of anything else.
+        """
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names that a document needs for a match, as far as is known."""
+
+    def find(self, document: Any) -> list[Any]:  # noqa: ANN401 - any JSON
+        """Return the values of all matches, in order."""
+
+    def first(self, document: Any) -> Any:  # noqa: ANN401 - any JSON
+        """Return the value of the first match, or `MISSING`."""
+
+    def update(self, document: Any, new: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - any JSON
+        """Replace the value of each match in place.
+
+        Args:
+            document: A parsed document; it is changed.
+            new: Returns the new value for an old one.
+
+        Returns:
+            The document, or what replaces it where the path is `$`.
+        """
