@@ -76,7 +76,7 @@ class Crowded:
 
 
 def connections(clients: int, each: int, *, rounds: int, say: Say) -> list[Crowded]:
-    """Open many connections at once; when all are there, each gets so many messages.
+    """Open many connections at once; when all are there, each gets this many messages.
 
     Raises:
         FailedError: When a run fails or its output is not complete.

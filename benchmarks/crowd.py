@@ -1,7 +1,7 @@
 """A server for many connections at once.
 
 `python -m benchmarks.crowd CLIENTS MESSAGES [IDENTITY]` prints its port; with an
-identity, a file with key and certificate, it speaks TLS. When so many clients are
+identity, a file with key and certificate, it speaks TLS. When this many clients are
 connected it prints how many seconds that took, sends each the same messages and closes
 with 1000; then it waits for as many again.
 """
@@ -27,7 +27,7 @@ class Crowd:
     """The clients of one run."""
 
     def __init__(self, wanted: int, data: bytes) -> None:
-        """Wait for so many clients, and have the same data for each."""
+        """Wait for this many clients; the data is the same for each."""
         self._wanted = wanted
         self._data = data
         self._begin = 0.0

@@ -39,7 +39,7 @@ def part(name: str, text: str) -> str:
 
 
 def in_parts(page: str, parts: Mapping[str, str]) -> str:
-    """Return a page with these parts in the place of those of their names.
+    """Return a page with these parts in place of those of the same names.
 
     A part that the page does not have comes behind its end.
     """

@@ -40,7 +40,7 @@ _NOISE = (b'{"type":"heartbeat","seq":%d}', b'{"event":"info","seq":%d}')
 
 
 def messages(count: int, size: int, noise: int = 0) -> list[bytes]:
-    """Return so many trades as JSON, each of about `size` bytes.
+    """Return this many trades as JSON, each of about `size` bytes.
 
     Args:
         count: Number of messages.
@@ -67,7 +67,7 @@ def messages(count: int, size: int, noise: int = 0) -> list[bytes]:
 
 
 def trade_ids(count: int, noise: int = 0) -> list[int]:
-    """Return the `trade_id` of each trade among so many messages, in order."""
+    """Return the `trade_id` of each trade among this many messages, in order."""
     numbers = range(FIRST_ID, FIRST_ID + count)
     return [number for number in numbers if not noise or number % noise]
 

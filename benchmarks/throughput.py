@@ -105,7 +105,7 @@ def compete(
     rounds: int,
     say: Callable[[str], None],
 ) -> Results:
-    """Let everyone read the same feed, in turn, so many rounds.
+    """Let everyone read the same feed, in turn, for this many rounds.
 
     Args:
         contestants: Who runs.

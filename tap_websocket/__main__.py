@@ -10,6 +10,7 @@ import sys
 __all__ = ["main"]
 
 _STDERR = 2
+"""The highest of the descriptors that every process begins with (POSIX)."""
 
 
 def main() -> None:

@@ -133,6 +133,7 @@ def _parse(
 
 
 _LARGE_BYTES = 1024 * 1024
+"""A document of this size makes ten thousands of objects, and no garbage."""
 
 
 @contextlib.contextmanager

@@ -30,6 +30,8 @@ __all__ = ["LogThrottle", "Redacted", "SecretFilter", "escape", "shorten"]
 _MASK = "****"
 _MIN_LENGTH = 3
 _MIN_DIGITS = 8
+"""Shorter texts are not masked, nor shorter numbers: they stand in any line."""
+
 _MIN_ENCODED = 6
 """Shorter secrets are masked as they are alone: three characters of base64 or
 hexadecimal stand in any identifier."""
@@ -46,6 +48,7 @@ each character that a server chose to send."""
 
 _MAX_LINE = 4096
 _MAX_NAME = 100
+"""Characters of a line, and of a quoted name in it, that a server has a part in."""
 
 _HEX = re.compile(r"[0-9A-Fa-f]{8,}")
 _PERCENT = re.compile(r"%[0-9A-F]{2}")

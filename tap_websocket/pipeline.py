@@ -40,6 +40,7 @@ __all__ = ["LoopRunner", "Pipeline", "RecordStages"]
 
 _LOGGER = logging.getLogger("tap-websocket")
 _POLL_SECONDS = 0.1
+"""How often a wait for the sample looks after the feed and the target."""
 
 _PAGES_IN_BUFFER = 16
 """Pages that fit into `buffer_bytes`: few enough that one is worth a wake-up, and

@@ -36,6 +36,7 @@ _PAGE = "https://github.com/tap-websocket/tap-websocket/blob/main/docs/columns.m
 
 _RESCUED_SCHEMA = {"type": ["string", "null"]}
 _MAX_PAIRS = 10
+"""Pairs of names in one warning; the others are counted."""
 
 
 _NONE: Mapping[str, str] = types.MappingProxyType({})
@@ -113,7 +114,7 @@ class ColumnSet:
         return field in self._dropped
 
     def is_own(self, name: str) -> bool:
-        """Return whether a name is that of a column of the tap's own."""
+        """Return whether a name is that of a column that the tap adds."""
         return name in self._added or name == RESCUED
 
     @property

@@ -13,8 +13,13 @@ __all__ = ["FieldLog", "quoted"]
 _LOGGER = logging.getLogger("tap-websocket")
 
 _MAX_WARNINGS = 20
+"""A feed whose every message has new fields would fill the log."""
+
 _MAX_REMEMBERED = 100_000
+"""Names that are counted, in some megabytes; a server may send any number of them."""
+
 _MAX_QUOTED = 80
+"""Characters of a name in a log line; JSON bounds none."""
 
 
 def quoted(name: str) -> str:

@@ -32,6 +32,8 @@ _LOCK_SECONDS = 10.0
 """Longest wait for another process that writes."""
 
 _POLL_SECONDS = 0.02
+"""Time between two tries to get the lock."""
+
 _LOCAL = frozenset({"file", "local"})
 _CONDITIONAL = frozenset({"s3", "s3a"})
 

@@ -21,7 +21,7 @@ class ColumnNames:
     Args:
         naming: With `exact` a column has the name that its field is sent by. With
             `portable` one that a target may confuse with an earlier one has a suffix.
-        reserved: The columns of the tap's own; no field has a name like these.
+        reserved: The columns that the tap adds; no field has a name like these.
     """
 
     def __init__(self, naming: ColumnNaming, *, reserved: Iterable[str]) -> None:
@@ -73,7 +73,7 @@ class ColumnNames:
         )
 
     def is_reserved(self, name: str) -> bool:
-        """Return whether a name is like that of a column of the tap's own."""
+        """Return whether a name is like that of a column that the tap adds."""
         return fold(name) in self._reserved
 
 
@@ -90,7 +90,7 @@ def names_of(
         fields: The names that they are sent by, in the order in which they ask.
         naming: The setting `column_names`.
         keys: Key properties, which keep their names.
-        reserved: The columns of the tap's own.
+        reserved: The columns that the tap adds.
     """
     names = ColumnNames(naming, reserved=reserved)
     for key in keys:

@@ -30,7 +30,10 @@ _PATIENCE_SECONDS = 1.0
 """Longest standstill of the loop; servers wait for a Pong some twenty seconds."""
 
 _RETRY_SECONDS = 10.0
+"""Time between two tries where columns cannot be saved: meanwhile they are rescued."""
+
 _MAX_NAMES = 5
+"""Names in one warning."""
 
 
 class ColumnSaver:

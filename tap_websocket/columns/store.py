@@ -27,6 +27,7 @@ __all__ = ["ColumnStore"]
 _LOGGER = logging.getLogger("tap-websocket")
 
 _MAX_NAMES = 10
+"""Names in one log line."""
 
 
 class ColumnStore:

@@ -21,6 +21,7 @@ __all__ = ["Column", "StoredColumns", "dump_columns", "load_columns"]
 
 _FORMAT = "tap-websocket schema"
 _VERSION = 1
+"""Of the document; it goes up with a change that an older tap would misread."""
 
 
 class Column(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ __all__ = [
     "DEEPEST",
     "INTEGER_MAX",
     "INTEGER_MIN",
-    "MOST_DECIMALS",
+    "MAX_DECIMALS",
     "fold",
     "is_big_integer",
     "is_storable",
@@ -27,14 +27,17 @@ __all__ = [
 ]
 
 INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
+"""What a 64-bit integer column holds."""
 
 DEEPEST = 100
 """Levels of objects and arrays inside a column."""
 
-MOST_DECIMALS = 16_383
+MAX_DECIMALS = 16_383
 """Digits behind the decimal point of a PostgreSQL numeric."""
 
-_LONGEST_NAME = 63
+_MAX_NAME_BYTES = 63
+"""PostgreSQL cuts longer names (NAMEDATALEN)."""
+
 _BAD_TEXT = re.compile("[\x00\ud800-\udfff]")
 _BAD_NAME = re.compile('[\x00-\x1f\x7f"\ud800-\udfff]')
 _POSTGRES_NAMES = frozenset({"cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"})
@@ -47,7 +50,7 @@ def is_storable_name(name: str) -> bool:
     return (
         name.strip() != ""
         and not _BAD_NAME.search(name)
-        and len(name.encode()) <= _LONGEST_NAME
+        and len(name.encode()) <= _MAX_NAME_BYTES
         and name not in _POSTGRES_NAMES
         and not name.casefold().startswith(_TARGETS_OWN)
     )
@@ -157,7 +160,7 @@ def _is_storable_decimal(value: Decimal) -> bool:
     return (
         not is_big_integer(value)
         and isinstance(exponent, int)
-        and exponent >= -MOST_DECIMALS
+        and exponent >= -MAX_DECIMALS
         and exponent <= _DOUBLE_DIGITS
         and (value.adjusted() < _DOUBLE_DIGITS or abs(float(value)) != float("inf"))
     )

@@ -10,6 +10,7 @@ from tap_websocket.network.urls import PORTS, as_http, on_the_wire
 __all__ = ["MAX_REDIRECTS", "redirect"]
 
 MAX_REDIRECTS = 5
+"""Redirects that one attempt follows: more is a loop."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NO_ADDRESS = "the server redirects to what is not a WebSocket address"

@@ -46,13 +46,13 @@ class ConnectionObserver(Protocol):
         """Remove a connection; one that was not added is ignored."""
 
     def outage_ended(self, group: int, seconds: float) -> None:
-        """Take how long a group had no connection, before its next message."""
+        """Note how long a group had no connection, before its next message."""
 
     def paused(self) -> None:
         """Stop the clocks: what has arrived is not read."""
 
     def resumed(self) -> None:
-        """Let the clocks go on."""
+        """Start the clocks again."""
 
 
 class OpenSession(Protocol):

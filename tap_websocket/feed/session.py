@@ -63,7 +63,7 @@ class SessionOwner(Protocol):
         """Handle the end of the connection, or of an attempt that it was made for."""
 
     def learn(self, secrets: Iterable[str]) -> None:
-        """Take what must not show in any output."""
+        """Mask these texts in all output from now on."""
 
     async def refresh_credentials(self, session: Session) -> bool:
         """Replace credentials that were refused; return whether there are others."""
@@ -358,7 +358,7 @@ class Session:
         self.learn(map(text_of, found.values()))
 
     def learn(self, secrets: Iterable[str]) -> None:
-        """Take what must not show in any output."""
+        """Mask these texts in all output from now on."""
         self._owner.learn(secrets)
 
     def fail(self, error: Exception) -> None:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 __all__ = ["ConnectThrottle"]
 
 _AT_ONCE = 32
+"""Attempts under way: enough for one slow handshake not to hold up the others."""
+
 _LEAST_INTERVAL = 0.003
 """Seconds; a thousand connections are opened in three of them, at most."""
 

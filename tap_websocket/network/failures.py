@@ -31,7 +31,10 @@ _FILES_HINT = (
 )
 _UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
 """OpenSSL's codes for a self-signed certificate, and for an issuer not at hand."""
+
 _NAME_MISMATCH = frozenset({62, 64})
+"""OpenSSL's codes for a certificate of another host name, and of another address."""
+
 _REFUSALS = ("ALERT_CERTIFICATE", "ALERT_BAD_CERTIFICATE", "ALERT_UNKNOWN_CA")
 
 

@@ -17,6 +17,7 @@ _LEFT: int = getattr(select, "POLLRDHUP", 0)
 
 
 _PART_BYTES = 64 * 1024
+"""What is read at once of that."""
 
 
 def has_left(transport: asyncio.BaseTransport) -> bool:

@@ -21,6 +21,7 @@ _NONE = "none"
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 _SOCKS_MODULES = ("python_socks", "socks")
 _MAX_SOCKS_CHARACTERS = 255
+"""Length of a user name or password: one octet holds it (RFC 1929, section 2)."""
 
 
 class Proxy(Redacted, frozen=True):

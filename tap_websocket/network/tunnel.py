@@ -33,6 +33,8 @@ _SOCKS_HINT = "; if it is a SOCKS proxy, write socks5:// in place of http://"
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-9]\d\d)(?: |\r\n)")
 _STATUS_BYTES = len("HTTP/1.1 200\r\n")
 _MAX_BYTES = 64 * 1024
+"""A longer answer of a proxy is none."""
+
 _END = b"\r\n\r\n"
 _OK = range(200, 300)
 _WANTS_CREDENTIALS = 407

@@ -31,7 +31,7 @@ class DocumentReader:
     Args:
         settings: What a message looks like.
         extractor: Finds documents and records in a parsed value.
-        documents: Takes a message apart, in the place of `record_separator`. Its
+        documents: Takes a message apart, instead of `record_separator`. Its
             documents need not look like the message.
 
     Attributes:

@@ -68,7 +68,7 @@ class MessageHandler:
         deduplicator: Decides which records were emitted before, if any may be.
         tracker: Watches the feed's own numbers, if it has any.
         clock: The time of both, which stands still while reading is paused.
-        documents: Takes a message apart, in the place of `record_separator`. Its
+        documents: Takes a message apart, instead of `record_separator`. Its
             documents need not look like the message.
     """
 

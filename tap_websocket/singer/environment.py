@@ -22,6 +22,8 @@ DOTENV = ".env"
 """The one file that is read; those of parent folders are somebody else's."""
 
 _MAX_BYTES = 1024 * 1024
+"""A larger file is no `.env`."""
+
 _LOGLEVEL = "loglevel"
 """Read by the SDK itself, and no setting."""
 

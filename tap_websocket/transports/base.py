@@ -103,7 +103,7 @@ class Listener(Protocol):
         """Take complete messages of one kind; text is UTF-8 where that is checked."""
 
     def fragment(self) -> None:
-        """Hear that a part of a message came, and the message is not complete."""
+        """Note that a part of a message came; the message is not complete."""
 
     def control(self, opcode: int, payload: bytes) -> None:
         """Take a Close (0x8), Ping (0x9) or Pong (0xA) frame; it is answered already.

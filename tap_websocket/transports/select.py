@@ -125,11 +125,11 @@ class _Fallback:
 
 
 _BUFFERS_BYTES = 4 * 1024 * 1024
-_LEAST, _MOST = 4 * 1024, 64 * 1024
+_MIN_BYTES, _MAX_BYTES = 4 * 1024, 64 * 1024
 """Only frames that are no plain messages go through these buffers, and they grow where
 a frame is larger."""
 
 
 def _read_bytes(connections: int) -> int:
     """Return the size of each connection's read buffer, so that all stay bounded."""
-    return max(_LEAST, min(_MOST, _BUFFERS_BYTES // connections))
+    return max(_MIN_BYTES, min(_MAX_BYTES, _BUFFERS_BYTES // connections))

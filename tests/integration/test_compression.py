@@ -247,7 +247,7 @@ def test_the_bound_counts_what_was_inflated(limit: int) -> None:
 
 
 def bomb(size: int) -> bytes:
-    """Make a compressed message that inflates to so many bytes."""
+    """Make a compressed message that inflates to this many bytes."""
     deflater = zlib.compressobj(level=9, wbits=-15)
     packed = deflater.compress(bytes(MIB)) + deflater.flush(zlib.Z_FULL_FLUSH)
     return (packed * (size // MIB)).removesuffix(b"\0\0\xff\xff")

@@ -1,4 +1,4 @@
-"""Placeholders in the place of host and port, and filters, over real connections."""
+"""Placeholders as host and port, and filters, over real connections."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Helix:
         self._status = status
 
     async def subscribed(self, count: int) -> None:
-        """Wait until so many subscriptions were taken."""
+        """Wait until this many subscriptions were taken."""
         while len(self.taken) < count:
             await asyncio.sleep(0.01)
         # Their answers, too, are on their way.

@@ -24,7 +24,7 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", help="repeats a soak; drawn when not given")
     parser.add_argument("--first", type=int, default=0, help="begin with this run")
-    parser.add_argument("--runs", type=int, help="stop after so many runs")
+    parser.add_argument("--runs", type=int, help="stop after this many runs")
     parser.add_argument(
         "--transport",
         choices=("websockets", "picows"),

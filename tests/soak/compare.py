@@ -239,7 +239,7 @@ class _Text:
 
 
 def _is_holdable(value: Any) -> bool:
-    """Tell whether every target can hold a value (docs/columns.md)."""
+    """Return whether every target can hold a value (docs/columns.md)."""
     if isinstance(value, _Integer):
         return -(2**63) <= int(value) < 2**63
     if isinstance(value, str):

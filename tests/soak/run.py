@@ -146,7 +146,7 @@ async def _end(plan: Plan, feed: Feed, pair: Pair) -> None:
 
 
 def _is_complete(connection: Connection, result: Result, over: float) -> bool:
-    """Tell whether all messages of a connection must have arrived.
+    """Return whether all messages of a connection must have arrived.
 
     They must where the tap answered the end of the connection, or was still
     listening to the last message, before its run was over (docs/behaviour.md,
@@ -170,7 +170,7 @@ def _is_complete(connection: Connection, result: Result, over: float) -> bool:
 
 
 def _was_given_up(connection: Connection, result: Result, over: float) -> bool:
-    """Tell whether the tap left a connection that had done nothing wrong."""
+    """Return whether the tap left a connection that had done nothing wrong."""
     if connection.left is None or connection.quiet:
         return False
     most = result.plan.config.get("max_messages", math.inf)

@@ -18,7 +18,7 @@ __all__ = ["Heard", "connect", "make_transport"]
 
 @dataclasses.dataclass
 class Heard:
-    """A listener that keeps what it hears, and closes after so many messages."""
+    """A listener that keeps what it hears, and closes after this many messages."""
 
     most: int = 1
     texts: list[bytes] = dataclasses.field(default_factory=list)
@@ -57,7 +57,7 @@ def make_transport(name: str) -> Transport:
 
 
 def connect(transport: str, url: str, *, most: int = 1, **options: Any) -> Heard:
-    """Connect, hear so many messages, close; or raise what the handshake raised."""
+    """Connect, receive `most` messages, close; or raise what the handshake raised."""
 
     async def run() -> Heard:
         heard = Heard(most)

@@ -22,8 +22,13 @@ from tap_websocket.records.codecs.json_values import (
 __all__ = ["cbor_to_json"]
 
 _MAX_DEPTH = 200
+"""Levels of values inside each other; the reader calls itself for each."""
+
 _MAX_EXPONENT = 10_000
+"""Of a bigfloat: a few bytes could ask for a number of gigabytes."""
+
 _MAX_SECONDS = 10**12
+"""From the epoch; no year up to 9999 is as far, and the digits of more take long."""
 
 
 def cbor_to_json(payload: bytes) -> bytes:

@@ -6,6 +6,8 @@ __all__ = ["shortened"]
 
 _SHORT, _MEDIUM, _LONG = 125, 126, 127
 _MAX_MEDIUM = 0xFFFF
+"""The largest length of one octet, what says that two or eight follow, and the largest
+length of two octets (RFC 6455, section 5.2)."""
 
 
 def shortened(frame: bytes, begin: int, size: int) -> bytes:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["PicowsTransport"]
 
 _READ_BYTES = 64 * 1024
+"""Of a connection alone; many share less (`transports.select`)."""
 
 
 class PicowsTransport:
