@@ -124,7 +124,7 @@ class Custom(Auth, frozen=True):
     @property
     def texts(self) -> Headers:
         """The values of the headers."""
-        return tuple((f"auth.headers.{name}", value) for name, value in self.given)
+        return _members("auth.headers", self.given)
 
     def headers(self) -> Headers:
         """Return the headers, placeholders as they are."""
@@ -224,8 +224,8 @@ class TokenEndpoint(Auth, frozen=True):
         """The URL, the values of the headers, and each string of the body."""
         return (
             ("auth.url", self.url),
-            *((f"auth.headers.{name}", value) for name, value in self.given),
-            *(("auth.body", text) for text in texts_in(self.body)),
+            *_members("auth.headers", self.given),
+            *_texts("auth.body", self.body),
         )
 
 
@@ -299,8 +299,8 @@ class Jwt(Auth, frozen=True):
     def texts(self) -> Headers:
         """Each string of the headers and claims."""
         return (
-            *(("auth.headers", text) for text in texts_in(self.given)),
-            *(("auth.claims", text) for text in texts_in(self.claims)),
+            *_texts("auth.headers", self.given),
+            *_texts("auth.claims", self.claims),
         )
 
 
@@ -338,8 +338,17 @@ class Aws(Auth, frozen=True):
     def texts(self) -> Headers:
         """The bodies, and the URL of the API."""
         url = (("auth.http_url", self.http_url),) if self.http_url else ()
-        bodies = ((f"auth.bodies.{name}", body) for name, body in self.bodies)
-        return (*url, *bodies)
+        return (*url, *_members("auth.bodies", self.bodies))
+
+
+def _members(where: str, members: Headers) -> Headers:
+    """Return the values of a setting's members, each after the name of its own."""
+    return tuple((f"{where}.{name}", value) for name, value in members)
+
+
+def _texts(where: str, value: Any) -> Headers:  # noqa: ANN401 - any JSON
+    """Return each string of a setting's value, after the name of the setting."""
+    return tuple((where, text) for text in texts_in(value))
 
 
 def _pem_secrets(key: str) -> Iterator[str]:

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from tap_websocket import jsontext
 from tap_websocket.errors import CredentialError
+from tap_websocket.expressions.path import MISSING
 from tap_websocket.logs import Redacted
 from tap_websocket.network.errors import Unreachable
 
-__all__ = ["MAX_REPLY_BYTES", "TOKENS", "Answer", "Purpose", "TokenUnavailable"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tap_websocket.expressions.path import Path
+
+__all__ = [
+    "MAX_REPLY_BYTES",
+    "TOKENS",
+    "Answer",
+    "NoValue",
+    "Purpose",
+    "TokenUnavailable",
+]
 
 MAX_REPLY_BYTES = 1024 * 1024
 """The longest reply that is read: tokens take kilobytes."""
@@ -41,6 +54,10 @@ TOKENS = Purpose()
 
 class TokenUnavailable(Unreachable):
     """A request failed in a way that may pass; it is worth another try."""
+
+
+class NoValue(CredentialError):
+    """A reply has nothing where a value should be: it is another one than usual."""
 
 
 class Answer(Redacted, frozen=True):
@@ -80,6 +97,28 @@ class Answer(Redacted, frozen=True):
                 f"{setting}"
             )
             raise CredentialError(msg) from error
+
+    def values(self, where: str, paths: Iterable[tuple[str, Path]]) -> dict[str, Any]:
+        """Return what paths find in the body.
+
+        Args:
+            where: The setting that has the paths, for errors.
+            paths: Each after the name of its value.
+
+        Raises:
+            CredentialError: When the body is not JSON.
+            NoValue: When a path finds nothing, or null.
+        """
+        reply = self.json()
+        found = {name: path.first(reply) for name, path in paths}
+        for name, value in found.items():
+            if value is MISSING or value is None:
+                msg = (
+                    f"{where}.{name}: the reply of {self.where} has nothing at this "
+                    "path; check the path, and that the request is granted"
+                )
+                raise NoValue(msg)
+        return found
 
     def refuse(self, why: str = "") -> NoReturn:
         """Raise the error of a refused request.

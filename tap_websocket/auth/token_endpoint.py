@@ -10,7 +10,6 @@ from tap_websocket.auth.http_answer import TokenUnavailable
 from tap_websocket.auth.http_request import HttpRequest
 from tap_websocket.errors import CredentialError
 from tap_websocket.expressions.jsonpath import compile_path
-from tap_websocket.expressions.path import MISSING
 from tap_websocket.jsontext import text_of
 
 if TYPE_CHECKING:
@@ -84,16 +83,7 @@ class TokenRequests:
         """
         if not answer.ok:
             answer.refuse()
-        reply = answer.json()
-        found = {name: path.first(reply) for name, path in self._paths}
-        for name, value in found.items():
-            if value is MISSING or value is None:
-                msg = (
-                    f"auth.values.{name}: the reply of {answer.where} has nothing at "
-                    "this path; check the path, and that the request is granted"
-                )
-                raise CredentialError(msg)
-        return found
+        return answer.values("auth.values", self._paths)
 
     def refresh(self, stale: Credentials) -> bool:  # noqa: ARG002 - protocol
         """Return True: each attempt calls anew."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
-from tap_websocket.auth.http_answer import Purpose, TokenUnavailable
+from tap_websocket.auth.http_answer import NoValue, Purpose, TokenUnavailable
 from tap_websocket.auth.token_client import TokenClient
-from tap_websocket.errors import ConnectionFailed, TapError
-from tap_websocket.expressions.path import MISSING
+from tap_websocket.errors import TapError
 from tap_websocket.feed.threads import in_thread
 from tap_websocket.network.tls import make_context
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from tap_websocket.settings import ConnectionSettings, Item
     from tap_websocket.settings.http_step import HttpStep
 
-__all__ = ["HttpSteps", "StepHost"]
+__all__ = ["HttpSteps", "StepHost", "StepRequest"]
 
 _UNAUTHORIZED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _RETRY_SECONDS = 1.0
@@ -52,6 +51,20 @@ class StepHost(Protocol):
 
     async def refresh_credentials(self) -> bool:
         """Replace credentials that were refused; return whether there are others."""
+
+
+class StepRequest(NamedTuple):
+    """A request of one item.
+
+    Attributes:
+        item: The item that it stands in.
+        step: What is asked, and what of the reply is taken.
+        own: The item's own values of placeholders (`{topic}`).
+    """
+
+    item: Item
+    step: HttpStep
+    own: Mapping[str, Any]
 
 
 class HttpSteps:
@@ -84,22 +97,14 @@ class HttpSteps:
         self._waiting: list[bytes] = []
         self._paused = False
 
-    def perform(
-        self,
-        item: Item,
-        step: HttpStep,
-        own: Mapping[str, Any],
-        done: Callable[[], None],
-    ) -> None:
+    def perform(self, request: StepRequest, done: Callable[[], None]) -> None:
         """Begin with a request.
 
         Args:
-            item: The item that it stands in.
-            step: The request.
-            own: The item's own values of placeholders (`{topic}`).
+            request: What is asked.
             done: Called when the reply was taken.
         """
-        self._start(self._first(item, step, own, done))
+        self._start(self._first(request, done))
 
     def stop(self) -> None:
         """Abandon everything: the connection is over."""
@@ -123,38 +128,21 @@ class HttpSteps:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _first(
-        self,
-        item: Item,
-        step: HttpStep,
-        own: Mapping[str, Any],
-        done: Callable[[], None],
-    ) -> None:
+    async def _first(self, request: StepRequest, done: Callable[[], None]) -> None:
         try:
-            answer = await self._send(item, step, own)
-            # As handshakes, which are tried once more with fresh credentials.
-            if (
-                answer.status in _UNAUTHORIZED
-                and await self._host.refresh_credentials()
-            ):
-                answer = await self._send(item, step, own)
-            if not answer.ok:
-                answer.refuse(f"check {item.where}")
-            self._take(item, step, answer)
+            await self._exchange(request, may_refresh=True)
         except TokenUnavailable as error:
             self._host.give_up(str(error), error.retry_after)
-        except _NoValue as error:
+        except NoValue as error:
             self._host.give_up(str(error))
         except Exception as error:  # noqa: BLE001 - raised in the main thread
             self._host.fail(error)
         else:
-            if step.every is not None:
-                self._start(self._repeat(item, step, own, step.every))
+            if request.step.every is not None:
+                self._start(self._repeat(request, request.step.every))
             done()
 
-    async def _repeat(
-        self, item: Item, step: HttpStep, own: Mapping[str, Any], every: float
-    ) -> None:
+    async def _repeat(self, request: StepRequest, every: float) -> None:
         """Make a request again and again: a listen key that must be kept alive.
 
         One that fails in a way that may pass is tried again until the next is due.
@@ -166,10 +154,7 @@ class HttpSteps:
             due += every
             while True:
                 try:
-                    answer = await self._send(item, step, own)
-                    if not answer.ok:
-                        answer.refuse(f"check {item.where}")
-                    self._take(item, step, answer)
+                    await self._exchange(request)
                 except TokenUnavailable as error:
                     wait = max(error.retry_after, min(_RETRY_SECONDS, every / 2))
                     if loop.time() + wait >= due:
@@ -185,13 +170,38 @@ class HttpSteps:
                 else:
                     break
 
-    async def _send(self, item: Item, step: HttpStep, own: Mapping[str, Any]) -> Answer:
+    async def _exchange(
+        self, request: StepRequest, *, may_refresh: bool = False
+    ) -> None:
+        """Make a request and take its reply.
+
+        Args:
+            request: What is asked.
+            may_refresh: Refused credentials are replaced, and the request is made once
+                more, as with handshakes.
+
+        Raises:
+            TokenUnavailable: When another try may succeed.
+            TapError: When it cannot.
+        """
+        answer = await self._send(request)
+        if (
+            may_refresh
+            and answer.status in _UNAUTHORIZED
+            and await self._host.refresh_credentials()
+        ):
+            answer = await self._send(request)
+        if not answer.ok:
+            answer.refuse(f"check {request.item.where}")
+        self._take(request, answer)
+
+    async def _send(self, request: StepRequest) -> Answer:
         moment = self._builtins.moment()
-        values = self._values.at(moment, own)
-        method, url, headers, body = step.request.fill_in(values, moment)
+        values = self._values.at(moment, request.own)
+        method, url, headers, body = request.step.request.fill_in(values, moment)
         # urllib3 2 logs it at debug level.
         self._host.learn([urlsplit(url)._replace(scheme="", netloc="").geturl()])
-        client, lock = self._client(item)
+        client, lock = self._client(request.item)
         async with lock:
             return await in_thread(lambda: client.send(method, url, headers, body))
 
@@ -212,30 +222,19 @@ class HttpSteps:
             self._clients[item.where] = client, asyncio.Lock()
         return self._clients[item.where]
 
-    def _take(self, item: Item, step: HttpStep, answer: Answer) -> None:
+    def _take(self, request: StepRequest, answer: Answer) -> None:
         """Take a reply: its values, and its body as a message.
 
         Raises:
-            _NoValue: When a path of `values` finds nothing.
+            NoValue: When a path of `values` finds nothing.
             CredentialError: When it is no JSON, and there are values to be found.
         """
+        step = request.step
         if step.values:
-            reply = answer.json()
-            found = {name: path.first(reply) for name, path in step.values}
-            for name, value in found.items():
-                if value is MISSING or value is None:
-                    msg = (
-                        f"{item.where}.values.{name}: the reply of {answer.where} has "
-                        "nothing at this path"
-                    )
-                    raise _NoValue(msg)
-            self._host.capture(found)
+            where = f"{request.item.where}.values"
+            self._host.capture(answer.values(where, step.values))
         if step.records:
             if self._paused:
                 self._waiting.append(answer.body)
             else:
                 self._host.deliver(answer.body)
-
-
-class _NoValue(ConnectionFailed):
-    """A reply lacks a value that is needed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from tap_websocket.feed.http_steps import HttpSteps, StepHost
+from tap_websocket.feed.http_steps import HttpSteps, StepHost, StepRequest
 from tap_websocket.feed.keepalive import Keepalive
 from tap_websocket.feed.subscription import Request, Subscription, requests
 from tap_websocket.settings.subscription import CapturedInterval
@@ -168,8 +168,9 @@ class Outbound:
 
     def _perform(self, request: Request, done: Callable[[], None]) -> None:
         """Make a request of the subscription."""
-        if request.item.step is not None:
-            self._steps.perform(request.item, request.item.step, request.values, done)
+        step = request.item.step
+        if step is not None:
+            self._steps.perform(StepRequest(request.item, step, request.values), done)
 
     def _subscribed(self) -> None:
         if not self._is_subscribing:
