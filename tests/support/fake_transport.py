@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tap_websocket.feed.run_state import Ending
     from tap_websocket.transports.base import Handshake, Listener
 
-__all__ = ["FakePeer", "FakeRun", "Taken", "run_feed"]
+__all__ = ["FakePeer", "FakeRun", "Taken", "feed_of", "numbers", "play", "run_feed"]
 
 
 class FakePeer:
@@ -268,3 +268,23 @@ async def _run(
     hand.finish()
     rows = [parse(record) for page in hand.pages for record in page.records()]
     return FakeRun(ending, counts, taken, transport.peers, seconds, rows)
+
+
+def feed_of(messages: int, every: float = 1.0) -> list[tuple[float, str]]:
+    """Return numbered messages, each with when it is due, in seconds."""
+    return [(n * every + 0.1, f'{{"n": {n}}}') for n in range(messages)]
+
+
+async def play(peer: FakePeer, messages: list[tuple[float, str]]) -> None:
+    """Send what is due from now on, as a live feed does."""
+    peer.accept()
+    loop = asyncio.get_running_loop()
+    for at, text in messages:
+        if at >= loop.time():
+            await asyncio.sleep(at - loop.time())
+            peer.text(text)
+
+
+def numbers(records: list[Any]) -> list[int]:
+    """Return the numbers of such messages."""
+    return [record["n"] for record in records]
