@@ -15,7 +15,7 @@ from tap_websocket.expressions.rendering import render_url
 from tap_websocket.expressions.templates import Template, names_in
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tap_websocket.expressions.placeholders import MessageBuiltins
 
@@ -133,27 +133,38 @@ class AwsSignatures:
     def credentials(
         self, values: Mapping[str, Any], moment: MessageBuiltins
     ) -> Credentials:
-        """Find the keys, and return what signs the URL, and signed headers.
+        """Find the keys, and return what signs the URL, or signed headers.
 
         Raises:
             CredentialError: When there are no keys.
         """
         if not self._auth.access_key:
             self._keys = self._signer.find_keys(self._auth.profile)
-        keys, now = self._keys, moment.now
+        keys, signed = self._keys, self.mint(values, moment)
+        given = filter(None, (keys.access_key, keys.secret_key, keys.token))
         return Credentials(
-            values=self._signed_headers(values, moment),
-            secrets=tuple(filter(None, (keys.access_key, keys.secret_key, keys.token))),
-            sign_url=lambda url: self._signer.presign(url, keys, now),
+            values=signed.values,
+            secrets=(*given, *signed.secrets),
+            sign_url=self._presigns(keys, moment.now),
         )
+
+    def _presigns(self, keys: Keys, now: float) -> Callable[[str], str] | None:
+        """Return what signs the URL; None where signed headers stand in its place."""
+        if self._auth.http_url is not None:
+            return None
+        return lambda url: self._signer.presign(url, keys, now)
 
     def mint(self, values: Mapping[str, Any], moment: MessageBuiltins) -> Credentials:
         """Return signed headers for a message, by the keys of the last handshake."""
-        return Credentials(values=self._signed_headers(values, moment))
+        headers = self._signed_headers(values, moment)
+        signatures = (
+            one["Authorization"].rpartition("=")[2] for one in headers.values()
+        )
+        return Credentials(values=headers, secrets=tuple(signatures))
 
     def _signed_headers(
         self, values: Mapping[str, Any], moment: MessageBuiltins
-    ) -> dict[str, Any]:
+    ) -> dict[str, dict[str, str]]:
         if self._auth.http_url is None:
             return {}
         url = render_url(

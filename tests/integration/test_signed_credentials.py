@@ -308,10 +308,9 @@ def test_a_key_comes_from_a_file(tmp_path: Path) -> None:
 
 
 def test_no_key_token_or_signature_shows_at_debug_level(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setenv("TAP_WEBSOCKET_LOGLEVEL", "DEBUG")
-    monkeypatch.setenv("LOGLEVEL", "DEBUG")
+    loud = {"TAP_WEBSOCKET_LOGLEVEL": "DEBUG", "LOGLEVEL": "DEBUG"}
     pem = _pem("EC", "-pkeyopt", "ec_paramgen_curve:P-256")
     taken: list[str] = []
 
@@ -327,27 +326,44 @@ def test_no_key_token_or_signature_shows_at_debug_level(
         "key": pem,
         "claims": {"sub": "the-subject"},
     }
-    aws = {
+    headers = {
         **_AWS,
         "http_url": "https://localhost/event",
         "bodies": {"jwt": "{}"},
     }
-    for auth in (jwt, aws):
-        with serve(script) as server:
+    for auth in (jwt, _AWS, headers):
+        with serve(script, subprotocols=("spoken",)) as server:
             config = {
                 "url": server.url,
                 "auth": auth,
+                "subprotocols": ["spoken", "header-{jwt|base64url}"],
                 "subscribe_messages": ["{jwt}"],
                 "message_rules": [
                     {"match": {"error": {"$exists": True}}, "then": "fail"}
                 ],
                 "max_duration": 10,
             }
-            run = run_tap(tmp_path, config)
+            if auth is _AWS:
+                config["subprotocols"] = ["spoken"]
+            run = run_tap(tmp_path, config, env=loud)
         assert run.code == 1
         assert "message_rules" in run.stderr
-        for secret in (*pem.splitlines()[1:-1], taken[-1], "the-subject"):
-            assert secret not in run.stderr
-        query = server.peers[0].path.partition("?")[2]
-        assert not query or query not in run.stderr
-        assert _AWS["secret_key"] not in run.stderr
+        assert "| DEBUG" in run.stderr
+        (peer,) = server.peers
+        offered = peer.headers["sec-websocket-protocol"].split(", ")[1:]
+        query = peer.path.partition("?")[2].split("&")
+        signatures = [
+            part.partition("Signature=")[2]
+            for part in (*query, *taken[-1].split('"'))
+            if "Signature=" in part
+        ]
+        assert len(signatures) == (auth is not jwt)
+        for secret in (
+            *pem.splitlines()[1:-1],
+            "the-subject",
+            _AWS["secret_key"],
+            *signatures,
+            *(name.removeprefix("header-") for name in offered),
+        ):
+            assert secret not in run.stderr, secret
+        assert auth is not jwt or taken[-1] not in run.stderr
