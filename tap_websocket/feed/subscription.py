@@ -77,7 +77,7 @@ class Subscription:
     """Sends the items on one connection, each when the replies to the last are there.
 
     A document that matches the reply of an item that was sent is protocol for the
-    rest of the connection, and no record.
+    rest of the connection, and no record, unless the item has `records`.
     """
 
     def __init__(  # noqa: PLR0913 - its collaborators, by keyword
@@ -133,6 +133,8 @@ class Subscription:
         self._frames: dict[int, Matcher] = {}
         self._texts: dict[int, Matcher] = {}
         self._documents: dict[int, Matcher] = {}
+        # Those whose documents are data all the same.
+        self._data: set[int] = set()
         # Set when everything was sent and answered, or the connection is over.
         self._over = False
         self._paused = False
@@ -180,7 +182,10 @@ class Subscription:
             self._deadline.resume()
 
     def answers_frame(self, *, binary: bool) -> bool:
-        """Return whether a message is a reply by its frame, which may send the next."""
+        """Return whether a message is a reply by its frame, which may send the next.
+
+        A reply that is data is none here, nor below.
+        """
         return self._answers(self._frames, binary)
 
     def may_answer(self, value: Any) -> bool:  # noqa: ANN401 - any JSON
@@ -203,7 +208,7 @@ class Subscription:
             self._left -= 1
             if self._left == 0:
                 self._answered()
-        return bool(found)
+        return any(id(one) not in self._data for one in found)
 
     def _answered(self) -> None:
         self._awaited = None
@@ -247,6 +252,8 @@ class Subscription:
     def _await(self, item: Item, reply: Matcher, count: int) -> None:
         kinds = {"frame": self._frames, "text": self._texts, "json": self._documents}
         kinds[reply.kind][id(reply)] = reply
+        if item.records:
+            self._data.add(id(reply))
         self._awaited, self._left = item, count
         reason = (
             f"{item.where}: no reply within {item.reply_timeout:g} s (reply_timeout)"

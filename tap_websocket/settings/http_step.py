@@ -82,8 +82,10 @@ def read_step(
         problems += [
             f"{where}: {key} needs a request; add it"
             for key in STEP_KEYS
-            if key in given
+            if key in given and key != "records"
         ]
+        if "records" in given and "reply" not in given:
+            problems.append(f"{where}: records needs a request or a reply; add one")
         return None
     problems += [
         f"{where}: {key} does not go with a request; make it an item of its own"

@@ -63,6 +63,7 @@ class Item(msgspec.Struct, frozen=True):
         reply: What the documents that are awaited match, if any are.
         reply_count: How many of them; `ALL_TOPICS` for one for each topic.
         reply_timeout: Seconds that they have to arrive, or the reply to a request.
+        records: The documents that are awaited are data, too.
         step: A request that is made in place of a message, if it is one.
         when: The placeholder whose value must have been captured before the connection
             was opened.
@@ -77,6 +78,7 @@ class Item(msgspec.Struct, frozen=True):
     step: HttpStep | None = None
     when: str | None = None
     unless: str | None = None
+    records: bool = False
 
     def is_due(self, captured: Collection[str]) -> bool:
         """Return whether it is sent on a connection that begins with these values."""
@@ -140,6 +142,7 @@ def read_item(
         step,
         given.get("when"),
         given.get("unless"),
+        records=step is None and given.get("records", False),
     )
     if item.reply_count == ALL_TOPICS and not item.names & {"topic", "topics"}:
         problems.append(

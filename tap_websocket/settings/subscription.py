@@ -70,6 +70,7 @@ DECLARATIONS = group(
         "`every` (seconds between repetitions) and `reply_timeout`. With `when` or "
         "`unless` an item is sent only if the placeholder of this name was captured "
         "before the connection was opened, or only if it was not. "
+        "`records: true` beside a `reply` makes data of the documents that match. "
         "`reply_count: topics` waits for as many as there are topics in the message.",
         default=[],
         secret=True,

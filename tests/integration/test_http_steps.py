@@ -419,6 +419,10 @@ def test_when_and_unless_look_at_what_was_captured_before(kind: Kind) -> None:
         ({"values": {"a": "$.a"}}, r"\[0\]: values needs a request"),
         ({"every": 5, "message": "x"}, r"\[0\]: every needs a request"),
         (
+            {"records": True, "message": "x"},
+            r"\[0\]: records needs a request or a reply",
+        ),
+        (
             {"request": {"url": "http://h/"}, "message": "x"},
             r"\[0\]: message does not go with a request",
         ),

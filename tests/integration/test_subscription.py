@@ -220,6 +220,28 @@ def test_replies_are_found_inside_of_arrays_and_by_text() -> None:
     assert [record["p"] for record in run.records] == [1, 2]
 
 
+def test_a_reply_may_be_data_all_the_same(kind: Kind) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.recv()
+        await peer.send('{"id": 1, "result": [{"n": 1}, {"n": 2}]}')
+        assert await asyncio.wait_for(peer.recv(), 20) == '{"get":"rest"}'
+        await peer.send('{"id": 2, "result": [{"n": 3}]}')
+        await peer.send('[{"id": 1, "result": {"n": 4}}, {"id": 2, "result": {}}]')
+        await peer.close()
+
+    with serve(script, kind) as server:
+        run = receive(
+            url=server.url,
+            subscribe_messages=[
+                {"message": {"get": "first"}, "reply": {"id": 1}, "records": True},
+                {"message": {"get": "rest"}, "reply": {"id": 2}},
+            ],
+            records_path="$.result",
+        )
+    assert run.error is None
+    assert [record["n"] for record in run.records] == [1, 2, 4]
+
+
 class Hand:
     """A subscription driven by hand, over a clock that stands still."""
 
