@@ -170,25 +170,182 @@ def test_an_outage_is_a_column() -> None:
     assert run.counts.outages == 2
 
 
-def test_two_lines_that_lose_other_messages_miss_nothing() -> None:
+@pytest.mark.parametrize(
+    ("sequence", "messages", "missing"),
+    [
+        (
+            {"path": "$.u", "first": "$.U"},
+            [{"U": 1, "u": 3}, {"U": 4, "u": 4}, {"U": 7, "u": 9}, {"U": 9, "u": 10}],
+            [0, 0, 2, 0],
+        ),
+        (
+            {"path": "$.n", "step": 10},
+            [{"n": 10}, {"n": 20}, {"n": 50}],
+            [0, 0, 2],
+        ),
+        (
+            {"path": "$.id", "previous": "$.prev"},
+            [
+                {"id": 5, "prev": -1},
+                {"id": 9, "prev": 5},
+                {"id": 20, "prev": 12},
+                {"id": 21, "prev": 20},
+                {"id": 3, "prev": -1},
+                {"id": 8, "prev": 3},
+            ],
+            [0, 0, 1, 0, 0, 0],
+        ),
+        (
+            {"path": "$.n"},
+            [{"n": "1"}, {"n": "2"}, {"n": "5"}],
+            [0, 0, 2],
+        ),
+        (
+            {"path": "$.s.n", "by": ["$.s.market", "$.kind"]},
+            [
+                {"s": {"n": 1, "market": "a"}, "kind": "x"},
+                {"s": {"n": 7, "market": "a"}},
+                {"s": {"n": 3, "market": "a"}, "kind": "x"},
+                {"s": {"n": 9, "market": "a"}},
+            ],
+            [0, 0, 1, 1],
+        ),
+    ],
+    ids=["ranges", "step", "previous", "texts", "a key that is not always there"],
+)
+def test_each_kind_of_numbers(
+    sequence: dict[str, Any], messages: list[Any], missing: list[int]
+) -> None:
+    run = run_feed(messages, sequence=sequence)
+    assert run.error is None
+    assert [record["_missing"] for record in run.records] == missing
+    assert run.counts.missing == sum(missing)
+
+
+@pytest.mark.parametrize("on_gap", ["log", "fail"])
+def test_what_is_no_number_is_no_gap(on_gap: str) -> None:
+    odd = [None, "", "x1", "٣", 2.5, True, [7], {"n": 7}, 10**40 * 1.0]
+    messages: list[dict[str, Any]] = [
+        {"i": 0, "n": 1},
+        *({"i": i, "n": value} for i, value in enumerate(odd, 1)),
+        {"i": 20},
+        {"i": 21, "n": 2},
+        {"i": 22, "n": 3},
+    ]
+    run = run_feed(messages, sequence={"path": "$.n", "on_gap": on_gap})
+    assert run.error is None
+    assert [record["i"] for record in run.records] == [m["i"] for m in messages]
+    assert run.counts.missing == 0
+
+
+@pytest.mark.parametrize("on_gap", ["log", "reconnect", "fail"])
+def test_a_feed_that_begins_anew_has_no_gap(on_gap: str) -> None:
+    """Its numbers are lower on the next connection; a late one is none of these."""
+
     async def script(peer: Peer) -> None:
-        await asyncio.sleep(0.3)
-        for n in range(300):
-            if n in {50, 51, 200} or n % 7 == peer.number:
-                continue
+        numbers = {1: [100, 101, 102, 99, 103], 2: [1, 2, 3]}
+        for n in numbers.get(peer.number, [4, 5]):
             await peer.send(json.dumps({"n": n}))
-        await peer.wait()
+        await peer.close(1012)
 
     with serve(script) as server:
         run = receive(
             url=server.url,
             reconnect=True,
-            redundancy=2,
-            overlap=0.5,
-            sequence={"path": "$.n"},
-            max_duration=2,
+            reconnect_backoff=0.05,
+            sequence={"path": "$.n", "on_gap": on_gap},
+            max_messages=10,
         )
-    assert sorted(record["n"] for record in run.records) == [
-        n for n in range(300) if n not in {50, 51, 200}
-    ]
+    assert run.error is None
+    assert [row["n"] for row in run.records] == [100, 101, 102, 99, 103, 1, 2, 3, 4, 5]
+    assert run.counts.missing == 0
+    assert run.counts.reconnects == 2
+
+
+class Both:
+    """A server that waits for two connections, and then sends each its own numbers.
+
+    Attributes:
+        lines: For each of the two, what it is sent.
+        later: What both are sent when `overlap` is over.
+    """
+
+    overlap = 1.5
+
+    def __init__(self, lines: list[list[Any]], later: list[Any]) -> None:
+        self.lines = lines
+        self.later = later
+        self._opened = 0
+        self._ready = asyncio.Event()
+
+    async def __call__(self, peer: Peer) -> None:
+        self._opened += 1
+        number = self._opened
+        if number == 2:
+            self._ready.set()
+        await self._ready.wait()
+        if number <= 2:
+            for message in self.lines[number - 1]:
+                await peer.send(json.dumps(message))
+            await asyncio.sleep(self.overlap + 0.5)
+            for message in self.later:
+                await peer.send(json.dumps(message))
+        await peer.wait()
+
+    def run(self, **given: Any) -> tuple[Received, int]:
+        """Run the tap; return what it received, and how many connections it made."""
+        with serve(self) as server:
+            run = receive(
+                url=server.url,
+                reconnect=True,
+                reconnect_backoff=0.05,
+                redundancy=2,
+                overlap=self.overlap,
+                max_duration=self.overlap + 3,
+                **given,
+            )
+        return run, self._opened
+
+
+def without(*gone: int) -> list[dict[str, int]]:
+    return [{"n": n} for n in range(300) if n not in gone]
+
+
+@pytest.mark.parametrize("on_gap", ["log", "reconnect", "fail"])
+def test_two_lines_that_lose_other_messages_miss_nothing(on_gap: str) -> None:
+    lines = [without(*range(2, 300, 7)), without(*range(5, 300, 7))]
+    run, connections = Both(lines, [{"n": 300}]).run(
+        sequence={"path": "$.n", "on_gap": on_gap}
+    )
+    assert run.error is None
+    assert sorted(record["n"] for record in run.records) == list(range(301))
+    assert run.counts.missing == 0
+    assert connections == 2
+
+
+@pytest.mark.parametrize("on_gap", ["log", "reconnect", "fail"])
+def test_what_both_lines_lost_is_missing(on_gap: str) -> None:
+    lines = [without(2, 50, 51, 200), without(50, 51, 99, 200)]
+    run, connections = Both(lines, [{"n": 300}, {"n": 301}]).run(
+        sequence={"path": "$.n", "on_gap": on_gap}, record_metadata=True
+    )
+    got = [record["n"] for record in run.records]
+    expected = set(range(302)) - {50, 51, 200}
+    assert len(got) == len(set(got))
     assert run.counts.missing == 3
+    assert sum(record["_missing"] for record in run.records) == 3
+    if on_gap == "fail":
+        assert isinstance(run.error, FeedError)
+        assert set(got) - {300, 301} == expected - {300, 301}
+    else:
+        assert run.error is None
+        assert set(got) == expected
+    # One line is subscribed anew: what it brings is for all.
+    assert connections == (3 if on_gap == "reconnect" else 2)
+
+
+def test_each_connection_may_count_for_itself() -> None:
+    lines = [[{"n": n} for n in (1000, 1001, 1003)], [{"n": n} for n in (5, 6, 9)]]
+    run, _ = Both(lines, []).run(sequence={"path": "$.n", "scope": "connection"})
+    assert len(run.records) == 6
+    assert run.counts.missing == 1 + 2
