@@ -40,27 +40,39 @@ def test_trades_before_the_acknowledgement_are_kept() -> None:
     play(MATCHES, script, max_messages=3).gives(MATCHES.tables)
 
 
+@pytest.mark.usefixtures("each_transport")
 def test_what_ten_reconnects_repeat_comes_once() -> None:
     acknowledged, last, *_ = MATCHES.arrives
+    example = json.loads(last)
+    made = 0
+
+    def match(kind: str, product: str) -> str:
+        trade = {"type": kind, "product_id": product, "trade_id": made}
+        return json.dumps({**example, **trade})
 
     async def repeats(peer: Peer) -> None:
+        nonlocal made
         await _subscribed(peer)
-        trade = json.loads(last)
-        number = trade["trade_id"] + 2 * peer.number
-        match = json.dumps({**trade, "type": "match", "trade_id": number + 1})
-        await say(
-            peer,
-            acknowledged,
-            json.dumps({**trade, "trade_id": number - 1}),
-            json.dumps({**trade, "trade_id": number}),
-            match,
-        )
-        await drop(peer)
+        products = ("ETH-USD", "BTC-USD")
+        await say(peer, *(match("last_match", product) for product in products))
+        await say(peer, acknowledged)
+        for _ in range(5):
+            made += 1
+            await say(peer, *(match("match", product) for product in products))
+        await peer.close(1012)
 
-    outcome = play(MATCHES, repeats, max_messages=22, reconnect_backoff=0.02)
-    ids = [record["trade_id"] for record in outcome.records["matches"]]
-    assert len(outcome.peers) >= 10
-    assert len(ids) == len(set(ids))
+    outcome = play(
+        MATCHES, repeats, max_messages=2 * (1 + 11 * 5), reconnect_backoff=0.02
+    )
+    assert outcome.error is None
+    assert len(outcome.peers) >= 11
+    for product in ("ETH-USD", "BTC-USD"):
+        ids = [
+            record["trade_id"]
+            for record in outcome.records["matches"]
+            if record["product_id"] == product
+        ]
+        assert ids == list(range(1 + 11 * 5))
 
 
 def test_a_refused_subscription_ends_the_run() -> None:

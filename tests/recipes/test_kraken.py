@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -39,6 +40,52 @@ async def script(peer: Peer) -> None:
 @pytest.mark.usefixtures("each_transport")
 def test_trades_come_between_and_behind_acknowledgements() -> None:
     play(TRADES, script, max_messages=3).gives(TRADES.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_what_ten_snapshots_repeat_comes_once() -> None:
+    """Trades go on while nobody is connected; 50 of each symbol come again."""
+    bitcoin, first, ether, *_ = TRADES.arrives
+    (example,) = json.loads(first)["data"]
+    made = 0
+
+    def trades(kind: str, last: int) -> list[str]:
+        ids = range(max(0, made - last), made)
+        return [
+            json.dumps(
+                {
+                    "channel": "trade",
+                    "type": kind,
+                    "data": [
+                        {**example, "symbol": symbol, "trade_id": number}
+                        for number in ids
+                    ],
+                }
+            )
+            for symbol in ("BTC/USD", "ETH/USD")
+        ]
+
+    async def repeats(peer: Peer) -> None:
+        nonlocal made
+        await _subscribed(peer)
+        # The first 20 of these were made before it came.
+        made += 30
+        await say(peer, bitcoin, ether, *trades("snapshot", 50))
+        for _ in range(5):
+            made += 2
+            await say(peer, *trades("update", 2))
+        await peer.close(1012)
+
+    outcome = play(TRADES, repeats, max_messages=11 * 12, reconnect_backoff=0.02)
+    assert outcome.error is None
+    assert len(outcome.peers) >= 11
+    for symbol in ("BTC/USD", "ETH/USD"):
+        ids = [
+            record["trade_id"]
+            for record in outcome.records["trades"]
+            if record["symbol"] == symbol
+        ]
+        assert ids == list(range(11 * 40))
 
 
 def test_the_same_from_a_process(tmp_path: Path) -> None:
