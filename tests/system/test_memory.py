@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import itertools
 import time
@@ -105,6 +106,86 @@ def test_messages_that_are_too_big_are_not_buffered(
         )
         assert len(server.peers) > 4
     assert measured < 8 * MIB + SLACK
+
+
+REMEMBERED = 250_000
+REMEMBERED_BYTES = 60 * MIB
+"""What docs/continuity.md says that `deduplicate` takes at its bound."""
+
+
+def numbered(count: int, lines: int) -> Any:
+    """Send messages, each another one, on the first of several connections."""
+    opened: list[RawPeer] = []
+
+    async def play(peer: RawPeer) -> None:
+        await peer.upgrade()
+        opened.append(peer)
+        if peer is opened[0]:
+            while len(opened) < lines:
+                await asyncio.sleep(0.01)
+            for first in range(0, count, 1000):
+                await peer.send(
+                    b"".join(
+                        frame(b'{"n": %d, "pad": "%s"}' % (n, b"x" * 40))
+                        for n in range(first, first + 1000)
+                    )
+                )
+        await peer.wait()
+
+    return play
+
+
+def run_read(directory: Path, url: str, records: int, **given: Any) -> int:
+    """Run the tap until so many records were read; return its peak."""
+    config = {"url": url, "max_duration": 600, "buffer_bytes": MIB, **given}
+    tap = start_tap(directory, config)
+    assert tap.stdout is not None
+    assert tap.stderr is not None
+    for line in tap.stdout:
+        records -= line.startswith(b'{"type":"RECORD"')
+        if records == 0:
+            break
+    measured = peak(tap)
+    tap.terminate()
+    for _ in tap.stdout:
+        pass
+    assert tap.wait(60) == 0, tap.stderr.read().decode()
+    tap.stdout.close()
+    tap.stderr.close()
+    return measured
+
+
+@pytest.mark.parametrize("transport", ["websockets", "picows"])
+@pytest.mark.parametrize(
+    ("lines", "given"),
+    [
+        (1, {"deduplicate": {"by": ["$.n"]}}),
+        (2, {"reconnect": True, "redundancy": 2, "deduplicate": {"seconds": 600}}),
+    ],
+    ids=["names", "credits of a line that brings nothing"],
+)
+def test_what_deduplicate_remembers_has_a_bound(
+    lines: int,
+    given: dict[str, Any],
+    transport: str,
+    tmp_path: Path,
+) -> None:
+    # A dict takes the most some time after it was first full, when it is made anew.
+    count = 4 * REMEMBERED
+    measured = []
+    for changed in ({"deduplicate": False}, {}):
+        with serve_raw(numbered(count, lines)) as server:
+            measured.append(
+                run_read(
+                    tmp_path,
+                    server.url,
+                    count,
+                    transport=transport,
+                    **given | changed,
+                )
+            )
+    without, remembering = measured
+    assert remembering - without < REMEMBERED_BYTES
 
 
 @pytest.mark.parametrize("transport", ["websockets", "picows"])
