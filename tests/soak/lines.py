@@ -85,7 +85,8 @@ async def soak(
         }
         pair = await Pair.start(directory, config, seed)
         watching = asyncio.ensure_future(pair.watch())
-        await asyncio.wait([watching], timeout=seconds + 2)
+        while not (feed.is_over or watching.done()):
+            await asyncio.wait([watching], timeout=0.1)
         pair.signal(signal.SIGTERM)
         try:
             log = await asyncio.wait_for(watching, 60)

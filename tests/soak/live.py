@@ -106,7 +106,7 @@ class LiveFeed:
         self.faults: collections.Counter[str] = collections.Counter()
         self.outages: list[float] = []
         self._begin = time.monotonic()
-        # When the first connection was there: outages are planned from then on.
+        # When the first connection was there; outages are planned from then on.
         self._first_at = float("inf")
         self._mode = mode
         self._chance = random.Random(seed)
@@ -114,15 +114,22 @@ class LiveFeed:
         self._up: dict[Peer, float] = {}
         # When the last of them went; None while there is one.
         self._down_since: float | None = None
+        self._seconds = seconds
         self._planned = [
             (at, at + OUTAGE_SECONDS)
             for at in ([seconds * 0.3, seconds * 0.7] if mode.outages else [])
         ]
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has been long enough, from the first connection on."""
+        return time.monotonic() > self._first_at + self._seconds
+
     def refuse(self, request: web.Request) -> web.StreamResponse | None:
         """Refuse some handshakes, and all of them while every line is to be down."""
         del request
-        if self._is_outage() or (self._up and self._chance.random() < 0.15):
+        refuses = self._mode.shuts_until is None and self._chance.random() < 0.15
+        if self._is_outage() or (self._up and refuses):
             self.faults["503"] += 1
             return web.Response(status=503)
         return None
