@@ -7,17 +7,21 @@ import functools
 import json
 from typing import TYPE_CHECKING
 
-from tap_websocket.errors import ConfigError
+from tap_websocket.errors import ConfigError, ParseError
+from tap_websocket.feed.inbound import CloseAction
 from tap_websocket.records.decompression import (
+    PayloadTooBig,
+    StreamBroken,
     ZstdMissing,
     is_stream,
     make_decompress,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tap_websocket.feed.inbound import Origin
+    from tap_websocket.records.batch import Batch
     from tap_websocket.settings import DecodingSettings
 
     Read = Callable[[bytes], bytes]
@@ -25,22 +29,29 @@ if TYPE_CHECKING:
 
 __all__ = ["PayloadReader", "Read", "encode_binary", "split"]
 
+_INFLATED_BYTES = 1024 * 1024
+"""Messages that take more are not inflated before those in front of them are taken."""
+
 
 class PayloadReader:
     """Reads binary messages: without the feed's compression, and as JSON.
 
-    Attributes:
-        changes: Whether binary messages are anything else than what they look like.
-
     Args:
         settings: `payload_compression` and `max_message_bytes`.
         codec: Makes a JSON document of a binary message; None: it is one as it is.
+        unreadable: Takes a message that is not what the settings say; it may raise.
 
     Raises:
         ConfigError: When an extra is missing.
     """
 
-    def __init__(self, settings: DecodingSettings, codec: Read | None) -> None:
+    def __init__(
+        self,
+        settings: DecodingSettings,
+        codec: Read | None,
+        *,
+        unreadable: Callable[[Batch, bytes, ParseError], None],
+    ) -> None:
         compression, limit = settings.payload_compression, settings.max_message_bytes
         self._make_decompress = functools.partial(make_decompress, compression, limit)
         self._is_stream = is_stream(compression)
@@ -50,7 +61,50 @@ class PayloadReader:
         except ZstdMissing as error:
             raise ConfigError([f"payload_compression: {error}"]) from error
         self._decode = codec
-        self.changes = compression != "none" or self._decode is not None
+        self._unreadable = unreadable
+        # Whether binary messages are anything else than what they look like.
+        self._changes = compression != "none" or codec is not None
+
+    def messages(
+        self,
+        batch: Batch,
+        payloads: list[bytes],
+    ) -> Iterator[list[bytes]]:
+        """Yield the messages without the feed's own compression, and as JSON.
+
+        Raises:
+            ParseError: When one is not what `payload_compression` and `message_format`
+                say; those before it were yielded.
+        """
+        if not batch.binary or not self._changes:
+            yield payloads
+            return
+        ready: list[bytes] = []
+        size = 0
+        for payload in payloads:
+            if size >= _INFLATED_BYTES:
+                yield ready
+                ready, size = [], 0
+            try:
+                ready.append(self.read(batch.arrival.origin, payload))
+            except PayloadTooBig:
+                yield ready
+                batch.result.directive = CloseAction.TOO_BIG
+                return
+            except ParseError as error:
+                yield ready
+                ready, size = [], 0
+                if batch.is_over:
+                    return
+                self._unreadable(batch, payload, error)
+                if isinstance(error, StreamBroken):
+                    # What follows on this connection cannot be read, either.
+                    directive = batch.result.directive or CloseAction.BROKEN_STREAM
+                    batch.result.directive = directive
+                    return
+            else:
+                size += len(ready[-1])
+        yield ready
 
     def read(self, origin: Origin, payload: bytes) -> bytes:
         """Return a binary message of a connection as the document that it stands for.
