@@ -6,28 +6,20 @@ that is as they want it goes on as the bytes that it is.
 
 from __future__ import annotations
 
-import base64
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tap_websocket import jsontext
 from tap_websocket.columns.inference import infer
-from tap_websocket.columns.names import (
-    CONNECTION,
-    DATA,
-    ENVELOPE_RECEIVED_AT,
-    ENVELOPE_URL,
-    MISSING_NUMBERS,
-    OUTAGE_SECONDS,
-    RECEIVED_AT,
-    RESCUED,
-    SEQUENCE,
-)
+from tap_websocket.columns.names import DATA, RESCUED, SEQUENCE
 from tap_websocket.columns.payload_check import any_may_need_slow_path
+from tap_websocket.records.added_values import AddedValues
 from tap_websocket.records.batch import MAX_BATCH, AdaptiveBatchSize, take_fast
 from tap_websocket.records.extractor import Extracted
+from tap_websocket.records.fast_path import CurrentFastPath
 from tap_websocket.records.formats import format_of
-from tap_websocket.records.plan import added_columns
+from tap_websocket.records.rows import compared_value, fields_of, text_of
+from tap_websocket.records.sample import Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,25 +30,17 @@ if TYPE_CHECKING:
     from tap_websocket.jsontext import Record
     from tap_websocket.records.batch import Arrival
     from tap_websocket.records.deduplicate import Deduplicator
-    from tap_websocket.records.fast_path import FastPath
     from tap_websocket.records.plan import RecordPlan
     from tap_websocket.settings import Settings
 
 __all__ = ["RecordEmitter"]
-
-_DECODED_SIZE = 16
-"""Memory that decoded JSON takes, in multiples of its bytes, at worst."""
-
-_NONE: Record = {}
-"""Nothing is added; one object for all records, which nobody changes."""
 
 
 class RecordEmitter:
     """Puts records into pages.
 
     Attributes:
-        missing: Numbers that were found missing before the next record.
-        outage: How long no line was there before the next record, in seconds.
+        added: What the tap adds to the next record.
     """
 
     def __init__(  # noqa: PLR0913 - its collaborators, by keyword
@@ -85,21 +69,17 @@ class RecordEmitter:
         self._counts = counts
         self._settled = settled
         self._deduplicator = deduplicator
-        self.missing = 0
-        self.outage: float | None = None
+        self._single_column = plan.single_column
+        self.added = AddedValues(settings, deselected=plan.deselected)
         self._columns: Columns | None = None
-        self._version = -1
-        # Records to come before a test is compiled for columns that grew.
-        self._until_refresh = 0
-        self.fast_path: FastPath | None = None
+        self._fast = CurrentFastPath(plan.fast_path)
         # Records that wait for their turn; those that were cut out are JSON texts.
         self._rows: list[Extracted | bytes] = []
         # Finished records that are handed to the pager together.
         self._lines: list[bytes] = []
         self._batch_size = AdaptiveBatchSize()
         self._passes_rows = settings.decoding.is_structured
-        self._sample = _Sample(settings)
-        self._adds = bool(added_columns(settings))
+        self._sample = Sample(settings)
         if not plan.infers:
             self._use(plan.columns())
 
@@ -118,7 +98,7 @@ class RecordEmitter:
             keys=stream.primary_keys,
         )
         self._use(self._plan.columns(schema))
-        sample, self._sample = self._sample, _Sample(self._settings)
+        sample, self._sample = self._sample, Sample(self._settings)
         try:
             for row, added in sample.records:
                 self._emit(row, added)
@@ -132,30 +112,9 @@ class RecordEmitter:
 
     def _use(self, columns: Columns) -> None:
         self._columns = columns
-        self._version = columns.version
         self._settled(columns)
         self._pager.use_schema(columns.schema)
-        self._refresh(columns)
-
-    def _refresh(self, columns: Columns) -> None:
-        """Compile the test of payloads for the columns as they are now."""
-        self._until_refresh = 0
-        self.fast_path = self._plan.fast_path(columns)
-
-    def _follow(self, columns: Columns) -> None:
-        """Follow columns that grew: they have their own test when they rest.
-
-        A test takes as long as some records that are made to fit, for each column. To
-        compile one for each of a thousand new columns would take a quarter of a minute.
-        """
-        if columns.version != self._version:
-            self._version = columns.version
-            self.fast_path = None
-            self._until_refresh = 1 + len(columns.schema["properties"]) // 4
-        elif self._until_refresh:
-            self._until_refresh -= 1
-            if self._until_refresh == 0:
-                self._refresh(columns)
+        self._fast.make_for(columns)
 
     def sampled(self, size: int) -> None:
         """Count a message of the sample; the end of the sample settles the columns.
@@ -195,28 +154,20 @@ class RecordEmitter:
             lines = list(itertools.compress(lines, new))
         if lines:
             self._lines += lines
-            self._note_nothing()
+            self.added.note_nothing()
         return passed, len(lines)
-
-    @property
-    def notes(self) -> bool:
-        """Whether the next record says what was missing before it."""
-        return self.missing > 0 or self.outage is not None
-
-    def _note_nothing(self) -> None:
-        self.missing = 0
-        self.outage = None
 
     def lines(
         self, arrival: Arrival, texts: list[bytes], *, binary: bool = False
     ) -> list[bytes]:
         """Return the records that texts are as they stand, up to one that is none."""
-        if self.fast_path is None:
+        fast_path = self._fast.path
+        if fast_path is None:
             return []
-        added = self._added(arrival)
-        if self._adds:
+        added = self.added.of(arrival)
+        if added:
             added.pop(SEQUENCE, None)
-        return self.fast_path.take(arrival.origin, texts, added, binary=binary)
+        return fast_path.take(arrival.origin, texts, added, binary=binary)
 
     @property
     def is_settled(self) -> bool:
@@ -244,12 +195,12 @@ class RecordEmitter:
 
     def _wait(self, arrival: Arrival, row: Extracted | bytes) -> None:
         """Keep a record for its turn, unless it says what is missing before it."""
-        if self.notes:
+        if self.added.notes:
             # What is noted is the column of this record alone.
             self.put(arrival)
             self._rows = [row]
             self.put(arrival)
-            self._note_nothing()
+            self.added.note_nothing()
             return
         self._rows.append(row)
         if len(self._rows) == MAX_BATCH:
@@ -270,13 +221,13 @@ class RecordEmitter:
         Raises:
             SchemaError: When it may not be made to fit.
         """
-        if self._deduplicator is not None or self.notes:
+        if self._deduplicator is not None or self.added.notes:
             return self.take_text(arrival, text)
         if self._rows:
             self.put(arrival)
         origin = arrival.origin
         origin.sequence += 1
-        if self._edit(text, self._added(arrival), checked=checked):
+        if self._edit(text, self.added.of(arrival), checked=checked):
             return True
         origin.sequence -= 1
         return None
@@ -305,7 +256,12 @@ class RecordEmitter:
         if (
             deduplicator is not None
             and not deduplicator.is_idle(arrival.origin)
-            and not deduplicator.keeps_value(arrival.origin, self._value(row))
+            and not deduplicator.keeps_value(
+                arrival.origin,
+                compared_value(
+                    row, self._settings.decoding, single_column=self._single_column
+                ),
+            )
         ):
             # Numbers are given in order, to those that wait first.
             self.put(arrival)
@@ -313,22 +269,11 @@ class RecordEmitter:
             return False
         if self._columns is None:
             arrival.origin.sequence += 1
-            self._sample.records.append((row, self._added(arrival)))
-            self._note_nothing()
+            self._sample.records.append((row, self.added.of(arrival)))
+            self.added.note_nothing()
             return True
         self._wait(arrival, row)
         return True
-
-    def _value(self, row: Extracted) -> Any:  # noqa: ANN401 - any JSON, or a payload
-        """Return what a record is compared by: a JSON value, or a payload."""
-        value = row.record[DATA] if self._plan.single_column else row.record
-        if row.message_fields or row.unnamed:
-            added = {**row.unnamed, **row.message_fields}
-            return {**value, **added} if isinstance(value, dict) else [value, added]
-        if not self._passes_rows and isinstance(value, str):
-            is_base64 = not self._settings.decoding.has_text
-            return base64.b64decode(value) if is_base64 else value.encode()
-        return value
 
     def put(self, arrival: Arrival) -> None:
         """Put the records that wait into pages, in order.
@@ -351,7 +296,11 @@ class RecordEmitter:
             self._hand_on()
 
     def _put_structured(self, arrival: Arrival, rows: list[Extracted | bytes]) -> None:
-        texts = [row if isinstance(row, bytes) else self._text(row) for row in rows]
+        single = self._single_column
+        texts = [
+            row if isinstance(row, bytes) else text_of(row, single_column=single)
+            for row in rows
+        ]
         checked = not any_may_need_slow_path(b"".join(texts))
 
         def fast(texts: list[bytes]) -> int:
@@ -373,7 +322,7 @@ class RecordEmitter:
     @property
     def version(self) -> int:
         """Counts the changes of the columns; -1 before there are any."""
-        return self._version
+        return self._fast.version
 
     def prepare(self, rows: Sequence[Extracted | bytes]) -> None:
         """Save the columns that more records bring, since one has just brought some.
@@ -384,7 +333,7 @@ class RecordEmitter:
             rows: Records, or JSON texts of such.
         """
         if self._columns is not None and self._plan.store is not None:
-            self._columns.prepare(filter(None, map(_fields, rows)))
+            self._columns.prepare(filter(None, map(fields_of, rows)))
 
     def _hand_on(self) -> None:
         """Hand finished records to the pager."""
@@ -392,33 +341,22 @@ class RecordEmitter:
             lines, self._lines = self._lines, []
             self._pager.extend(lines)
 
-    def _text(self, row: Extracted) -> bytes:
-        """Return the JSON text of a record, or none where it cannot pass."""
-        if row.unnamed or not row.message_fields.keys().isdisjoint(row.record):
-            return b""
-        value = (
-            {**row.record, **row.message_fields} if row.message_fields else row.record
-        )
-        if not self._plan.single_column:
-            return jsontext.dumps(value)
-        return b"" if row.message_fields else jsontext.dumps(value[DATA])
-
     def _emit_next(
         self, arrival: Arrival, row: Extracted | bytes, *, checked: bool = False
     ) -> None:
         arrival.origin.sequence += 1
-        added = self._added(arrival)
+        added = self.added.of(arrival)
         if isinstance(row, Extracted):
             self._emit(row, added)
         elif not self._edit(row, added, checked=checked):
             value = format_of("json").value(row, None, {})
-            single = self._plan.single_column
+            single = self._single_column
             self._emit(Extracted({DATA: value} if single else value), added)
 
     def _edit(self, text: bytes, added: Record, *, checked: bool) -> bool:
         """Emit a record of which only what does not fit is changed, if it can be."""
         columns = self._columns
-        if columns is None or self._plan.single_column:
+        if columns is None or self._single_column:
             return False
         edited = columns.edit(text, added, checked=checked)
         if edited is None:
@@ -436,56 +374,9 @@ class RecordEmitter:
         self._put_line(columns, jsontext.dumps(fitted))
 
     def _put_line(self, columns: Columns, line: bytes) -> None:
-        if columns.version != self._version:
+        if columns.version != self._fast.version:
             # Those before it are of the schema before.
             self._hand_on()
             self._pager.use_schema(columns.schema)
         self._lines.append(line)
-        self._follow(columns)
-
-    def _added(self, arrival: Arrival) -> Record:
-        """Return the values of the columns that the tap adds (`added_columns`)."""
-        if not self._adds:
-            return _NONE
-        decoding, origin = self._settings.decoding, arrival.origin
-        added: Record = {}
-        if decoding.envelope:
-            added[ENVELOPE_RECEIVED_AT] = arrival.stamp
-            added[ENVELOPE_URL] = origin.url
-        if decoding.record_metadata:
-            added[RECEIVED_AT] = arrival.stamp
-            added[CONNECTION] = origin.number
-            added[SEQUENCE] = origin.sequence
-            watches = self._settings.continuity.sequence is not None
-            added[MISSING_NUMBERS] = self.missing if watches else None
-            added[OUTAGE_SECONDS] = self.outage and round(self.outage, 3)
-        added.update(origin.context)
-        for name in self._plan.deselected & added.keys():
-            del added[name]
-        return added
-
-
-def _fields(row: Extracted | bytes) -> Record:
-    """Return the fields of a record; none of a text that is no object."""
-    if isinstance(row, bytes):
-        try:
-            value = jsontext.parse(row)
-        except jsontext.InvalidJson:
-            return {}
-        return value if isinstance(value, dict) else {}
-    return {**row.record, **row.message_fields} if row.message_fields else row.record
-
-
-class _Sample:
-    """The records that the columns will be inferred from."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.records: list[tuple[Extracted, Record]] = []
-        self._messages = settings.stream.infer_messages
-        self._bytes = settings.delivery.buffer_bytes // _DECODED_SIZE
-
-    def took(self, size: int) -> bool:
-        """Count a message; return whether the sample is complete."""
-        self._messages -= 1
-        self._bytes -= size
-        return self._messages <= 0 or self._bytes <= 0
+        self._fast.follow(columns)

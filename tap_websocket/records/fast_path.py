@@ -16,10 +16,11 @@ from tap_websocket.columns.names import DATA
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tap_websocket.columns.columns import Columns
     from tap_websocket.feed.inbound import Origin
     from tap_websocket.records.formats import Format
 
-__all__ = ["FastPath"]
+__all__ = ["CurrentFastPath", "FastPath"]
 
 _to_json = msgspec.json.Encoder().encode
 _DATA = _to_json(DATA)
@@ -110,6 +111,46 @@ class FastPath:
             b"{%b:%b,%b%d}" % (_DATA, value, middle, number)
             for number, value in enumerate(values, first)
         ]
+
+
+class CurrentFastPath:
+    """The fast path for columns that may grow.
+
+    Args:
+        make: Makes the fast path of columns as they are; None where they have none.
+
+    Attributes:
+        path: The fast path; None where there is none now.
+        version: Counts the changes of the columns; -1 before there are any.
+    """
+
+    def __init__(self, make: Callable[[Columns], FastPath | None]) -> None:
+        self._make = make
+        # Records to come before a test is compiled for columns that grew.
+        self._until_made = 0
+        self.path: FastPath | None = None
+        self.version = -1
+
+    def make_for(self, columns: Columns) -> None:
+        """Compile the test of payloads for the columns as they are now."""
+        self.version = columns.version
+        self._until_made = 0
+        self.path = self._make(columns)
+
+    def follow(self, columns: Columns) -> None:
+        """Follow columns that grew: they have their own test when they rest.
+
+        A test takes as long as some records that are made to fit, for each column. To
+        compile one for each of a thousand new columns would take a quarter of a minute.
+        """
+        if columns.version != self.version:
+            self.version = columns.version
+            self.path = None
+            self._until_made = 1 + len(columns.schema["properties"]) // 4
+        elif self._until_made:
+            self._until_made -= 1
+            if self._until_made == 0:
+                self.make_for(columns)
 
 
 def _body(value: bytes) -> bytes:

@@ -102,14 +102,14 @@ class GapWatch:
             return None
         watched = self._tracker.observe(origin, record.record)
         if watched is not None and self._says:
-            self._emitter.missing = watched.missing
+            self._emitter.added.missing = watched.missing
         return watched
 
     def after(self, watched: Watched | None) -> None:
         """Keep what the record has not said, since it was dropped."""
         if watched is not None and self._says:
-            watched.missing = self._emitter.missing
-            self._emitter.missing = 0
+            watched.missing = self._emitter.added.missing
+            self._emitter.added.missing = 0
 
     def noted(self, batch: Batch, messages: list[bytes]) -> Iterator[list[bytes]]:
         """Yield messages in order: those alone whose record says what was missing.
@@ -120,9 +120,9 @@ class GapWatch:
         group = batch.arrival.origin.group
         if self._outages and group in self._outages:
             self._emitter.put(batch.arrival)
-            self._emitter.outage = self._outages.pop(group)
+            self._emitter.added.outage = self._outages.pop(group)
         tracker = self._tracker
-        if tracker is None and self._emitter.outage is None:
+        if tracker is None and self._emitter.added.outage is None:
             yield messages
             return
         try:
@@ -130,9 +130,9 @@ class GapWatch:
         finally:
             # The batch may end before its messages do: what no record has said yet is
             # not for those of another group.
-            if self._emitter.outage is not None:
-                self._outages[group] = self._emitter.outage
-                self._emitter.outage = None
+            if self._emitter.added.outage is not None:
+                self._outages[group] = self._emitter.added.outage
+                self._emitter.added.outage = None
             self._unnumbered.clear()
         if tracker is not None and tracker.broken:
             tracker.broken = False
@@ -146,21 +146,21 @@ class GapWatch:
         for message in messages:
             watched = None if tracker is None else self._watch(tracker, batch, message)
             missing = 0 if watched is None else watched.missing
-            if not self._says or (missing == 0 and self._emitter.outage is None):
+            if not self._says or (missing == 0 and self._emitter.added.outage is None):
                 ready.append(message)
                 continue
             if ready:
                 yield ready
                 ready = []
             self._emitter.put(batch.arrival)
-            self._emitter.missing = missing
+            self._emitter.added.missing = missing
             try:
                 yield [message]
             finally:
                 if watched is not None:
                     # It is still to be said where the message has left no record.
-                    watched.missing = self._emitter.missing
-                self._emitter.missing = 0
+                    watched.missing = self._emitter.added.missing
+                self._emitter.added.missing = 0
         if ready:
             yield ready
 

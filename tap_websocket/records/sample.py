@@ -1,0 +1,37 @@
+"""The first records, which the columns are inferred from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tap_websocket.jsontext import Record
+    from tap_websocket.records.extractor import Extracted
+    from tap_websocket.settings import Settings
+
+__all__ = ["Sample"]
+
+_DECODED_SIZE = 16
+"""Memory that decoded JSON takes, in multiples of its bytes, at worst."""
+
+
+class Sample:
+    """The records that the columns will be inferred from.
+
+    Args:
+        settings: `infer_messages` and `buffer_bytes`, within which it stays.
+
+    Attributes:
+        records: The records, each with the values that the tap adds to it.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.records: list[tuple[Extracted, Record]] = []
+        self._messages = settings.stream.infer_messages
+        self._bytes = settings.delivery.buffer_bytes // _DECODED_SIZE
+
+    def took(self, size: int) -> bool:
+        """Count a message of so many bytes; return whether the sample is complete."""
+        self._messages -= 1
+        self._bytes -= size
+        return self._messages <= 0 or self._bytes <= 0
