@@ -59,7 +59,7 @@ lowest: .venv/dev ## Test with the lowest versions of what the tap needs (a quar
 	  --hypothesis-profile dev tests/unit tests/integration
 
 .PHONY: bench
-bench: .venv/dev ## Measure the tap beside its peers, for the README (two hours; parts: benchmarks/README.md)
+bench: .venv/dev ## Measure the tap beside its peers, for the README (half an hour; parts: benchmarks/README.md)
 	@$(PYTHON) -m scripts.tools matplotlib
 	$(PYTHON) -m benchmarks --write . $(BENCH)
 

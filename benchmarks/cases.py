@@ -23,7 +23,6 @@ from benchmarks.contestants import (
 from benchmarks.processes import FailedError, environment, measure, serving
 from benchmarks.sender import trade_ids
 from benchmarks.throughput import Results, run_once, span_rate, trades_in
-from tap_websocket.tap import TapWebSocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +38,6 @@ __all__ = [
     "Crowded",
     "allow_files",
     "connections",
-    "has_rules",
     "memory",
     "rules",
     "start_up",
@@ -172,11 +170,6 @@ def _first_record(command: Command, job: Job) -> float:
         msg = f"{command} ended with exit code {code} and {more + bool(found)} records"
         raise FailedError(msg)
     return seconds
-
-
-def has_rules() -> bool:
-    """Whether the tap has message rules."""
-    return "message_rules" in TapWebSocket.config_jsonschema["properties"]
 
 
 def rules(count: int, *, rounds: int, say: Say) -> Results:

@@ -28,7 +28,6 @@ __all__ = [
     "Contestant",
     "Job",
     "missing",
-    "present",
     "tap_command",
 ]
 
@@ -46,11 +45,13 @@ class Job:
         url: The feed.
         count: Number of its messages.
         directory: An empty directory for configs and output.
+        message_format: What faucet has to take the messages for.
     """
 
     url: str
     count: int
     directory: Path
+    message_format: str = "json"
 
     @property
     def output(self) -> Path:
@@ -68,6 +69,7 @@ class Contestant:
         prints: Whether its stdout is the output; else it opens the file itself.
         nowhere: Whether its output goes into `/dev/null`.
         binary: What has to be on the PATH, if anything.
+        slow: Whether a part of a long feed is enough to measure it (`starts.py`).
     """
 
     name: str
@@ -75,11 +77,17 @@ class Contestant:
     prints: bool = True
     nowhere: bool = False
     binary: str | None = None
+    slow: bool = False
 
     @property
     def is_tap(self) -> bool:
         """Whether it is this tap."""
         return self.name.startswith("tap")
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its program is on the PATH."""
+        return self.binary is None or shutil.which(self.binary) is not None
 
 
 def tap_command(job: Job, *arguments: str | Path, **config: Any) -> Command:  # noqa: ANN401
@@ -125,7 +133,7 @@ def _script(job: Job) -> Command:
 def _faucet(job: Job) -> Command:
     source = {
         "url": job.url,
-        "message_format": "json",
+        "message_format": job.message_format,
         "max_messages": job.count,
         "idle_timeout": 30,
     }
@@ -158,13 +166,13 @@ def _rust(mode: str) -> Callable[[Job], Command]:
     return lambda job: ["rust-loop", job.url, job.output, mode]
 
 
-SCRIPT = Contestant("a user's script", _script)
-PLAIN_TAP = Contestant("plain SDK tap", _plain_tap)
+SCRIPT = Contestant("a user's script", _script, slow=True)
+PLAIN_TAP = Contestant("plain SDK tap", _plain_tap, slow=True)
 PICOWS = Contestant("tap, picows", _picows)
 PICOWS_NULL = Contestant("tap, picows, into /dev/null", _picows, nowhere=True)
 WEBSOCKETS = Contestant("tap, websockets", _websockets)
 FAUCET = Contestant("faucet", _faucet, prints=False, binary="faucet")
-BENTO = Contestant("bento", _bento, prints=False, binary="bento")
+BENTO = Contestant("bento", _bento, prints=False, binary="bento", slow=True)
 RUST_JSON = Contestant(
     "rust-loop json", _rust("json"), prints=False, binary="rust-loop"
 )
@@ -177,8 +185,8 @@ CONTESTANTS = (
     SCRIPT,
     PICOWS_NULL,
     Contestant("tap, websockets, into /dev/null", _websockets, nowhere=True),
-    Contestant("tap, picows, SDK path", _picows_sdk),
-    Contestant("tap, websockets, SDK path", _websockets_sdk),
+    Contestant("tap, picows, SDK path", _picows_sdk, slow=True),
+    Contestant("tap, websockets, SDK path", _websockets_sdk, slow=True),
     BENTO,
     Contestant("rust-loop raw", _rust("raw"), prints=False, binary="rust-loop"),
     PLAIN_TAP,
@@ -186,16 +194,6 @@ CONTESTANTS = (
 BY_NAME = {contestant.name: contestant for contestant in CONTESTANTS}
 
 
-def present() -> list[Contestant]:
-    """Return those that can be run here."""
-    return [
-        contestant
-        for contestant in CONTESTANTS
-        if contestant.binary is None or shutil.which(contestant.binary)
-    ]
-
-
 def missing() -> list[Contestant]:
     """Return those whose program is not on the PATH."""
-    here = present()
-    return [contestant for contestant in CONTESTANTS if contestant not in here]
+    return [contestant for contestant in CONTESTANTS if not contestant.is_here]

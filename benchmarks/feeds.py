@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import gzip
 import json
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,16 @@ from scripts.recipes import recipe
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["BOOKS", "FIRST", "NUMBER", "Feed", "feed", "feed_names"]
+__all__ = [
+    "BINANCE",
+    "BOOKS",
+    "FIRST",
+    "NUMBER",
+    "TRADES",
+    "Feed",
+    "feed",
+    "feed_names",
+]
 
 FIRST = 7_700_000_000_000
 NUMBER = re.compile(rb"77\d{11}")
@@ -64,9 +74,12 @@ _BINANCE_SCHEMA = {
     },
 }
 _IN_A_THOUSAND, _IN_TEN_THOUSAND = 1000, 10_000
-BOOKS = "order books"
+TRADES, BINANCE, BOOKS = "trades", "Binance's trade", "order books"
 _BOOK_LEVELS = 1500
 """Levels on each side, so that a snapshot takes 64 kB."""
+
+_MOST_DIFFERENT, _MOST_BYTES = 1_000_000, 1 << 29
+"""Messages of a feed that differ, and bytes of them: they wait in a server's memory."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,8 +93,14 @@ class Feed:
         second: The messages of the second half of a run, where they are others.
         replies: What the server sends before its data: a text for each reply that
             `subscribe_messages` waits for.
-        http: The body of its answers to plain HTTP requests, `{url}` in it the feed's.
+        http: Its answers to plain HTTP requests: a text in the request's target, to a
+            body, `{url}` in it the feed's. The first one that fits is sent.
         packed: Whether messages are compressed with gzip.
+        text: Whether a message is no JSON document.
+        beside: Messages that an answer over HTTP counts for.
+        keys: Kind of a private key to the file that the config names for it.
+        weight: Messages of it for each one of the other feeds.
+        rescued: Whether fields without a column are kept beside the others.
     """
 
     name: str
@@ -89,8 +108,22 @@ class Feed:
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     second: tuple[bytes, ...] = ()
     replies: tuple[bytes, ...] = ()
-    http: str = ""
+    http: Mapping[str, str] = dataclasses.field(default_factory=dict)
     packed: bool = False
+    text: bool = False
+    beside: int = 0
+    keys: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    weight: float = 1
+    rescued: bool = False
+
+    def turns(self, count: int) -> tuple[int, int]:
+        """Return how many of so many messages differ, and how often these are sent.
+
+        The product of both may be somewhat less than the count.
+        """
+        size = sum(map(len, self.lines)) / len(self.lines)
+        times = math.ceil(max(count / _MOST_DIFFERENT, count * size / _MOST_BYTES, 1))
+        return count // times, times
 
     def pack(self, payload: bytes) -> bytes:
         """Return a message as it is sent."""
@@ -141,32 +174,49 @@ def _own() -> list[Feed]:
     burst = (_TRADE,) * (_IN_TEN_THOUSAND - _IN_A_THOUSAND) + (_ODD,) * _IN_A_THOUSAND
     portable = {"schema": _BINANCE_SCHEMA, "column_names": "portable"}
     return [
-        Feed("trades", (_TRADE,)),
-        Feed("Binance's trade", _BINANCE),
-        Feed("an unknown field in every record", (_ODD,), _RESCUE),
+        Feed(TRADES, (_TRADE,)),
+        # One million, where others have 600,000.
+        Feed(BINANCE, _BINANCE, weight=5 / 3),
+        Feed("an unknown field in every record", (_ODD,), _RESCUE, rescued=True),
         Feed("names made portable", _BINANCE, portable),
-        Feed("one odd record in 1,000", thousand, _RESCUE),
-        Feed("bursts of odd records", burst, _RESCUE),
-        Feed("odd records from the middle on", (_TRADE,), _RESCUE, second=(_ODD,)),
+        Feed("one odd record in 1,000", thousand, _RESCUE, rescued=True),
+        Feed("bursts of odd records", burst, _RESCUE, rescued=True),
+        Feed(
+            "odd records from the middle on",
+            (_TRADE,),
+            _RESCUE,
+            second=(_ODD,),
+            rescued=True,
+        ),
         Feed("two lines", (_TRADE,), {"redundancy": 2, "reconnect": True}),
         Feed("deduplicate by", (_TRADE,), {"deduplicate": {"by": ["$.trade_id"]}}),
-        Feed(BOOKS, tuple(map(_book, range(4)))),
+        Feed("sequence", (_TRADE,), {"sequence": {"path": "$.trade_id"}}),
+        Feed(BOOKS, tuple(map(_book, range(4))), weight=1 / 20),
     ]
 
 
 def _of_recipe(source: recipe_feeds.RecipeFeed) -> Feed:
     page = recipe(source.page, source.section)
     arrives = [line.replace(_SEPARATOR, "\x1e") for line in page.arrives]
+    replies = [
+        arrives[reply] if isinstance(reply, int) else reply for reply in source.replies
+    ]
     return Feed(
         source.name,
         tuple(
-            recipe_feeds.template(arrives[index], numbered).encode()
+            source.wrap(recipe_feeds.template(arrives[index], numbered)).encode()
             for index, numbered in source.data.items()
         ),
         page.config,
-        replies=tuple(arrives[index].encode() for index in source.replies),
-        http=source.http and json.dumps(source.http),
+        replies=tuple(reply.encode() for reply in replies),
+        http={
+            target: arrives[answer] if isinstance(answer, int) else json.dumps(answer)
+            for target, answer in source.http.items()
+        },
         packed=source.packed,
+        text=source.text,
+        beside=source.beside,
+        keys=source.keys,
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["NONE", "decimal", "in_parts", "part", "rounded", "table"]
+__all__ = ["NONE", "decimal", "in_parts", "part", "part_of", "rounded", "rows", "table"]
 
 NONE = "-"
 """Where there is no figure."""
@@ -18,6 +18,22 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     marks = ["---" if not title else "---:" for title in header]
     lines = [header, marks, *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def rows(text: str, header: Sequence[str]) -> dict[str, Sequence[str]]:
+    """Return the rows of a table of this header in a text, by their first cell.
+
+    There are none where the text has no such table.
+    """
+    begin = table(header, [])
+    body = text.partition(begin)[2] if begin in text else ""
+    found: dict[str, Sequence[str]] = {}
+    for line in body.lstrip("\n").splitlines():
+        if not line.startswith("|"):
+            break
+        cells = [cell.strip() for cell in line.split("|")[1:-1]]
+        found[cells[0]] = cells
+    return found
 
 
 def rounded(value: float | None) -> str:
@@ -36,6 +52,12 @@ def decimal(value: float | None, digits: int) -> str:
 def part(name: str, text: str) -> str:
     """Return a part of a page, with marks around it by which it is found again."""
     return f"<!-- {name} -->\n\n{text}\n\n<!-- /{name} -->\n"
+
+
+def part_of(page: str, name: str) -> str:
+    """Return what stands in a part of a page; nothing where it has no such part."""
+    _, _, rest = page.partition(f"<!-- {name} -->\n")
+    return rest.partition(f"<!-- /{name} -->\n")[0]
 
 
 def in_parts(page: str, parts: Mapping[str, str]) -> str:

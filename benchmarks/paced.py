@@ -17,20 +17,18 @@ from benchmarks.contestants import (
     WEBSOCKETS,
     Contestant,
     Job,
-    present,
 )
 from benchmarks.processes import measure, serving
 from benchmarks.sender import FIRST_ID
 from benchmarks.throughput import check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from benchmarks.contestants import Command
+    from benchmarks.starts import Cost
 
-__all__ = ["FLUSHING", "Paced", "PacedResults", "measure_paced"]
-
-_START_RATE, _START_SECONDS = 100, 0.1
+__all__ = ["FLUSHING", "PACED_CONTESTANTS", "Paced", "PacedResults", "measure_paced"]
 
 
 def _script(job: Job) -> Command:
@@ -38,7 +36,7 @@ def _script(job: Job) -> Command:
 
 
 FLUSHING = Contestant("a user's script, a flush for each line", _script)
-_CONTESTANTS = (PICOWS, WEBSOCKETS, FLUSHING, FAUCET, BENTO)
+PACED_CONTESTANTS = (PICOWS, WEBSOCKETS, FLUSHING, FAUCET, BENTO)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +55,8 @@ class Paced:
 class PacedResults(dict[tuple[str, int], list[Paced]]):
     """Name and messages a second, to a run for each round."""
 
+    script = FLUSHING.name
+
     def ratio(self, first: str, second: str, rate: int) -> float | None:
         """Return the first one's CPU a message over the second one's."""
         pairs = zip(
@@ -67,6 +67,7 @@ class PacedResults(dict[tuple[str, int], list[Paced]]):
 
 
 def measure_paced(
+    contestants: Mapping[Contestant, Cost],
     *,
     rates: Sequence[int],
     seconds: float,
@@ -76,6 +77,7 @@ def measure_paced(
     """Measure everyone in turn at each rate, one write of the server a message.
 
     Args:
+        contestants: Who runs, and what a start of each costs.
         rates: Messages a second.
         seconds: How long each run lasts.
         rounds: Number of rounds.
@@ -85,22 +87,11 @@ def measure_paced(
         FailedError: When a run fails or a message is missing.
     """
     found = PacedResults()
-    here = [
-        contestant
-        for contestant in _CONTESTANTS
-        if contestant in (*present(), FLUSHING)
-    ]
-    starts = {
-        contestant.name: statistics.median(
-            _cpu(contestant, _START_RATE, _START_SECONDS) for _ in range(max(3, rounds))
-        )
-        for contestant in here
-    }
     for rate in rates:
         for number in range(1, rounds + 1):
-            for contestant in here:
+            for contestant, start in contestants.items():
                 cpu = _cpu(contestant, rate, seconds)
-                each = (cpu - starts[contestant.name]) / int(rate * seconds) * 1e6
+                each = (cpu - start.cpu) / int(rate * seconds) * 1e6
                 found.setdefault((contestant.name, rate), []).append(Paced(cpu, each))
                 say(
                     f"{rate} msg/s, round {number}: {contestant.name}: "

@@ -2,13 +2,15 @@
 
 `python -m benchmarks.player NAME MESSAGES` prints its port, and plays the feed to each
 client. Frames are made before anyone connects. A client whose URL
-ends with `/bare` gets the data at once. More than a million messages are the first
-million again and again.
+ends with `/bare` gets the data at once. Of a long feed the first messages are sent
+again and again (`Feed.turns`).
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
+import re
 import socket
 import sys
 import threading
@@ -16,15 +18,16 @@ import threading
 from benchmarks.feeds import Feed, feed
 from benchmarks.sender import CLOSE, answer, frame, pongs
 
-__all__ = ["BARE", "MOST_DIFFERENT"]
+__all__ = ["BARE"]
 
 BARE = "bare"
-MOST_DIFFERENT = 1_000_000
 _PIECE_BYTES = 1 << 19
 _READ_BYTES = 65536
 _BINARY = b"\x82"
 _MEDIUM = 126
+_LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 _CLOSE_SECONDS = 10
+_REQUEST_SECONDS = 60
 _CLOSE_HEAD, _CLOSE_BYTES = b"\x88\x82", 8
 """A masked Close frame with a code: its header, and all of it."""
 
@@ -39,12 +42,9 @@ class Player:
 
     def __init__(self, played: Feed, count: int) -> None:
         self._feed = played
-        each = min(count, MOST_DIFFERENT)
+        each, self._times = played.turns(count)
         self._pieces = list(_pieces(played, each))
-        self._times, rest = divmod(count, each)
-        if rest:
-            msg = f"{count} is not a multiple of {MOST_DIFFERENT}"
-            raise ValueError(msg)
+        self._asked = threading.Semaphore(0)
 
     def serve(self, client: socket.socket, url: str) -> None:
         """Answer one client to its end."""
@@ -55,7 +55,9 @@ class Player:
                 return
             request += part
         if b"sec-websocket-key" not in request.lower():
-            client.sendall(_http(self._feed.http.replace("{url}", url)))
+            _take_body(client, request)
+            client.sendall(_http(self._answer(request).replace("{url}", url)))
+            self._asked.release()
             return
         client.sendall(_agreed(request))
         if f"/{BARE} ".encode() not in request:
@@ -76,19 +78,30 @@ class Player:
         while client.recv(_READ_BYTES):
             pass
 
+    def _answer(self, request: bytes) -> str:
+        """Return the body that answers a plain HTTP request."""
+        target = request.split(b" ", 2)[1].decode()
+        return next(body for part, body in self._feed.http.items() if part in target)
+
     def _greet(self, client: socket.socket) -> None:
         """Send what the subscription waits for, after each message that it sends."""
         replies = iter(self._feed.replies)
+        while self._asked.acquire(blocking=False):
+            pass  # what was asked before this connection
         opcode = _BINARY if self._feed.packed else b"\x81"
         for step in self._feed.config.get("subscribe_messages", []):
             if isinstance(step, dict) and "when" in step:
                 continue  # for a connection after the first
             if not isinstance(step, dict) or "message" in step:
                 _receive(client)
+            elif "request" in step:
+                self._asked.acquire(timeout=_REQUEST_SECONDS)
             if isinstance(step, dict) and "reply" in step:
-                for _ in range(step.get("reply_count", 1)):
-                    payload = self._feed.pack(next(replies))
-                    client.sendall(opcode + frame(payload)[1:])
+                count = step.get("reply_count", 1)
+                # One for each topic: all that are left.
+                last = None if count == "topics" else count
+                for reply in itertools.islice(replies, last):
+                    client.sendall(opcode + frame(self._feed.pack(reply))[1:])
 
 
 def _pieces(played: Feed, count: int) -> list[bytes]:
@@ -102,6 +115,13 @@ def _pieces(played: Feed, count: int) -> list[bytes]:
             pieces.append(b"".join(parts))
             parts, size = [], 0
     return [*pieces, b"".join(parts)]
+
+
+def _take_body(client: socket.socket, request: bytes) -> None:
+    """Read the body of an HTTP request to its end, or closing would reset it."""
+    head, _, body = request.partition(b"\r\n\r\n")
+    if found := _LENGTH.search(head):
+        _exactly(client, int(found[1]) - len(body))
 
 
 def _http(body: str) -> bytes:

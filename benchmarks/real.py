@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import dataclasses
+import itertools
 import json
 import re
 import sys
@@ -18,28 +21,31 @@ from benchmarks.contestants import (
     SCRIPT,
     Contestant,
     Job,
-    present,
     tap_command,
 )
 from benchmarks.feeds import FIRST, NUMBER, feed
-from benchmarks.player import BARE, MOST_DIFFERENT
+from benchmarks.keys import write_key
+from benchmarks.player import BARE
 from benchmarks.processes import FailedError, measure, serving
+from benchmarks.shapes import shapes
+from benchmarks.starts import messages_for
 from benchmarks.throughput import Results, Sample
 from scripts.recipes import located
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from benchmarks.contestants import Command
     from benchmarks.feeds import Feed
     from benchmarks.processes import Measured
+    from benchmarks.starts import Cost
 
-__all__ = ["FEED_CONTESTANTS", "FeedResults", "measure_feed", "shapes"]
+__all__ = ["FEED_CONTESTANTS", "FeedResults", "measure_feed"]
 
 FEED_CONTESTANTS = (PICOWS, FAUCET, SCRIPT, BENTO)
-_EXTRACTED = re.compile(rb',\s*"time_extracted":\s*"[^"]*"')
-_BYTES = re.compile(r" records=\d+ bytes=(\d+)")
 _ENDS = ("max_duration", "idle_timeout", "max_messages")
+_BYTES = re.compile(r" records=\d+ bytes=(\d+)")
+_BLOCK_BYTES = 1 << 24
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,8 +54,8 @@ class FeedResults:
 
     Attributes:
         name: The feed's.
-        messages: Number of messages of a run.
-        records: Number of records of a run.
+        messages: Number of messages of the feed.
+        records: Number of records of the feed.
         results: Rates are records a second, of all contestants.
         failed: Who could not do it, and why.
     """
@@ -61,56 +67,88 @@ class FeedResults:
     failed: dict[str, str]
 
 
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    """What of a feed is read: by those that are slow a part, by others all.
+
+    Attributes:
+        messages: Number of messages.
+        records: Number of records.
+        different: Number of records that differ; then they come again.
+    """
+
+    messages: int
+    records: int
+    different: int
+
+
+def _part(played: Feed, count: int) -> _Part:
+    each, times = played.turns(count)
+    different = played.records(each)
+    return _Part(each * times, different * times, different)
+
+
 def measure_feed(
     name: str,
     count: int,
+    contestants: Mapping[Contestant, Cost],
     *,
     rounds: int,
     say: Callable[[str], None],
-    contestants: Sequence[Contestant],
 ) -> FeedResults:
     """Let everyone in turn read a feed.
 
+    Who fails is left out from then on, and `FeedResults.failed` has the reason.
+
     Args:
         name: The feed's.
-        count: Number of messages; above a million a multiple of a million.
+        count: Number of messages.
+        contestants: Who runs, and what a start of each costs.
         rounds: Number of rounds.
         say: Told about each run.
-        contestants: Who runs, those left out whose program is not there.
-
-    Raises:
-        FailedError: When the tap or the script fails, or an output is not right.
     """
     played = feed(name)
-    times = max(1, count // MOST_DIFFERENT)
-    each = played.records(count // times)
-    found = FeedResults(name, count, each * times, Results(), {})
-    here = [contestant for contestant in contestants if contestant in present()]
-    with serving("player", name, count) as server:
+    whole = _part(played, count)
+    found = FeedResults(name, whole.messages, whole.records, Results(), {})
+    counts = {messages_for(contestant, count) for contestant in contestants}
+    with contextlib.ExitStack() as stack:
+        urls = {
+            read: stack.enter_context(serving("player", name, read)).url
+            for read in counts
+        }
         for number in range(1, rounds + 1):
             seen: set[str] = set()
-            for contestant in here:
+            for contestant, start in contestants.items():
                 if contestant.name in found.failed:
                     continue
+                read = messages_for(contestant, count)
+                part = _part(played, read)
                 try:
-                    sample, shown = _run(contestant, played, server.url, found, each)
+                    sample, shown = _run(contestant, played, urls[read], part)
+                    _compare(seen, shown)
                 except FailedError as error:
-                    if contestant in {PICOWS, SCRIPT}:
-                        raise
                     found.failed[contestant.name] = str(error)
                     say(f"{name}: {contestant.name} failed: {error}")
                     continue
-                if contestant in {PICOWS, SCRIPT}:
-                    if played.replies and seen and seen != shown:
-                        msg = f"{name}: the records differ: {seen ^ shown}"
-                        raise FailedError(msg)
-                    seen = shown
+                seen |= shown
+                sample = sample.of_whole(part.records, whole.records, start)
                 found.results.add(contestant.name, sample)
                 say(
                     f"{name}, round {number}: {contestant.name}: "
                     f"{sample.rate:,.0f} records/s, {sample.cpu:.2f} µs",
                 )
     return found
+
+
+def _compare(seen: set[str], shown: set[str]) -> None:
+    """Compare the records of the tap with those of the script, once both are there.
+
+    Raises:
+        FailedError: When they are others.
+    """
+    if seen and shown and seen != shown:
+        msg = f"the records of the tap and the script differ: {seen ^ shown}"
+        raise FailedError(msg)
 
 
 def _command(contestant: Contestant, played: Feed, job: Job) -> Command:
@@ -122,23 +160,35 @@ def _command(contestant: Contestant, played: Feed, job: Job) -> Command:
             for key, value in located(given, port).items()
             if key not in _ENDS
         }
-        return tap_command(job, transport="picows", max_messages=job.count, **config)
-    bare = dataclasses.replace(job, url=job.url + BARE)
+        for kind, file in played.keys.items():
+            write_key(kind, job.directory / file)
+        messages = job.count + played.beside
+        return tap_command(job, transport="picows", max_messages=messages, **config)
+    bare = dataclasses.replace(
+        job, url=job.url + BARE, message_format=_message_format(played)
+    )
     if contestant is SCRIPT:
         return [sys.executable, RIVALS / "recipe_script.py", played.name, bare.url]
     return contestant.command(bare)
 
 
+def _message_format(played: Feed) -> str:
+    """Return what faucet has to take the messages of a feed for."""
+    if played.packed:
+        return "binary"
+    return "raw_string" if played.text else "json"
+
+
 def _run(
-    contestant: Contestant,
-    played: Feed,
-    url: str,
-    found: FeedResults,
-    each: int,
+    contestant: Contestant, played: Feed, url: str, part: _Part
 ) -> tuple[Sample, set[str]]:
-    """Run one contestant; return what it cost, and its records without numbers."""
+    """Run one contestant; return what it cost, and its records without numbers.
+
+    Raises:
+        FailedError: When the run fails or its output is not complete.
+    """
     with tempfile.TemporaryDirectory() as name:
-        job = Job(url, found.messages, Path(name))
+        job = Job(url, part.messages, Path(name))
         printed = job.output if contestant.prints else Path("/dev/null")
         measured = measure(
             _command(contestant, played, job),
@@ -146,25 +196,68 @@ def _run(
             output=job.output,
             stdout=printed,
         )
-        data = job.output.read_bytes()
-    numbers = list(map(int, NUMBER.findall(data)))
-    times = found.records // each
-    if numbers != list(range(FIRST, FIRST + each)) * times:
-        msg = (
-            f"{contestant.name}: {len(numbers)} of {found.records} records were "
-            f"written, or out of order; {measured.log[-500:]}"
-        )
-        raise FailedError(msg)
+        size = job.output.stat().st_size
+        encoded = contestant is FAUCET and played.packed
+        blocks = _blocks(job.output)
+        if encoded:
+            blocks = map(_decoded(played), blocks)
+        shown = _check(contestant, played, blocks, part)
     # Records that came by both of two lines were read twice.
-    read = round(found.records * _lines(measured.log, played, found.messages))
+    read = round(part.records * _lines(measured.log, played, part.messages))
     sample = Sample(
         rate=read / measured.seconds,
-        span_rate=_span(measured, data, read),
+        span_rate=_span(measured, size, read),
         cpu=measured.cpu / read * 1e6,
         peak=measured.peak,
     )
+    return sample, shown
+
+
+def _blocks(output: Path) -> Iterator[bytes]:
+    """Yield an output in pieces of whole lines."""
+    with output.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            yield block + file.readline()
+
+
+def _decoded(played: Feed) -> Callable[[bytes], bytes]:
+    """Return what makes messages of lines that hold them as base64."""
+
+    def decoded(block: bytes) -> bytes:
+        return b"\n".join(
+            played.unpack(base64.b64decode(json.loads(line)))
+            for line in block.splitlines()
+        )
+
+    return decoded
+
+
+def _check(
+    contestant: Contestant, played: Feed, blocks: Iterator[bytes], part: _Part
+) -> set[str]:
+    """Look for every record in an output, in order; return what the records are.
+
+    Of faucet and bento, which pass whole messages on, nothing is returned.
+
+    Raises:
+        FailedError: When one is missing, is there twice, or not at its place.
+    """
     compared = contestant in {PICOWS, SCRIPT}
-    return sample, shapes(data) if compared else set()
+    expected = itertools.cycle(range(FIRST, FIRST + part.different))
+    count = 0
+    shown: set[str] = set()
+    for block in blocks:
+        numbers = list(map(int, NUMBER.findall(block)))
+        if numbers != list(itertools.islice(expected, len(numbers))):
+            msg = f"{contestant.name}: records are missing or out of order"
+            raise FailedError(msg)
+        count += len(numbers)
+        if compared:
+            shown |= shapes(block, rescued=played.rescued)
+    if count != part.records:
+        msg = f"{contestant.name}: {count} of {part.records} records were written"
+        raise FailedError(msg)
+    return shown
 
 
 def _lines(log: str, played: Feed, messages: int) -> float:
@@ -178,35 +271,10 @@ def _lines(log: str, played: Feed, messages: int) -> float:
     return int(taken[1]) / (len(played.messages(1)[0]) * messages)
 
 
-def _span(measured: Measured, data: bytes, records: int) -> float | None:
+def _span(measured: Measured, size: int, records: int) -> float | None:
     """Return the records a second from the first in the file to the last."""
     if measured.begun is None or measured.ended is None:
         return None
     seconds = measured.ended.at - measured.begun.at
-    share = 1 - measured.begun.size / len(data)
+    share = 1 - measured.begun.size / size
     return records * share / seconds if seconds > 0 else None
-
-
-def shapes(data: bytes) -> set[str]:
-    """Return what the records of an output are but for their numbers.
-
-    It is the same for all ways to write the same: an order of the fields, a null
-    that is left out, a nested value as JSON text, a number as text.
-    """
-    lines = set(_EXTRACTED.sub(b"", NUMBER.sub(b"0", data)).splitlines())
-    found = set()
-    for line in lines:
-        message = json.loads(line)
-        if "stream" in message and message.get("type") != "RECORD":
-            continue
-        record = message["record"] if message.get("type") == "RECORD" else message
-        found.add(json.dumps(dict(_plain(record)), sort_keys=True))
-    return found
-
-
-def _plain(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for name, value in record.items():
-        nested = isinstance(value, str) and value[:1] in {"{", "["}
-        plain = json.loads(value) if nested else value
-        if plain is not None:
-            yield name, json.dumps(plain).strip('"')

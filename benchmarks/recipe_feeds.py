@@ -7,11 +7,25 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["RECIPE_FEEDS", "RecipeFeed", "template"]
 
 _LAST_DIGITS = re.compile(r"\d+(?=\D*$)")
+_DIGITS = 13
+"""Of a record's number."""
+
+
+def _as_it_is(line: str) -> str:
+    return line
+
+
+def _nats(line: str) -> str:
+    """Return the frame of a subject and its payload, as a NATS server sends it."""
+    subject, _, payload = line.partition(" ")
+    slots = payload.count("%d")
+    size = len(payload) + slots * (_DIGITS - len("%d"))
+    return f"MSG {subject} 1 {size}\r\n{payload}\r\n"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,17 +38,27 @@ class RecipeFeed:
         data: The index of each line with records, to a text for each of its records:
             the last digits in it become the record's number, or all of it where it
             is a price.
-        replies: The lines that the subscription waits for, in order.
-        http: What the recipe's token endpoint answers; `{url}` is the feed's.
+        replies: What the subscription waits for, in order: the index of a line, or a
+            text that the page does not show.
+        http: What answers plain HTTP requests: a text in their target, to the index of
+            a line or a value; `{url}` in it is the feed's.
         packed: Whether the feed compresses its messages.
+        text: Whether its messages are no JSON documents.
+        wrap: Makes the message of a line, where the page shows less.
+        beside: Messages that an answer over HTTP counts for.
+        keys: Kind of a private key to the file that the config names for it.
     """
 
     page: str
     section: str
     data: Mapping[int, Sequence[str]]
-    replies: Sequence[int] = ()
-    http: Any = None
+    replies: Sequence[int | str] = ()
+    http: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     packed: bool = False
+    text: bool = False
+    wrap: Callable[[str], str] = _as_it_is
+    beside: int = 0
+    keys: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -57,8 +81,14 @@ def template(line: str, numbered: Sequence[str]) -> str:
     return line
 
 
+_KUCOIN_TOKEN = {
+    "code": "200000",
+    "data": {"token": "t", "instanceServers": [{"endpoint": "{url}"}]},
+}
+
 RECIPE_FEEDS = (
     RecipeFeed("aisstream", "Positions", {1: ['"UserID":250013879']}),
+    RecipeFeed("bayeux", "Channels", {3: ["2250.1"]}, [0, 1]),
     RecipeFeed("binance", "Trades", {1: ['"t":12345'], 2: ['"t":7012']}, [0]),
     RecipeFeed(
         "binance",
@@ -70,10 +100,46 @@ RECIPE_FEEDS = (
         },
     ),
     RecipeFeed(
+        "binance",
+        "A whole exchange",
+        {2: ['"t":12345'], 3: ['"t":7012']},
+        [1],
+        {"/exchangeInfo": 0},
+    ),
+    RecipeFeed(
+        "binance-depth",
+        "Depth",
+        {1: ['"U":157'], 3: ['"U":161']},
+        [0],
+        {"/depth": 2},
+        beside=1,
+    ),
+    RecipeFeed(
+        "binance-user-data",
+        "Account events",
+        {2: ['"u":1728972148778'], 4: ['"T":1728974000001']},
+        [0, 1],
+        keys={"ed25519": "binance.pem"},
+    ),
+    RecipeFeed(
         "coinbase",
         "Matches",
         {1: ['"trade_id":881613'], 2: ['"trade_id":881614']},
         [0],
+    ),
+    RecipeFeed(
+        "coinbase",
+        "A whole exchange",
+        {2: ['"trade_id":881614'], 3: ['"trade_id":159222']},
+        [1],
+        {"/products": 0},
+    ),
+    RecipeFeed(
+        "coinbase-advanced",
+        "Orders",
+        {3: ['"order_id":"o1'], 4: ['"order_id":"o1']},
+        [0, 2],
+        keys={"es256": "coinbase.pem"},
     ),
     RecipeFeed("discord", "Messages", {3: ['"id": "334385199974967042']}, [0, 1]),
     RecipeFeed(
@@ -115,6 +181,12 @@ RECIPE_FEEDS = (
         [0, 2],
     ),
     RecipeFeed(
+        "kraken",
+        "A whole exchange",
+        {2: ['"trade_id":10218208'], 4: ['"trade_id":77102']},
+        [0, 1, 3],
+    ),
+    RecipeFeed(
         "kucoin",
         "Matches",
         {
@@ -122,12 +194,27 @@ RECIPE_FEEDS = (
             5: ['"tradeId":"6085c09b69bc506996295e41'],
         },
         [1, 2],
+        {"/bullet-public": _KUCOIN_TOKEN},
+    ),
+    RecipeFeed(
+        "kucoin",
+        "A whole exchange",
         {
-            "code": "200000",
-            "data": {"token": "t", "instanceServers": [{"endpoint": "{url}"}]},
+            3: ['"tradeId":"6085c09769bc506996295e36'],
+            4: ['"tradeId":"6085c09b69bc506996295e41'],
         },
+        [1, 2],
+        {"/bullet-public": _KUCOIN_TOKEN, "/symbols": 0},
     ),
     RecipeFeed("mastodon", "Posts with a hashtag", {0: ["108913983692647032"]}),
+    RecipeFeed(
+        "nats",
+        "Subjects",
+        {0: ['"id":1'], 2: ['"id":3', '"id":4']},
+        ['INFO {"server_id":"N1"}\r\n', "PONG\r\n"],
+        text=True,
+        wrap=_nats,
+    ),
     RecipeFeed(
         "okx",
         "Trades",
@@ -150,6 +237,13 @@ RECIPE_FEEDS = (
         [0, 1],
     ),
     RecipeFeed(
+        "okx",
+        "A whole exchange",
+        {2: ['"tradeId":"130639474'], 4: ['"tradeId":"98011']},
+        [1, 3],
+        {"/instruments": 0},
+    ),
+    RecipeFeed(
         "polygon",
         "Trades and quotes",
         {
@@ -163,15 +257,25 @@ RECIPE_FEEDS = (
         "Calls of a hub",
         {2: ["1.0841", "1.0842"]},
         [0, 1],
-        {"connectionToken": "t", "negotiateVersion": 1},
+        {"": {"connectionToken": "t", "negotiateVersion": 1}},
+        text=True,
     ),
     RecipeFeed(
         "slack",
         "Events",
         {1: ['"ts": "1610241741.000200'], 3: ['"ts": "1610241745.000100']},
-        http={"ok": True, "url": "{url}"},
+        http={"": {"ok": True, "url": "{url}"}},
     ),
-    RecipeFeed("socketio", "Events", {2: ["42219.90"], 4: ["42220.15"]}, [0, 1]),
+    RecipeFeed(
+        "socketio", "Events", {2: ["42219.90"], 4: ["42220.15"]}, [0, 1], text=True
+    ),
     RecipeFeed("supabase", "Changes of a table", {2: ['"record": {"id": 46}']}, [0, 1]),
+    RecipeFeed(
+        "twitch-eventsub",
+        "Follows",
+        {1: ['"user_id":"1234'], 4: ['"user_id":"5678']},
+        [0],
+        {"": {}},
+    ),
 )
-"""The recipes that are measured; their messages are JSON."""
+"""The recipes that are measured: those with JSON in their messages."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 import statistics
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING
 from benchmarks.contestants import Job
 from benchmarks.processes import FailedError, measure, serving
 from benchmarks.sender import trade_ids
+from benchmarks.starts import Cost, messages_for, whole_cost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from benchmarks.contestants import Contestant
     from benchmarks.processes import Measured
@@ -43,12 +45,32 @@ class Sample:
             None where that is no time or there is no file.
         cpu: Microseconds of CPU for each message, the start included.
         peak: Resident memory at its highest, in bytes.
+        apart: Microseconds of CPU for each message, the start left out, or None where
+            what a start costs is not known.
     """
 
     rate: float
     span_rate: float | None
     cpu: float
     peak: float
+    apart: float | None = None
+
+    def of_whole(self, read: int, count: int, start: Cost) -> Sample:
+        """Return the sample of a whole feed, where this one read a part of it.
+
+        Args:
+            read: Number of messages that were read.
+            count: Number of messages of the feed.
+            start: What a start costs.
+        """
+        part = Cost(read / self.rate, self.cpu * read / 1e6)
+        whole = whole_cost(part, start, count / read)
+        return dataclasses.replace(
+            self,
+            rate=count / whole.seconds,
+            cpu=whole.cpu / count * 1e6,
+            apart=(whole.cpu - start.cpu) / count * 1e6,
+        )
 
 
 class Results:
@@ -91,14 +113,14 @@ class Results:
         pairs = zip(
             map(value, self._samples[first]),
             map(value, self._samples[second]),
-            strict=True,
+            strict=False,  # one may have failed in a later round
         )
         ratios = [one / other for one, other in pairs if one and other]
         return statistics.median(ratios) if ratios else None
 
 
 def compete(
-    contestants: Sequence[Contestant],
+    contestants: Mapping[Contestant, Cost],
     *,
     count: int,
     size: int,
@@ -108,7 +130,7 @@ def compete(
     """Let everyone read the same feed, in turn, for this many rounds.
 
     Args:
-        contestants: Who runs.
+        contestants: Who runs, and what a start of each costs.
         count: Number of messages.
         size: Bytes of a message.
         rounds: Number of rounds.
@@ -118,10 +140,17 @@ def compete(
         FailedError: When a run fails or its output is not complete.
     """
     results = Results()
-    with serving("sender", count, size) as server:
+    counts = {messages_for(contestant, count) for contestant in contestants}
+    with contextlib.ExitStack() as stack:
+        servers = {
+            read: stack.enter_context(serving("sender", read, size)) for read in counts
+        }
         for number in range(1, rounds + 1):
-            for contestant in contestants:
-                sample = run_once(contestant, server.url, count)
+            for contestant, start in contestants.items():
+                read = messages_for(contestant, count)
+                sample = run_once(contestant, servers[read].url, read).of_whole(
+                    read, count, start
+                )
                 results.add(contestant.name, sample)
                 say(
                     f"{size} B, round {number}: {contestant.name}: "

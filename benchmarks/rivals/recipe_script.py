@@ -25,6 +25,7 @@ __all__: list[str] = []
 
 Records = Iterator[dict[str, Any]]
 
+_PORTABLE = {"E": "E_2", "T": "T_2", "M": "M_2"}
 _CANDLE = ("ts", "open", "high", "low", "close", "vol", "volCcy", "volCcyQuote")
 _TRADE = {
     "symbol": "sym",
@@ -50,6 +51,11 @@ def _whole(text: str) -> Records:
     yield json.loads(text)
 
 
+def _portable(text: str) -> Records:
+    message = json.loads(text)
+    yield {_PORTABLE.get(name, name): value for name, value in message.items()}
+
+
 def _aisstream(text: str) -> Records:
     message = json.loads(text)
     if message["MessageType"] == "SubscriptionConfirmation":
@@ -60,12 +66,39 @@ def _aisstream(text: str) -> Records:
     yield record
 
 
+def _bayeux(text: str) -> Records:
+    for message in json.loads(text):
+        if not message["channel"].startswith("/meta/"):
+            yield {**message["data"], "channel": message["channel"]}
+
+
 def _binance_trades(text: str) -> Records:
     message = json.loads(text)
     if message.get("e") == "trade":
         record = {name: message[name] for name in ("s", "t", "p", "q", "m")}
         record |= {"event_time": message["E"], "trade_time": message["T"]}
         yield record
+
+
+def _binance_exchange(text: str) -> Records:
+    message = json.loads(text)
+    if message.get("e") == "trade":
+        yield message
+
+
+def _binance_depth(text: str) -> Records:
+    message = json.loads(text)
+    if "code" in message:
+        raise ValueError(message)
+    yield message
+
+
+def _binance_user_data(text: str) -> Records:
+    message = json.loads(text)
+    if "error" in message:
+        raise ValueError(message)
+    if message["event"]["e"] != "eventStreamTerminated":
+        yield message["event"]
 
 
 def _binance_books(text: str) -> Records:
@@ -79,6 +112,14 @@ def _coinbase(text: str) -> Records:
     if message["type"] == "error":
         raise ValueError(message)
     yield message
+
+
+def _coinbase_advanced(text: str) -> Records:
+    message = json.loads(text)
+    if message["channel"] == "user":
+        for event in message["events"]:
+            for order in event["orders"]:
+                yield {**order, "timestamp": message["timestamp"]}
 
 
 def _discord(text: str) -> Records:
@@ -128,6 +169,12 @@ def _kraken(text: str) -> Records:
             yield {**trade, "type": message["type"]}
 
 
+def _kraken_exchange(text: str) -> Records:
+    message = json.loads(text)
+    if message.get("channel") == "trade":
+        yield from message["data"]
+
+
 def _kucoin(text: str) -> Records:
     message = json.loads(text)
     if message["type"] == "message":
@@ -138,6 +185,17 @@ def _mastodon(text: str) -> Records:
     message = json.loads(text)
     if message["event"] == "update":
         yield json.loads(message["payload"])
+
+
+def _nats(text: str) -> Records:
+    while text:
+        head, _, rest = text.partition("\r\n")
+        _, subject, *_, size = head.split()
+        # Counted in bytes; this feed is in ASCII.
+        payload, text = rest[: int(size)], rest[int(size) + 2 :]
+        data = json.loads(payload)
+        for record in data if isinstance(data, list) else [data]:
+            yield {**record, "subject": subject}
 
 
 def _okx(text: str) -> Records:
@@ -193,11 +251,25 @@ def _supabase(text: str) -> Records:
         yield message[4]["data"]
 
 
+def _twitch(text: str) -> Records:
+    message = json.loads(text)
+    about = message["metadata"]
+    if about["message_type"] == "notification":
+        yield {**message["payload"]["event"], "message_id": about["message_id"]}
+
+
 JOBS: dict[str, Callable[[Any], Records]] = {
+    "names made portable": _portable,
     "aisstream: Positions": _aisstream,
+    "bayeux: Channels": _bayeux,
     "binance: Trades": _binance_trades,
     "binance: Order books": _binance_books,
+    "binance: A whole exchange": _binance_exchange,
+    "binance-depth: Depth": _binance_depth,
+    "binance-user-data: Account events": _binance_user_data,
     "coinbase: Matches": _coinbase,
+    "coinbase: A whole exchange": _coinbase,
+    "coinbase-advanced: Orders": _coinbase_advanced,
     "discord: Messages": _discord,
     "ethereum: New blocks": _ethereum,
     "graphql: A subscription": _graphql,
@@ -205,16 +277,21 @@ JOBS: dict[str, Callable[[Any], Records]] = {
     "htx: Trades": _htx,
     "jetstream: Posts": _jetstream,
     "kraken: Trades": _kraken,
+    "kraken: A whole exchange": _kraken_exchange,
     "kucoin: Matches": _kucoin,
+    "kucoin: A whole exchange": _kucoin,
     "mastodon: Posts with a hashtag": _mastodon,
+    "nats: Subjects": _nats,
     "okx: Trades": _okx,
     "okx: Candles": _candles,
     "okx: Orders": _okx,
+    "okx: A whole exchange": _okx,
     "polygon: Trades and quotes": _polygon,
     "signalr: Calls of a hub": _signalr,
     "slack: Events": _slack,
     "socketio: Events": _socketio,
     "supabase: Changes of a table": _supabase,
+    "twitch-eventsub: Follows": _twitch,
 }
 
 

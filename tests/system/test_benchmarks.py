@@ -10,16 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import report
 from benchmarks.contestants import CONTESTANTS, PICOWS, PLAIN_TAP, SCRIPT
-from benchmarks.feeds import FIRST, NUMBER, feed, feed_names
+from benchmarks.feed_report import expectations, feeds_part, target_part
+from benchmarks.feed_targets import RECIPES
+from benchmarks.feeds import BINANCE, FIRST, NUMBER, TRADES, feed, feed_names
 from benchmarks.latency import summary
 from benchmarks.markdown import in_parts
+from benchmarks.paced import FLUSHING, Paced, PacedResults
 from benchmarks.processes import FailedError, serving
-from benchmarks.real import shapes
+from benchmarks.real import FeedResults, measure_feed
 from benchmarks.recipe_feeds import RECIPE_FEEDS
-from benchmarks.report import in_block
+from benchmarks.report import Report
 from benchmarks.sender import messages, pongs, trade_ids
+from benchmarks.shapes import shapes
+from benchmarks.starts import Cost, messages_for, whole_cost
 from benchmarks.targets import Target
 from benchmarks.throughput import Results, Sample, check, run_once
 from scripts.recipes import recipe
@@ -44,16 +48,18 @@ SMALLEST = (
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
+@pytest.mark.timeout(600)  # fifty runs of the tap and others
 def test_the_whole_benchmark_in_its_smallest_form(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
-    (tmp_path / "README.md").write_text(f"# Tap\n{report.BEGIN}{report.END}The end.\n")
+    block = "<!-- benchmark -->\n<!-- /benchmark -->\n"
+    (tmp_path / "README.md").write_text(f"# Tap\n{block}The end.\n")
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", *SMALLEST, "--write", tmp_path],
         cwd=ROOT,
         env=clean_environment({"PATH": os.defpath}),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -65,12 +71,19 @@ def test_the_whole_benchmark_in_its_smallest_form(tmp_path: Path) -> None:
             assert f"| {contestant.name} | not on the PATH |" in page
     for name in FEEDS:
         assert f"| {name} | " in page
-    titles = ("Messages that come alone", "A long run", "Memory of a connection")
+    titles = (
+        *(
+            "Feeds as users have them",
+            "Messages that come alone",
+            "Trades in a long run",
+        ),
+        *("Memory of a connection", "Latency", "20 connections", "Peak memory"),
+        *("Start-up", "Message rules"),
+    )
     for title in titles:
         assert f"**{title}" in page
-    for title in ("Latency", "20 connections", "Peak memory", "Start-up", "Targets"):
-        assert f"**{title}" in page
-    assert page.strip().endswith(done.stdout.strip())
+    for part in done.stdout.split("\n\n"):
+        assert part.strip() in page
     assert (tmp_path / "docs" / "benchmark.png").read_bytes().startswith(PNG)
     readme = (tmp_path / "README.md").read_text()
     assert readme.startswith("# Tap\n")
@@ -101,6 +114,9 @@ def test_records_are_the_same_however_they_are_written() -> None:
     theirs = b'{"c": [1,2], "a": "7700000000001"}\n{"a": 7700000000002, "c": [1, 2]}\n'
     assert shapes(ours) == shapes(theirs)
     assert shapes(ours) != shapes(theirs.replace(b"[1,2]", b"[1,3]"))
+    rescued = ours.replace(b'"a":', b'"_rescued_data":"{\\"d\\":1}","a":')
+    assert shapes(rescued, rescued=True) == shapes(theirs.replace(b"{", b'{"d": 1, '))
+    assert shapes(rescued) != shapes(theirs.replace(b"{", b'{"d": 1, '))
 
 
 def test_a_part_of_a_page_takes_the_place_of_its_last_version() -> None:
@@ -160,18 +176,92 @@ def test_ratios_are_medians_of_pairs() -> None:
 
 
 def test_verdicts() -> None:
-    assert Target("x", 2, 2).verdict == "met"
-    assert Target("x", 1.9, 2).verdict == "**not met**"
-    assert Target("x", 1.1, 1.1, at_most=True).verdict == "met"
-    assert Target("x", 1.2, 1.1, at_most=True).verdict == "**not met**"
-    assert Target("x", None, 2).verdict == "not measured"
+    assert Target("x", 2, [2]).verdict == "met"
+    assert Target("x", 2, [1.9]).verdict == "**not met**"
+    assert Target("x", 1.1, [1.1], at_most=True).verdict == "met"
+    assert Target("x", 1.1, [1.2], at_most=True).verdict == "**not met**"
+    assert Target("x", 2, []).verdict == "not measured"
+    assert Target("x", 2, [2, 3]).verdict == "met"
+    several = Target("x", 2, [1, 4, 3], apart=[5, 6])
+    assert several.verdict == "**not met**: 2 of 3 are"
+    assert several.row("today") == (
+        *("x", "≥ 2", "1.00 to 4.00, median 3.00", several.verdict),
+        *("5.00 to 6.00, median 5.50", "today"),
+    )
+
+
+def test_a_target_that_a_run_leaves_out_keeps_its_row() -> None:
+    first = target_part([Target("x", 2, [3]), Target("gone", 2, [3])], "monday", "")
+    second = target_part([Target("x", 2, []), Target("y", 1, [0.5])], "tuesday", first)
+    assert "| x | ≥ 2 | 3.00 | met | - | monday |" in second
+    assert "| y | ≥ 1 | 0.50 | **not met** | - | tuesday |" in second
+    assert "gone" not in second
+
+
+def _results(name: str, rate: float, records: int = 100) -> FeedResults:
+    results = Results()
+    results.add(PICOWS.name, Sample(rate, None, 5, 1, apart=4))
+    results.add(SCRIPT.name, Sample(rate / 2, None, 10, 1, apart=8))
+    results.add("faucet", Sample(rate * 2, None, 2, 1, apart=2))
+    return FeedResults(name, 100, records, results, {"bento": "it cannot"})
+
+
+def test_a_feed_that_a_run_leaves_out_keeps_its_row() -> None:
+    first = feeds_part([_results(TRADES, 10), _results(BINANCE, 20)], "monday", "")
+    second = feeds_part([_results(TRADES, 30, 200)], "tuesday", first)
+    assert f"| {BINANCE} | 100 | 20 | 10 | 40 | fails | 4.00 | 8.00 | 2.00 |" in second
+    assert "| 2.00 | 0.50 | monday |" in second
+    # Two records a message: faucet's messages are half as many.
+    assert f"| {TRADES} | 200 | 30 | 15 | 30 | fails | 4.00 | 8.00 | 4.00 |" in second
+    assert "| 2.00 | 1.00 | tuesday |" in second
+
+
+def test_what_a_user_can_expect_is_taken_from_the_rows() -> None:
+    feeds = {name: _results(name, 1000) for name in (TRADES, BINANCE, *RECIPES)}
+    feeds[BINANCE] = _results(BINANCE, 4000)
+    feeds[RECIPES[3]] = _results(RECIPES[3], 50)
+    paced = PacedResults()
+    for rate, each in ((1000, 25), (10_000, 5)):
+        paced[PICOWS.name, rate] = [Paced(1, each)]
+        paced[FLUSHING.name, rate] = [Paced(1, each * 4)]
+    plain, recipes, singly = expectations(feeds, (TRADES, BINANCE), paced).splitlines()
+    assert ": 1,000 to 4,000 records a second, 2.0 times what a Python script" in plain
+    assert ": 50 to 1,000 records a second" in recipes
+    assert f"Slowest: {RECIPES[3]} (50), " in recipes
+    assert "1,000 a second: 25 µs of CPU for each, a script's 100." in singly
+    report = Report("A machine.", "monday", {"feeds": 1}, feeds=feeds)
+    assert "expect" not in report.readme_parts()
+    report.paced = paced
+    assert report.readme_parts()["expect"].splitlines() == [plain, recipes, singly]
+
+
+def test_a_slow_contestant_reads_a_fifth_of_a_long_feed() -> None:
+    assert messages_for(PICOWS, 100_000) == 100_000
+    assert messages_for(SCRIPT, 100_000) == 20_000
+    assert messages_for(SCRIPT, 19_999) == 19_999
+    # A start of one second, and two seconds for the fifth.
+    assert whole_cost(Cost(3, 1.5), Cost(1, 0.5), 5) == Cost(11, 5.5)
+    sample = Sample(20_000 / 3, None, 1.5e6 / 20_000, 1)
+    whole = sample.of_whole(20_000, 100_000, Cost(1, 0.5))
+    assert whole.rate == pytest.approx(100_000 / 11)
+    assert whole.cpu == pytest.approx(55)
+    assert whole.apart == pytest.approx(50)
+    found = measure_feed(
+        TRADES, 20_000, {SCRIPT: Cost(0.1, 0.1)}, rounds=1, say=lambda _: None
+    )
+    assert found.records == 20_000
+    assert found.results.names == [SCRIPT.name]
+    assert not found.failed
+
+
+def test_a_long_feed_is_sent_again_and_again() -> None:
+    assert feed(TRADES).turns(1000) == (1000, 1)
+    assert feed(TRADES).turns(10_000_000) == (1_000_000, 10)
+    each, times = feed("order books").turns(30_000)
+    assert 1 < times < 10
+    assert each * times == 30_000
 
 
 def test_latency_leaves_the_warm_up_out() -> None:
     found = summary([99_000_000] * 20 + [1_000_000] * 79 + [5_000_000])
     assert (found.p50, found.p99, found.most) == (1, 5, 5)
-
-
-def test_a_page_without_a_place_for_it_is_refused() -> None:
-    with pytest.raises(ValueError, match="no place"):
-        in_block("# Tap\n", "body")
