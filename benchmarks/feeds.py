@@ -116,13 +116,19 @@ class Feed:
     weight: float = 1
     rescued: bool = False
 
+    @property
+    def size(self) -> float:
+        """Bytes of a message."""
+        return sum(map(len, self.lines)) / len(self.lines)
+
     def turns(self, count: int) -> tuple[int, int]:
         """Return how many of so many messages differ, and how often these are sent.
 
         The product of both may be somewhat less than the count.
         """
-        size = sum(map(len, self.lines)) / len(self.lines)
-        times = math.ceil(max(count / _MOST_DIFFERENT, count * size / _MOST_BYTES, 1))
+        times = math.ceil(
+            max(count / _MOST_DIFFERENT, count * self.size / _MOST_BYTES, 1)
+        )
         return count // times, times
 
     def pack(self, payload: bytes) -> bytes:

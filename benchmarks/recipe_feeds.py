@@ -88,6 +88,7 @@ _KUCOIN_TOKEN = {
 
 RECIPE_FEEDS = (
     RecipeFeed("aisstream", "Positions", {1: ['"UserID":250013879']}),
+    RecipeFeed("appsync", "With an API key", {2: ["42219.90"], 4: ["2250.1"]}, [0, 1]),
     RecipeFeed("bayeux", "Channels", {3: ["2250.1"]}, [0, 1]),
     RecipeFeed("binance", "Trades", {1: ['"t":12345'], 2: ['"t":7012']}, [0]),
     RecipeFeed(
@@ -121,6 +122,7 @@ RECIPE_FEEDS = (
         [0, 1],
         keys={"ed25519": "binance.pem"},
     ),
+    RecipeFeed("centrifugo", "A channel", {2: ["42219.90"], 5: ["42220.15"]}, [0, 1]),
     RecipeFeed(
         "coinbase",
         "Matches",

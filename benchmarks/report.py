@@ -43,7 +43,7 @@ _RAW = "https://raw.githubusercontent.com/tap-websocket/tap-websocket/main"
 _MIB = 1024 * 1024
 _PART = (
     "The script, bento, the plain SDK tap and the SDK path read a fifth of the "
-    "messages, if there are 20,000 or more; what that took, the start apart, is taken "
+    "messages, if there are 100,000 or more; what that took, the start apart, is taken "
     "five times."
 )
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Cost", "measure_starts", "messages_for", "whole_cost"]
 
 _PART = 5
-_LONG = 20_000
-"""A feed with fewer messages is read whole by everyone: a fifth of it is no time."""
+_LONG_MESSAGES, _LONG_BYTES = 100_000, 1 << 29
+"""A feed with less of both is read whole by everyone: a fifth of it is no time."""
 
 _FEW, _BYTES = 100, 115
 _ROUNDS = 3
@@ -44,9 +44,16 @@ class Cost:
     cpu: float
 
 
-def messages_for(contestant: Contestant, count: int) -> int:
-    """Return how many of a feed's messages a contestant reads."""
-    return count // _PART if contestant.slow and count >= _LONG else count
+def messages_for(contestant: Contestant, count: int, size: float) -> int:
+    """Return how many of a feed's messages a contestant reads.
+
+    Args:
+        contestant: Who reads.
+        count: Number of the feed's messages.
+        size: Bytes of one.
+    """
+    long = count >= _LONG_MESSAGES or count * size >= _LONG_BYTES
+    return count // _PART if contestant.slow and long else count
 
 
 def measure_starts(
@@ -92,6 +99,6 @@ def whole_cost(part: Cost, start: Cost, share: float) -> Cost:
         share: Messages of the feed over those that were read.
     """
     return Cost(
-        start.seconds + (part.seconds - start.seconds) * share,
-        start.cpu + (part.cpu - start.cpu) * share,
+        start.seconds + max(0.0, part.seconds - start.seconds) * share,
+        start.cpu + max(0.0, part.cpu - start.cpu) * share,
     )

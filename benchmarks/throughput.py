@@ -140,14 +140,14 @@ def compete(
         FailedError: When a run fails or its output is not complete.
     """
     results = Results()
-    counts = {messages_for(contestant, count) for contestant in contestants}
+    counts = {messages_for(contestant, count, size) for contestant in contestants}
     with contextlib.ExitStack() as stack:
         servers = {
             read: stack.enter_context(serving("sender", read, size)) for read in counts
         }
         for number in range(1, rounds + 1):
             for contestant, start in contestants.items():
-                read = messages_for(contestant, count)
+                read = messages_for(contestant, count, size)
                 sample = run_once(contestant, servers[read].url, read).of_whole(
                     read, count, start
                 )

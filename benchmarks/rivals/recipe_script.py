@@ -66,6 +66,14 @@ def _aisstream(text: str) -> Records:
     yield record
 
 
+def _appsync(text: str) -> Records:
+    message = json.loads(text)
+    if message["type"] == "data":
+        events = message["event"]
+        for event in events if isinstance(events, list) else [events]:
+            yield json.loads(event)
+
+
 def _bayeux(text: str) -> Records:
     for message in json.loads(text):
         if not message["channel"].startswith("/meta/"):
@@ -105,6 +113,13 @@ def _binance_books(text: str) -> Records:
     message = json.loads(text)
     if "stream" in message:
         yield {**message["data"], "stream": message["stream"]}
+
+
+def _centrifugo(text: str) -> Records:
+    for line in text.split("\n"):
+        message = json.loads(line)
+        if "push" in message:
+            yield message["push"]["pub"]["data"]
 
 
 def _coinbase(text: str) -> Records:
@@ -261,12 +276,14 @@ def _twitch(text: str) -> Records:
 JOBS: dict[str, Callable[[Any], Records]] = {
     "names made portable": _portable,
     "aisstream: Positions": _aisstream,
+    "appsync: With an API key": _appsync,
     "bayeux: Channels": _bayeux,
     "binance: Trades": _binance_trades,
     "binance: Order books": _binance_books,
     "binance: A whole exchange": _binance_exchange,
     "binance-depth: Depth": _binance_depth,
     "binance-user-data: Account events": _binance_user_data,
+    "centrifugo: A channel": _centrifugo,
     "coinbase: Matches": _coinbase,
     "coinbase: A whole exchange": _coinbase,
     "coinbase-advanced: Orders": _coinbase_advanced,

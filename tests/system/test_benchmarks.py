@@ -236,9 +236,10 @@ def test_what_a_user_can_expect_is_taken_from_the_rows() -> None:
 
 
 def test_a_slow_contestant_reads_a_fifth_of_a_long_feed() -> None:
-    assert messages_for(PICOWS, 100_000) == 100_000
-    assert messages_for(SCRIPT, 100_000) == 20_000
-    assert messages_for(SCRIPT, 19_999) == 19_999
+    assert messages_for(PICOWS, 100_000, 115) == 100_000
+    assert messages_for(SCRIPT, 100_000, 115) == 20_000
+    assert messages_for(SCRIPT, 99_999, 115) == 99_999
+    assert messages_for(SCRIPT, 30_000, 65_536) == 6000
     # A start of one second, and two seconds for the fifth.
     assert whole_cost(Cost(3, 1.5), Cost(1, 0.5), 5) == Cost(11, 5.5)
     sample = Sample(20_000 / 3, None, 1.5e6 / 20_000, 1)
@@ -247,9 +248,9 @@ def test_a_slow_contestant_reads_a_fifth_of_a_long_feed() -> None:
     assert whole.cpu == pytest.approx(55)
     assert whole.apart == pytest.approx(50)
     found = measure_feed(
-        TRADES, 20_000, {SCRIPT: Cost(0.1, 0.1)}, rounds=1, say=lambda _: None
+        TRADES, 100_000, {SCRIPT: Cost(0.01, 0.01)}, rounds=1, say=lambda _: None
     )
-    assert found.records == 20_000
+    assert found.records == 100_000
     assert found.results.names == [SCRIPT.name]
     assert not found.failed
 
