@@ -67,6 +67,7 @@ class Answer(Redacted, frozen=True):
         where: Scheme, host and port of the server.
         url: Where the request went to.
         cookies: The values of `Set-Cookie`.
+        location: Where it redirects to, as it stands in the answer; or empty.
         purpose: What the request was for.
     """
 
@@ -76,6 +77,7 @@ class Answer(Redacted, frozen=True):
     purpose: Purpose = TOKENS
     url: str = ""
     cookies: tuple[str, ...] = ()
+    location: str = ""
 
     @property
     def ok(self) -> bool:
@@ -132,7 +134,7 @@ class Answer(Redacted, frozen=True):
         subject, setting, *_ = self.purpose
         reason = why or f"check {setting}"
         if self.status in _REDIRECTS:
-            reason = f"redirects are not followed; put the final address into {setting}"
+            reason = f"the redirect is not followed; put its address into {setting}"
         elif self.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             reason = "the proxy wants credentials; check proxy"
         msg = f"the {subject} request to {self.where} got HTTP {self.status}: {reason}"

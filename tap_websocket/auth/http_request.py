@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_websocket.expressions.rendering import render_headers, render_url
 from tap_websocket.expressions.templates import Template, names_in, texts_in
-from tap_websocket.network.urls import merge_headers, split_userinfo
+from tap_websocket.network.urls import Headers, merge_headers, split_userinfo
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -14,11 +14,24 @@ if TYPE_CHECKING:
     from tap_websocket.auth.http_answer import Answer
     from tap_websocket.auth.token_client import TokenClient
     from tap_websocket.expressions.placeholders import MessageBuiltins
-    from tap_websocket.network.urls import Headers
 
-__all__ = ["HttpRequest"]
+__all__ = ["FilledRequest", "HttpRequest"]
 
 _SCHEMES = ("http", "https")
+
+
+class FilledRequest(NamedTuple):
+    """A request as it is sent.
+
+    Attributes:
+        url: Without user-info.
+        headers: Besides those of the client.
+    """
+
+    method: str
+    url: str
+    headers: Headers = ()
+    body: bytes | None = None
 
 
 class HttpRequest:
@@ -79,13 +92,12 @@ class HttpRequest:
             CredentialError: When it cannot.
             ConnectionFailed: When the placeholders make no URL or header.
         """
-        method, url, headers, body = self.fill_in(values, moment)
-        return client.send(method, url, headers, body)
+        return client.send(*self.fill_in(values, moment))
 
     def fill_in(
         self, values: Mapping[str, Any], moment: MessageBuiltins
-    ) -> tuple[str, str, Headers, bytes | None]:
-        """Return method, URL, headers and body, with the placeholders filled in.
+    ) -> FilledRequest:
+        """Return the request with the placeholders filled in.
 
         Raises:
             ConnectionFailed: When the placeholders make no URL or header.
@@ -102,7 +114,7 @@ class HttpRequest:
         if self._body is not None:
             body = self._body.render(values, moment).encode()
         added = (*userinfo, *self._content_type())
-        return self._method, url, merge_headers(added, headers), body
+        return FilledRequest(self._method, url, merge_headers(added, headers), body)
 
     def _content_type(self) -> Iterator[tuple[str, str]]:
         if self._is_json:

@@ -45,11 +45,15 @@ class TokenClient:
     """Sends token requests. It is used from one thread at a time.
 
     Args:
-        timeout: Seconds for a whole request.
+        timeout: Seconds for a whole request, and for those that redirects ask for.
         proxy: The setting `proxy`: a URL, `none`, or None for the environment's.
         make_tls: Makes the context of the trust settings, one that nothing else uses:
             urllib3 changes it.
         purpose: What the requests are for.
+
+    Attributes:
+        timeout: As it was given.
+        purpose: As it was given.
     """
 
     def __init__(
@@ -59,17 +63,17 @@ class TokenClient:
         make_tls: Callable[[], ssl.SSLContext] = ssl.create_default_context,
         purpose: Purpose = TOKENS,
     ) -> None:
-        self._timeout = timeout
+        self.timeout = timeout
         self._proxy = proxy
         self._make_tls = make_tls
         # Holds the watchdog of the request that each thread makes.
         self._request = threading.local()
-        self._purpose = purpose
+        self.purpose = purpose
 
     @functools.cached_property
     def _session(self) -> requests.Session:
         context = self._make_tls()
-        session = requests.Session()
+        session = _Session()
         # Otherwise requests would replace our credentials by an entry of ~/.netrc.
         session.trust_env = False
         session.verify = context.verify_mode != ssl.CERT_NONE
@@ -90,6 +94,8 @@ class TokenClient:
         url: str,
         headers: Headers = (),
         body: bytes | None = None,
+        *,
+        seconds: float | None = None,
     ) -> Answer:
         """Send a request and read the whole answer.
 
@@ -98,6 +104,7 @@ class TokenClient:
             url: `http://` or `https://`, without user-info.
             headers: Sent besides the client's own.
             body: Sent as it is.
+            seconds: What is left of `timeout`, where others were sent before.
 
         Raises:
             TokenUnavailable: When another try may succeed, as with handshakes: no
@@ -105,11 +112,14 @@ class TokenClient:
             CredentialError: When it cannot.
         """
         where = log_label(url)
+        left = self.timeout if seconds is None else seconds
+        if left <= 0:
+            raise unavailable(self.purpose, where, self._timed_out)
         if url.startswith("https:") and not self._session.verify:
             _LOGGER.warning(
                 "The certificate of %s is not checked (tls.verify: false)", where
             )
-        self._request.watchdog = watchdog = Watchdog(self._timeout)
+        self._request.watchdog = watchdog = Watchdog(left)
         try:
             with (
                 watchdog,
@@ -118,33 +128,34 @@ class TokenClient:
                     url,
                     headers=dict(headers),
                     data=body,
-                    timeout=self._timeout,
+                    timeout=left,
                     allow_redirects=False,
                     proxies=self._proxies(url),
                     stream=True,
                 ) as response,
             ):
                 self._raise_for_retry(where, response)
-                reply = _read(response, watchdog, self._purpose.max_bytes)
+                reply = _read(response, watchdog, self.purpose.max_bytes)
                 return Answer(
                     where,
                     response.status_code,
                     reply,
-                    self._purpose,
+                    self.purpose,
                     url,
                     tuple(response.raw.headers.getlist("Set-Cookie")),
+                    response.headers.get("Location", ""),
                 )
         except _TooSlow as error:
-            raise unavailable(self._purpose, where, self._timed_out) from error
+            raise unavailable(self.purpose, where, self._timed_out) from error
         except _TooLong as error:
-            subject, _, most, _ = self._purpose
+            subject, _, most, _ = self.purpose
             msg = f"the {subject} reply of {where} is longer than {most} bytes"
             raise CredentialError(msg) from error
         except LIBRARY_ERRORS as error:
             if watchdog.bit:
-                raise unavailable(self._purpose, where, self._timed_out) from error
+                raise unavailable(self.purpose, where, self._timed_out) from error
             raise request_failure(
-                error, self._purpose, where, self._timed_out
+                error, self.purpose, where, self._timed_out
             ) from error
 
     def _watched(self, base: type[Any]) -> type[Any]:
@@ -164,12 +175,12 @@ class TokenClient:
         refused = HandshakeRefused(response.status_code, headers)
         if is_retryable(refused):
             after = retry_after(refused, time.time())
-            raise unavailable(self._purpose, where, str(refused), after)
+            raise unavailable(self.purpose, where, str(refused), after)
 
     @property
     def _timed_out(self) -> str:
-        setting = self._purpose.timeout_setting
-        return f"no answer within {self._timeout:g} s ({setting})"
+        setting = self.purpose.timeout_setting
+        return f"no answer within {self.timeout:g} s ({setting})"
 
 
 class _TooSlow(Exception):
@@ -178,6 +189,18 @@ class _TooSlow(Exception):
 
 class _TooLong(Exception):
     """A reply without end."""
+
+
+class _Session(requests.Session):
+    """Leaves redirects alone.
+
+    requests 2.34 looks where an answer leads, though it is not to follow: it would read
+    the whole body for that, of any length, and fail at what is no address.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return None: no answer leads anywhere."""
+        del resp
 
 
 class _Adapter(HTTPAdapter):

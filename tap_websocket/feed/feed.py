@@ -160,7 +160,9 @@ class Feed:
     async def _open(self) -> None:
         """Find out which connections the run has, and open them."""
         try:
-            planned = await plan_connections(self._settings, self._run)
+            planned = await plan_connections(
+                self._settings, self._run, self._dialer.learn
+            )
         except Exception as error:  # noqa: BLE001 - raised in the main thread
             self._run.end("the topics could not be fetched", error)
             return

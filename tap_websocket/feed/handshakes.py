@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from tap_websocket.feed import redirects
-from tap_websocket.feed.trust import headers_for_anybody
 from tap_websocket.network.errors import BadHandshake, HandshakeRefused, Unreachable
 from tap_websocket.network.proxy import proxy_for
 from tap_websocket.network.tls import make_context
 from tap_websocket.network.urls import (
     host_and_port,
     log_label,
-    merge_headers,
     same_origin,
 )
 
@@ -29,17 +26,13 @@ if TYPE_CHECKING:
     from tap_websocket.feed.throttle import ConnectThrottle
     from tap_websocket.feed.trust import TrustedOrigins
     from tap_websocket.network.cookies import Cookies
-    from tap_websocket.network.urls import Headers
     from tap_websocket.settings import ConnectionSettings
     from tap_websocket.transports.base import Handshake, Listener, Transport
 
 __all__ = ["Handshakes", "within"]
 
-_LOGGER = logging.getLogger("tap-websocket")
 _GRACE_SECONDS = 0.02
 """Time to read what has arrived, when `connect_timeout` is over."""
-
-_COOKIE = "Cookie"
 
 
 class Handshakes:
@@ -116,7 +109,7 @@ class Handshakes:
         over_tls = handshake.url.startswith("wss:") or _is_https(proxy)
         return msgspec.structs.replace(
             handshake,
-            headers=_with_cookies(handshake, cookies),
+            headers=cookies.added_to(handshake.headers, handshake.url),
             proxy=proxy,
             tls=self._tls if over_tls else None,
         )
@@ -127,35 +120,18 @@ class Handshakes:
         return make_context(self._settings.tls)
 
 
-def _with_cookies(handshake: Handshake, cookies: Cookies) -> Headers:
-    """Return the headers of a handshake, with the cookies for its URL."""
-    found = cookies.header(handshake.url)
-    if found is None:
-        return handshake.headers
-    given = [
-        value for name, value in handshake.headers if name.lower() == _COOKIE.lower()
-    ]
-    return merge_headers(handshake.headers, ((_COOKIE, "; ".join([*given, found])),))
-
-
 def _redirected(handshake: Handshake, target: str, *, trusted: bool) -> Handshake:
     """Return the next handshake; credentials stay behind at another origin."""
-    headers, server_name = handshake.headers, handshake.server_name
-    label = log_label(target)
+    server_name = handshake.server_name
     if not same_origin(handshake.url, target):
         # It is the name in the certificate of the first address.
         server_name = None
-    if trusted:
-        _LOGGER.info("Redirected to %s", label)
-    else:
-        headers = headers_for_anybody(headers)
-        kept = len(headers) == len(handshake.headers)
-        note = "" if kept else ", without the headers, which are for the first address"
-        _LOGGER.info("Redirected to %s%s", label, note)
     return msgspec.structs.replace(
         handshake,
         url=target,
-        headers=headers,
+        headers=redirects.headers_after(
+            handshake.headers, handshake.url, target, trusted=trusted
+        ),
         server_name=server_name,
     )
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
-from urllib.parse import urlsplit
 
 from tap_websocket.auth.http_answer import NoValue, Purpose, TokenUnavailable
 from tap_websocket.auth.token_client import TokenClient
 from tap_websocket.errors import TapError
+from tap_websocket.feed.http_redirects import send_and_follow
 from tap_websocket.feed.threads import in_thread
+from tap_websocket.feed.trust import TrustedOrigins
 from tap_websocket.network.tls import make_context
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
         ConnectionBuiltins,
         PlaceholderValues,
     )
-    from tap_websocket.settings import ConnectionSettings, Item
+    from tap_websocket.settings import Item, Settings
     from tap_websocket.settings.http_step import HttpStep
 
 __all__ = ["HttpSteps", "StepHost", "StepRequest"]
@@ -71,7 +73,7 @@ class HttpSteps:
     """Makes the requests of one connection, one at a time for each item.
 
     Args:
-        settings: Proxy, trust and the longest message.
+        settings: All settings: proxy, trust, trusted origins, the longest message.
         values: The values of placeholders.
         builtins: Makes the placeholders that are always there.
         host: Takes what comes of them.
@@ -79,7 +81,7 @@ class HttpSteps:
 
     def __init__(
         self,
-        settings: ConnectionSettings,
+        settings: Settings,
         values: PlaceholderValues,
         builtins: ConnectionBuiltins,
         host: StepHost,
@@ -198,15 +200,22 @@ class HttpSteps:
     async def _send(self, request: StepRequest) -> Answer:
         moment = self._builtins.moment()
         values = self._values.at(moment, request.own)
-        method, url, headers, body = request.step.request.fill_in(values, moment)
-        # urllib3 2 logs it at debug level.
-        self._host.learn([urlsplit(url)._replace(scheme="", netloc="").geturl()])
+        filled = request.step.request.fill_in(values, moment)
         client, lock = self._client(request.item)
         async with lock:
-            return await in_thread(lambda: client.send(method, url, headers, body))
+            return await in_thread(
+                lambda: send_and_follow(
+                    client, filled, trusted=self._trusted, learn=self._host.learn
+                )
+            )
+
+    @functools.cached_property
+    def _trusted(self) -> TrustedOrigins:
+        """Where redirects may take headers and bodies."""
+        return TrustedOrigins(self._settings)
 
     def _client(self, item: Item) -> tuple[TokenClient, asyncio.Lock]:
-        settings = self._settings
+        settings = self._settings.connection
         if item.where not in self._clients:
             client = TokenClient(
                 item.reply_timeout,

@@ -105,7 +105,7 @@ class Outbound:
             clock=loop.time,
             has_unread=self._has_unread,
         )
-        self._steps = HttpSteps(settings.connection, values, builtins, host)
+        self._steps = HttpSteps(settings, values, builtins, host)
 
     def attach(self, connection: Connection) -> None:
         """Send on this connection from now on."""

@@ -16,22 +16,24 @@ from tap_websocket.expressions.placeholders import (
 )
 from tap_websocket.expressions.rendering import has_fixed_origin
 from tap_websocket.feed.backoff import backoff
+from tap_websocket.feed.http_redirects import send_and_follow
 from tap_websocket.feed.subscription import requests
 from tap_websocket.feed.threads import in_thread
+from tap_websocket.feed.trust import TrustedOrigins
 from tap_websocket.jsontext import text_of
 from tap_websocket.network.tls import make_context
 from tap_websocket.network.urls import log_label
 from tap_websocket.settings.topics import TopicRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable
 
     from tap_websocket.auth.http_answer import Answer
     from tap_websocket.feed.run_state import RunState
     from tap_websocket.settings import Settings
     from tap_websocket.settings.connections import PlannedConnection
 
-__all__ = ["fetch_topics", "plan_connections"]
+__all__ = ["plan_connections"]
 
 _LOGGER = logging.getLogger("tap-websocket")
 
@@ -39,12 +41,14 @@ _LOGGER = logging.getLogger("tap-websocket")
 async def plan_connections(
     settings: Settings,
     run: RunState,
+    learn: Callable[[Iterable[str]], None],
 ) -> tuple[PlannedConnection, ...]:
     """Return what each connection of the run is for; the log says how many there are.
 
     Args:
         settings: All settings.
         run: Is told of failures, for the error of a run that never connected.
+        learn: Takes what must not show in any output. Any thread may call it.
 
     Raises:
         TapError: When topics cannot be fetched.
@@ -53,7 +57,7 @@ async def plan_connections(
     if listed is None:
         return settings.connections()
     if isinstance(listed, TopicRequest):
-        listed = await _fetch(listed, settings, run)
+        listed = await _fetch(listed, settings, run, learn)
     planned = settings.connections(listed)
     _log(settings, len(set(listed)), planned)
     return planned
@@ -88,6 +92,7 @@ async def _fetch(
     request: TopicRequest,
     settings: Settings,
     run: RunState,
+    learn: Callable[[Iterable[str]], None],
 ) -> tuple[str, ...]:
     """Fetch the topics; tried again as a connection is, with `reconnect: true`.
 
@@ -102,12 +107,20 @@ async def _fetch(
         Purpose("topic list", "topics", connection.max_message_bytes),
     )
     values = PlaceholderValues(connection.placeholders)
+    trusted = TrustedOrigins(settings)
+
+    def fetch() -> tuple[str, ...]:
+        filled = request.request.fill_in(values, ConnectionBuiltins().moment())
+        return _listed(
+            request, send_and_follow(client, filled, trusted=trusted, learn=learn)
+        )
+
     where = log_label(request.url) if has_fixed_origin(request.url) else "its server"
     run.waiting(f"the topic list of {where} has not come")
     attempt = 0
     while True:
         try:
-            return await in_thread(lambda: fetch_topics(request, client, values))
+            return await in_thread(fetch)
         except TokenUnavailable as error:
             run.failed(str(error))
             if not retries.reconnect:
@@ -128,31 +141,15 @@ async def _fetch(
             await asyncio.sleep(max(error.retry_after, wait))
 
 
-def fetch_topics(
-    request: TopicRequest,
-    client: TokenClient,
-    values: Mapping[str, Any],
-) -> tuple[str, ...]:
-    """Return the topics that the reply to a request lists. Blocks.
-
-    Args:
-        request: What is asked, and where the topics are in the reply.
-        client: Sends it.
-        values: The values of placeholders.
+def _listed(request: TopicRequest, answer: Answer) -> tuple[str, ...]:
+    """Return the topics that an answer lists.
 
     Raises:
-        TokenUnavailable: When another try may succeed (`TokenClient.send`).
-        TapError: When it cannot: refused, no JSON, no match, or a match that is
+        TapError: When there are none: refused, no JSON, no match, or a match that is
             neither a string nor a number.
     """
-    moment = ConnectionBuiltins().moment()
-    answer = request.request.send(client, values, moment)
     if not answer.ok:
         answer.refuse()
-    return _listed(request, answer)
-
-
-def _listed(request: TopicRequest, answer: Answer) -> tuple[str, ...]:
     found = request.path.find(answer.json())
     if not found:
         msg = (

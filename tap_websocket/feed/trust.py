@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tap_websocket.errors import ConnectionFailed
 from tap_websocket.expressions.rendering import has_fixed_origin, render_url
-from tap_websocket.network.urls import same_origin
+from tap_websocket.network.urls import as_websocket, same_origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,8 +41,12 @@ class TrustedOrigins:
         )
 
     def has(self, url: str) -> bool:
-        """Return whether a URL has an origin that the settings name as it is."""
-        return any(same_origin(url, named) for named in self._named)
+        """Return whether a URL has an origin that the settings name as it is.
+
+        `https` there is what `wss` is in the settings: one server answers both.
+        """
+        address = as_websocket(url)
+        return any(same_origin(address, named) for named in self._named)
 
     def has_resolved(
         self, url: str, values: PlaceholderValues, moment: MessageBuiltins

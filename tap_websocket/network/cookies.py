@@ -8,12 +8,16 @@ import http.cookiejar
 import urllib.request
 from typing import TYPE_CHECKING, Any, cast
 
-from tap_websocket.network.urls import as_http
+from tap_websocket.network.urls import as_http, merge_headers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tap_websocket.network.urls import Headers
+
 __all__ = ["Cookies"]
+
+_COOKIE = "Cookie"
 
 
 class Cookies:
@@ -44,7 +48,15 @@ class Cookies:
         """Return the value of `Cookie` for a URL, or None where there is none."""
         request = _request(url)
         self._jar.add_cookie_header(request)
-        return request.get_header("Cookie")
+        return request.get_header(_COOKIE)
+
+    def added_to(self, headers: Headers, url: str) -> Headers:
+        """Return the headers of a request to a URL, with the cookies that go there."""
+        found = self.header(url)
+        if found is None:
+            return headers
+        given = [value for name, value in headers if name.lower() == _COOKIE.lower()]
+        return merge_headers(headers, ((_COOKIE, "; ".join([*given, found])),))
 
     @property
     def values(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ __all__ = [
     "PORTS",
     "Headers",
     "as_http",
+    "as_websocket",
     "basic",
     "host_and_port",
     "log_label",
@@ -39,12 +40,18 @@ def same_origin(one: str, other: str) -> bool:
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or PORTS.get(parts.scheme)
+    port = parts.port or PORTS.get(as_websocket(parts.scheme))
+    return parts.scheme, parts.hostname, port
 
 
 def as_http(url: str) -> str:
     """Return a WebSocket URL with `http` or `https` in place of its scheme."""
     return "http" + url.removeprefix("ws")
+
+
+def as_websocket(url: str) -> str:
+    """Return an HTTP URL with `ws` or `wss` in place of its scheme."""
+    return "ws" + url.removeprefix("http") if url.startswith("http") else url
 
 
 def on_the_wire(url: str) -> str:

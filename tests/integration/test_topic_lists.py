@@ -13,6 +13,7 @@ import trustme
 from aiohttp import web
 
 from tests.support.certificates import server_side
+from tests.support.http import serve_http
 from tests.support.proxies import serve_proxy
 from tests.support.receive import receive
 from tests.support.servers import serve
@@ -95,6 +96,16 @@ def test_what_is_asked_may_hold_placeholders() -> None:
     assert json.loads(body) == {"kind": "spot", "limit": 5}
 
 
+def test_a_redirect_is_followed() -> None:
+    with serve_http() as http:
+        http.redirects = {"/old": (301, {"Location": "/new"})}
+        http.reply = {"data": [{"s": "a"}]}
+        topics = {"url": f"{http.url}/old", "headers": {"X-Key": "k"}}
+        assert asked(fetch(Lists((500, "")), topics=topics)) == ["a"]
+        assert [path for _, path, _, _ in http.requests] == ["/old", "/new"]
+        assert http.requests[1][2]["x-key"] == "k"
+
+
 @pytest.mark.parametrize(
     ("answer", "problem"),
     [
@@ -106,7 +117,7 @@ def test_what_is_asked_may_hold_placeholders() -> None:
         ((200, listed({})), "a match is an object"),
         ((200, listed("")), "a match is an empty string"),
         ((403, ""), "the topic list request to .* got HTTP 403: check topics"),
-        ((302, ""), "redirects are not followed; put the final address into topics"),
+        ((302, ""), "the redirect is not followed; put its address into topics"),
         ((503, ""), "the topic list request to .* failed: .*503.*; reconnect: true"),
     ],
 )

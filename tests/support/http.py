@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,6 @@ from aiohttp import web
 from tests.support.servers import listen, run_loop
 
 if TYPE_CHECKING:
-    import asyncio
     import ssl
     from collections.abc import Iterator
 
@@ -29,12 +29,20 @@ class Http:
         self.headers: dict[str, str] = {}
         # Answers in place of `status` and `reply`, one for each request.
         self.script: list[tuple[int, Any]] = []
+        # Path to the status and the headers of its answers, in place of all that.
+        self.redirects: dict[str, tuple[int, dict[str, str]]] = {}
+        # Seconds before each answer.
+        self.delay = 0.0
         self.url = ""
 
     async def handle(self, request: web.Request) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
         body = await request.text()
         self.requests.append((request.method, request.path_qs, headers, body))
+        await asyncio.sleep(self.delay)
+        if request.path in self.redirects:
+            status, sent = self.redirects[request.path]
+            return web.Response(status=status, headers=sent)
         status, reply = self.status, self.reply
         if self.script:
             status, reply = self.script.pop(0)

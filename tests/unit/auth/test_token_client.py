@@ -409,6 +409,17 @@ def test_others_are_not(server: _Server, status: int) -> None:
     assert len(server.asked) == 1
 
 
+@pytest.mark.parametrize("location", ["/elsewhere", "http://["])
+def test_a_redirect_is_final(server: _Server, location: str) -> None:
+    endless = b"x" * (2 * MAX_REPLY_BYTES)
+    for body, problem in ((b"", "the redirect is not followed"), (endless, "longer")):
+        server.replies((307, {"Location": location}, body))
+        authenticator, _ = _oauth2(server)
+        with pytest.raises(CredentialError, match=problem):
+            _ask(authenticator)
+    assert {asked.path for asked in server.asked} == {"/token?t=1"}
+
+
 def test_a_reply_that_is_no_json_is_final(server: _Server) -> None:
     server.replies((200, {}, b"<secret>"))
     with pytest.raises(CredentialError, match="is not JSON; check") as caught:
