@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from grpc_tools import protoc
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -16,20 +15,22 @@ __all__ = ["TICKS", "compile_protos", "message_class"]
 
 TICKS = Path(__file__).parent / "ticks.proto"
 
+WELL_KNOWN = Path(protoc.__file__).parent / "_proto"
+"""What `google/protobuf/*.proto` is imported from."""
+
 
 def compile_protos(proto: Path, folder: Path, *, imports: bool = True) -> Path:
     """Return the path of a descriptor set."""
     target = folder / f"{proto.stem}.pb"
-    command = [
-        sys.executable,
-        "-m",
-        "grpc_tools.protoc",
+    arguments = [
+        "protoc",
         f"-I{proto.parent}",
+        f"-I{WELL_KNOWN}",
         f"--descriptor_set_out={target}",
         *(["--include_imports"] if imports else []),
         proto.name,
     ]
-    subprocess.run(command, check=True)
+    assert protoc.main(arguments) == 0
     return target
 
 

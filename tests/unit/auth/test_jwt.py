@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import warnings
 from decimal import Decimal
@@ -12,18 +11,10 @@ from joserfc import jwk
 from joserfc import jwt as joserfc
 
 from tap_websocket.auth.jwt import JwtSigner
+from tests.support.keys import private_key
 
 _SECRET = b"0123456789abcdef0123456789abcdef"
-_CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
-
-
-def _private_key(algorithm: str) -> bytes:
-    if algorithm in _CURVES:
-        options = ["EC", "-pkeyopt", f"ec_paramgen_curve:{_CURVES[algorithm]}"]
-    else:
-        options = ["ED25519" if algorithm == "EdDSA" else "RSA"]
-    command = ["openssl", "genpkey", "-algorithm", *options]
-    return subprocess.run(command, check=True, capture_output=True).stdout
+_CURVES = frozenset({"ES256", "ES384", "ES512"})
 
 
 def _read(token: str, key: bytes, algorithm: str) -> joserfc.Token:
@@ -45,7 +36,7 @@ def _read(token: str, key: bytes, algorithm: str) -> joserfc.Token:
     ["HS256", "HS512", "ES256", "ES384", "ES512", "EdDSA", "RS256", "PS512"],
 )
 def test_another_library_accepts_a_token(algorithm: str) -> None:
-    key = _SECRET if algorithm.startswith("HS") else _private_key(algorithm)
+    key = _SECRET if algorithm.startswith("HS") else private_key(algorithm)
     signer = JwtSigner(key, algorithm)
     token = signer.token(
         {"kid": "organizations/1/apiKeys/2"},
@@ -84,7 +75,7 @@ def test_a_short_secret_is_taken_without_a_word() -> None:
 def test_a_key_of_another_algorithm_is_refused(algorithm: str) -> None:
     other = "ES512" if algorithm != "EdDSA" else "RS256"
     with pytest.raises(ValueError, match=f"not one of the algorithm {algorithm}"):
-        JwtSigner(_private_key(other), algorithm)
+        JwtSigner(private_key(other), algorithm)
 
 
 @pytest.mark.parametrize("algorithm", ["none", "es256", "X"])

@@ -1,28 +1,16 @@
-"""Signatures, verified by `openssl` and by the vectors of their standards."""
+"""Signatures, as the vectors of their standards have them."""
 
 from __future__ import annotations
 
-import subprocess
+import base64
 import sys
-from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_websocket.auth.keys import Hash, make_signer
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tap_websocket.auth.keys import make_signer
+from tests.support.keys import private_key
 
 _MESSAGE = b"timestamp=1732500000000"
-
-
-def _openssl(*arguments: str, stdin: bytes = b"") -> bytes:
-    command = ["openssl", *arguments]
-    return subprocess.run(command, input=stdin, check=True, capture_output=True).stdout
-
-
-def _private_key(algorithm: str) -> bytes:
-    return _openssl("genpkey", "-algorithm", algorithm)
 
 
 def test_hmac_is_as_rfc_4231_says() -> None:
@@ -35,7 +23,8 @@ def test_hmac_is_as_rfc_4231_says() -> None:
 def test_ed25519_is_as_rfc_8032_says() -> None:
     seed = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"
     der = bytes.fromhex(f"302e020100300506032b657004220420{seed}")
-    pem = _openssl("pkey", "-inform", "DER", stdin=der)
+    text = base64.b64encode(der).decode()
+    pem = f"-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n".encode()
     signature = make_signer("ed25519", pem, "sha256")(b"")
     assert signature.hex() == (
         "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bac"
@@ -43,46 +32,8 @@ def test_ed25519_is_as_rfc_8032_says() -> None:
     )
 
 
-@pytest.mark.parametrize("hash_name", ["sha256", "sha384", "sha512"])
-def test_openssl_accepts_signatures_of_rsa(tmp_path: Path, hash_name: Hash) -> None:
-    pem = _private_key("RSA")
-    private, message, signature = (tmp_path / name for name in ("key", "msg", "sig"))
-    private.write_bytes(pem)
-    message.write_bytes(_MESSAGE)
-    signature.write_bytes(make_signer("rsa", pem, hash_name)(_MESSAGE))
-    verdict = _openssl(
-        "dgst",
-        f"-{hash_name}",
-        "-prverify",
-        str(private),
-        "-signature",
-        str(signature),
-        str(message),
-    )
-    assert verdict == b"Verified OK\n"
-
-
-def test_openssl_accepts_signatures_of_ed25519(tmp_path: Path) -> None:
-    pem = _private_key("ED25519")
-    private, message, signature = (tmp_path / name for name in ("key", "msg", "sig"))
-    private.write_bytes(pem)
-    message.write_bytes(_MESSAGE)
-    signature.write_bytes(make_signer("ed25519", pem, "sha256")(_MESSAGE))
-    _openssl(
-        "pkeyutl",
-        "-verify",
-        "-rawin",
-        "-inkey",
-        str(private),
-        "-in",
-        str(message),
-        "-sigfile",
-        str(signature),
-    )
-
-
 def test_line_breaks_may_be_written_as_in_json() -> None:
-    pem = _private_key("ED25519")
+    pem = private_key("ED25519")
     written = pem.replace(b"\n", rb"\n")
     one, other = (make_signer("ed25519", key, "sha256") for key in (pem, written))
     assert one(_MESSAGE) == other(_MESSAGE)
@@ -90,9 +41,9 @@ def test_line_breaks_may_be_written_as_in_json() -> None:
 
 def test_a_key_of_another_kind_is_named() -> None:
     with pytest.raises(ValueError, match="of the kind RSA"):
-        make_signer("ed25519", _private_key("RSA"), "sha256")
+        make_signer("ed25519", private_key("RSA"), "sha256")
     with pytest.raises(ValueError, match="of the kind Ed25519"):
-        make_signer("rsa", _private_key("ED25519"), "sha256")
+        make_signer("rsa", private_key("ED25519"), "sha256")
 
 
 def test_what_is_no_key_does_not_show() -> None:
@@ -102,9 +53,7 @@ def test_what_is_no_key_does_not_show() -> None:
 
 
 def test_a_key_with_a_password_is_named() -> None:
-    pem = _openssl(
-        "genpkey", "-algorithm", "ED25519", "-aes256", "-pass", "pass:secret"
-    )
+    pem = private_key("ED25519", b"secret")
     with pytest.raises(ValueError, match="has a password"):
         make_signer("ed25519", pem, "sha256")
 

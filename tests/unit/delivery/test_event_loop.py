@@ -9,15 +9,13 @@ import sys
 
 import pytest
 
-from tap_websocket import pipeline
 from tap_websocket.delivery.event_loop import (
     GatheringSelector,
     GatherPolicy,
     gather_seconds,
     make_event_loop,
 )
-from tests.support.receive import make_settings, receive
-from tests.support.servers import free_port
+from tests.support.receive import make_settings
 
 GATHER = 0.004
 
@@ -138,17 +136,3 @@ def test_the_loop_runs_timers_and_sockets(seconds: float) -> None:
         assert runner.run(talk()) == b"x" * 50
         if sys.platform != "win32":
             assert isinstance(runner.get_loop(), asyncio.SelectorEventLoop)
-
-
-def test_a_run_gathers_as_its_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[float] = []
-
-    def make(seconds: float) -> asyncio.AbstractEventLoop:
-        asked.append(seconds)
-        return make_event_loop(seconds)
-
-    monkeypatch.setattr(pipeline, "make_event_loop", make)
-    url = f"ws://127.0.0.1:{free_port()}/"
-    for metadata in (False, True):
-        receive(url=url, reconnect=False, max_duration=5, record_metadata=metadata)
-    assert asked == [GATHER, 0]

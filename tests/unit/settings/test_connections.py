@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,22 +28,6 @@ TOPICS = st.lists(st.text(max_size=12), max_size=40)
 )
 def test_the_hash_is_the_first_eight_bytes_of_sha_256(text: str, number: int) -> None:
     assert stable_hash(text) == number
-
-
-def test_another_process_hashes_alike() -> None:
-    code = (
-        "from tap_websocket.settings.connections import stable_hash;"
-        "print(stable_hash('BTC-USDT'))"
-    )
-    environment = {"PYTHONHASHSEED": "7"}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=environment,
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    assert int(done.stdout) == stable_hash("BTC-USDT")
 
 
 @given(st.text(), st.integers(1, 50))

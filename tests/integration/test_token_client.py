@@ -497,7 +497,7 @@ def test_a_server_that_trickles_is_timed_out(head: bytes, piece: bytes) -> None:
             connection, _ = listener.accept()
             connection.sendall(head)
             with connection:
-                for _ in range(100):
+                for _ in range(2000):
                     time.sleep(0.01)
                     try:
                         connection.sendall(piece)
@@ -511,7 +511,7 @@ def test_a_server_that_trickles_is_timed_out(head: bytes, piece: bytes) -> None:
         started = time.monotonic()
         with pytest.raises(TokenUnavailable, match=r"no answer within 0\.1 s"):
             _ask(Authenticator(setting, TokenClient(0.1)))
-        assert time.monotonic() - started < 0.6
+        assert time.monotonic() - started < 5
         thread.join()
 
 
