@@ -11,8 +11,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["TOOLS", "tool"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["TOOLS", "provide", "tool"]
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".tools"
@@ -45,17 +49,31 @@ def tool(name: str) -> Path:
     Raises:
         subprocess.CalledProcessError: When it cannot be installed.
     """
-    environment = HOME / name
-    command = environment / "bin" / _COMMANDS.get(name, name)
-    wanted = "\n".join(TOOLS[name])
-    stamp = environment / "installed"
+    environment = provide(
+        name,
+        "\n".join(TOOLS[name]),
+        lambda folder: _install(folder, TOOLS[name]),
+    )
+    return environment / "bin" / _COMMANDS.get(name, name)
+
+
+def provide(name: str, wanted: str, install: Callable[[Path], None]) -> Path:
+    """Return a folder of `.tools`, made first where it is missing or has other things.
+
+    Args:
+        name: Of the folder.
+        wanted: Names what is in it.
+        install: Puts it there.
+    """
+    folder = HOME / name
+    stamp = folder / "installed"
     HOME.mkdir(exist_ok=True)
     with (HOME / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not stamp.exists() or stamp.read_text() != wanted:
-            _install(environment, TOOLS[name])
+            install(folder)
             stamp.write_text(wanted)
-    return command
+    return folder
 
 
 def _install(environment: Path, packages: tuple[str, ...]) -> None:
