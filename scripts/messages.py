@@ -27,6 +27,7 @@ _RAISED = {
     "LocationError",
     "ParseError",
     "SchemaError",
+    "SequenceError",
     "StreamMapError",
     "Unreachable",
     "Untrusted",

@@ -12,6 +12,7 @@ __all__ = [
     "LocationError",
     "ParseError",
     "SchemaError",
+    "SequenceError",
     "StreamMapError",
     "TapError",
 ]
@@ -101,6 +102,10 @@ class ParseError(TapError):
 
 class SchemaError(TapError):
     """A record does not fit the schema where that may not be repaired."""
+
+
+class SequenceError(TapError):
+    """Numbers of the feed are missing, and `sequence` says that the run fails then."""
 
 
 class StreamMapError(TapError):

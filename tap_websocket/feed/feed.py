@@ -136,7 +136,7 @@ class Feed:
 
     def stop(self, reason: str, close_code: int) -> None:
         """End the run from outside: at a signal, or when nobody takes records."""
-        self._run.end(reason, close_code=close_code)
+        self._run.stop(reason, close_code=close_code)
 
     def fail(self, reason: str, error: Exception) -> None:
         """End the run with an error, after everything received was delivered."""

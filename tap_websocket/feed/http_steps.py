@@ -95,7 +95,7 @@ class HttpSteps:
         self._clients: dict[str, tuple[TokenClient, asyncio.Lock]] = {}
         # Everything that is under way; cancelled when the connection ends.
         self._tasks: set[asyncio.Task[None]] = set()
-        # Bodies that came while reading was paused.
+        # Bodies that came while reading was paused, until it is resumed or over.
         self._waiting: list[bytes] = []
         self._paused = False
 
@@ -109,10 +109,9 @@ class HttpSteps:
         self._start(self._first(request, done))
 
     def stop(self) -> None:
-        """Abandon everything: the connection is over."""
+        """Abandon what is under way: the connection is over."""
         for task in self._tasks:
             task.cancel()
-        self._waiting.clear()
 
     def pause(self) -> None:
         """Keep bodies back, as reading is paused."""
@@ -123,6 +122,11 @@ class HttpSteps:
         self._paused = False
         while self._waiting and not self._paused:
             # It may fill the buffer, and so pause again.
+            self._host.deliver(self._waiting.pop(0))
+
+    def flush(self) -> None:
+        """Deliver the bodies that were kept back, though reading is paused still."""
+        while self._waiting:
             self._host.deliver(self._waiting.pop(0))
 
     def _start(self, work: Any) -> None:  # noqa: ANN401 - a coroutine

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tap_websocket.expressions.placeholders import ConnectionBuiltins, PlaceholderValues
-from tap_websocket.transports.rfc6455 import NORMAL
+from tap_websocket.transports.rfc6455 import NORMAL, TOO_BIG_TEXT
 
 if TYPE_CHECKING:
     from tap_websocket.errors import TapError
@@ -52,13 +52,38 @@ class Origin(msgspec.Struct):
 
 
 class CloseAction(enum.Enum):
-    """What a message asks of its connection."""
+    """What a message asks of its connection.
+
+    Attributes:
+        RECONNECT: A rule has it closed, and another one opened.
+        GAP: Numbers of the feed are missing, so it is to be subscribed anew.
+        STOP: The feed is complete.
+        TOO_BIG: The message is over `max_message_bytes`.
+        BROKEN_STREAM: Its compressed stream cannot be read any more.
+        REPLACE: Another one is opened, which then takes its place.
+    """
 
     RECONNECT = "reconnect"
+    GAP = "gap"
     STOP = "stop"
     TOO_BIG = "too big"
     BROKEN_STREAM = "broken stream"
     REPLACE = "replace"
+
+    @property
+    def verdict(self) -> str:
+        """Why this side closes the connection, in words for a log, or empty."""
+        return _VERDICTS.get(self, "")
+
+
+_VERDICTS = {
+    CloseAction.RECONNECT: "a message rule asked for it",
+    CloseAction.GAP: "numbers of the feed are missing (on_gap: reconnect)",
+    CloseAction.BROKEN_STREAM: (
+        "its compressed stream cannot be read (payload_compression)"
+    ),
+    CloseAction.TOO_BIG: TOO_BIG_TEXT,
+}
 
 
 class BatchResult(msgspec.Struct):

@@ -134,6 +134,10 @@ class Outbound:
         self.subscription.pause()
         self._steps.pause()
 
+    def flush(self) -> None:
+        """Deliver the replies that were kept back for the time of a pause."""
+        self._steps.flush()
+
     def resume(self) -> None:
         """Start the clocks afresh."""
         self.keepalive.resume()

@@ -70,6 +70,9 @@ class OpenSession(Protocol):
     def resume(self) -> None:
         """Read again; the clocks start afresh."""
 
+    def flush(self) -> None:
+        """Take what was kept back for the time of a pause."""
+
     def end(self, close_code: int) -> None:
         """Start the closing handshake, at the end of the run."""
 
@@ -176,7 +179,23 @@ class RunState:
                 f"never subscribed ({reason}): the server sent no reply that "
                 f"subscribe_messages awaits; check credentials and reply; {last}",
             )
-        self.end(reason, error)
+        self.stop(reason, error)
+
+    def stop(
+        self,
+        reason: str,
+        error: Exception | None = None,
+        *,
+        close_code: int = NORMAL,
+    ) -> None:
+        """End the run from outside of its messages; what a pause kept back is taken.
+
+        The arguments are those of `end`.
+        """
+        if self.paused:
+            for session in list(self.sessions):
+                session.flush()
+        self.end(reason, error, close_code=close_code)
 
     def pause(self) -> None:
         """Stop reading from every connection; the clocks stand still."""

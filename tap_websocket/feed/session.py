@@ -18,7 +18,6 @@ from tap_websocket.transports.rfc6455 import (
     NORMAL,
     PONG,
     TOO_BIG,
-    TOO_BIG_TEXT,
 )
 
 if TYPE_CHECKING:
@@ -243,7 +242,11 @@ class Session:
             self._follow(result.directive, result)
 
     def _fail(self, error: TapError) -> None:
-        """End the run for a fatal message, or this connection alone."""
+        """End the run for a fatal message, or this connection alone.
+
+        The latter is for what a server says of the connection. Numbers that are missing
+        are no matter of the line that happens to notice it.
+        """
         if isinstance(error, FeedError) and self._owner.outlives(self):
             self._refuse(str(error))
         else:
@@ -284,6 +287,7 @@ class Session:
         self._outbound.detach()
         self._run.closed(self)
         if not self.ended.done():
+            self._outbound.flush()
             self.ended_at = self._loop.time()
             self.ended.set_result(closing)
             self._owner.closed(self)
@@ -299,6 +303,10 @@ class Session:
         if self._connection is not None:
             self._connection.resume()
         self._outbound.resume()
+
+    def flush(self) -> None:
+        """Take what was kept back for the time of a pause."""
+        self._outbound.flush()
 
     def end(self, close_code: int) -> None:
         """Start the closing handshake, at the end of the run."""
@@ -326,17 +334,11 @@ class Session:
             self.ask_replacement("a message rule asked for it")
             return
         self.directive = directive
-        if directive is CloseAction.TOO_BIG:
-            self.verdict = TOO_BIG_TEXT
-            self._close(connection, TOO_BIG)
-            return
-        if directive is CloseAction.RECONNECT:
-            self.verdict = "a message rule asked for it"
-        elif directive is CloseAction.BROKEN_STREAM:
-            self.verdict = "its compressed stream cannot be read (payload_compression)"
-        elif directive is CloseAction.STOP:
+        self.verdict = directive.verdict
+        if directive is CloseAction.STOP:
             self._owner.completed(self)
-        self._close(connection, result.close_code)
+        too_big = directive is CloseAction.TOO_BIG
+        self._close(connection, TOO_BIG if too_big else result.close_code)
 
     def _close(self, connection: Connection, code: int) -> None:
         """Start the closing handshake; nothing more is sent."""
@@ -366,7 +368,7 @@ class Session:
         if self._owner.outlives(self):
             self._refuse(str(error))
         else:
-            self._run.end("a request of the subscription failed", error)
+            self._run.stop("a request of the subscription failed", error)
 
     async def refresh_credentials(self) -> bool:
         """Replace credentials that were refused; return whether there are others."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tap_websocket.errors import FeedError
+from tap_websocket.errors import SequenceError
 from tap_websocket.feed.inbound import CloseAction
 from tap_websocket.records.formats import is_utf8
 from tap_websocket.records.views import partial_view
@@ -115,7 +115,7 @@ class GapWatch:
         """Yield messages in order: those alone whose record says what was missing.
 
         Raises:
-            FeedError: When numbers are missing, with `on_gap: fail`.
+            SequenceError: When numbers are missing, with `on_gap: fail`.
         """
         group = batch.arrival.origin.group
         if self._outages and group in self._outages:
@@ -193,7 +193,7 @@ class GapWatch:
         """Do what `on_gap` says about numbers that were found missing.
 
         Raises:
-            FeedError: With `fail`.
+            SequenceError: With `fail`.
         """
         sequence = self._settings
         if sequence is None or sequence.on_gap == "log":
@@ -203,13 +203,13 @@ class GapWatch:
                 "sequence: numbers of the feed are missing (on_gap: fail); the log "
                 "says which"
             )
-            raise FeedError(msg)
+            raise SequenceError(msg)
         records = self._emitted + batch.result.records
         if records > self._records_at_gap:
             # Not twice without a record between: subscribing anew does not help then.
             self._records_at_gap = records
             if batch.result.directive in {None, CloseAction.REPLACE}:
-                batch.result.directive = CloseAction.RECONNECT
+                batch.result.directive = CloseAction.GAP
 
 
 def _number_view(settings: Settings, documents: DocumentReader) -> PartialView | None:

@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiohttp import web
 
 from tap_websocket.errors import ConfigError, ConnectionFailed, CredentialError
 from tests.support.http import Http, serve_http
-from tests.support.receive import make_settings, receive
+from tests.support.receive import Received, make_settings, receive
 from tests.support.servers import Kind, Peer, free_port, listen, serve
 from tests.support.tap import run_tap, start_tap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from tap_websocket.delivery.bridge import Bridge
+    from tap_websocket.delivery.pages import Page
 
 pytestmark = pytest.mark.usefixtures("each_transport")
 
@@ -378,6 +383,96 @@ def test_a_reply_has_its_time() -> None:
     assert isinstance(run.error, ConnectionFailed)
     assert "no answer within 0.3 s (reply_timeout)" in str(run.error)
     assert run.seconds < 10
+
+
+class Paused:
+    """A server whose HTTP reply comes while the tap reads no more.
+
+    Attributes:
+        is_paused: Asks the tap; set when its run has begun.
+        replied: Set when the tap has that reply: it makes the next request.
+        refuses: Set when that one is to be refused from then on.
+    """
+
+    def __init__(self) -> None:
+        self.is_paused: Callable[[], bool] = lambda: False
+        self.replied = threading.Event()
+        self.refuses = threading.Event()
+
+    async def http(self, request: web.Request) -> web.Response:
+        if request.path == "/snapshot":
+            while not self.is_paused():
+                await asyncio.sleep(0.01)
+            return web.json_response({"n": -1})
+        refused = self.replied.is_set() and self.refuses.is_set()
+        self.replied.set()
+        return web.json_response({}, status=404 if refused else 200)
+
+    async def __call__(self, peer: Peer) -> None:
+        with contextlib.suppress(ConnectionError):
+            for n in range(1_000_000):
+                await peer.send(json.dumps({"n": n, "pad": "x" * 1000}))
+
+    def run(self, each: Callable[[Page, Bridge], None], **given: Any) -> Received:
+        def started(bridge: Bridge) -> None:
+            self.is_paused = lambda: bridge.buffer.is_full
+
+        with serve(self, http=self.http) as server:
+            url = f"http://localhost:{server.port}"
+            return receive(
+                url=server.url,
+                started=started,
+                each=each,
+                buffer_bytes=64 * 1024,
+                schema={"type": "object", "properties": {"n": {"type": "integer"}}},
+                max_duration=60,
+                subscribe_messages=[
+                    {
+                        "request": {"url": f"{url}/snapshot"},
+                        "records": True,
+                        "reply_timeout": 50,
+                    },
+                    {"request": {"url": f"{url}/key"}, "every": 0.2},
+                ],
+                **given,
+            )
+
+
+def test_a_reply_that_came_in_a_pause_is_kept_when_the_connection_ends() -> None:
+    server = Paused()
+    lost = threading.Event()
+
+    def each(page: Page, bridge: Bridge) -> None:
+        del page
+        if not lost.is_set():
+            assert server.replied.wait(30)
+            # Nothing is read still, so the refusal ends the connection in the pause.
+            server.refuses.set()
+            begin = time.monotonic()
+            while bridge.failure is None and time.monotonic() - begin < 30:
+                time.sleep(0.05)
+            lost.set()
+
+    run = server.run(each)
+    assert isinstance(run.error, CredentialError | ConnectionFailed)
+    assert "HTTP 404" in str(run.error)
+    assert -1 in [record["n"] for record in run.records]
+
+
+def test_a_reply_that_came_in_a_pause_is_kept_when_the_run_is_stopped() -> None:
+    server = Paused()
+    stopped = threading.Event()
+
+    def each(page: Page, bridge: Bridge) -> None:
+        del page
+        if not stopped.is_set():
+            assert server.replied.wait(30)
+            stopped.set()
+            bridge.stop("the test says so")
+
+    run = server.run(each)
+    assert run.error is None
+    assert run.records[-1]["n"] == -1
 
 
 def test_when_and_unless_look_at_what_was_captured_before(kind: Kind) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_websocket.errors import FeedError
+from tap_websocket.errors import SequenceError
 from tests.support.receive import receive
 from tests.support.servers import serve
 
@@ -108,12 +108,51 @@ def test_a_gap_fails_the_run_after_what_was_received() -> None:
         [{"n": 1}, {"n": 2}, {"n": 4}],
         sequence={"path": "$.n", "on_gap": "fail"},
     )
-    assert isinstance(run.error, FeedError)
+    assert isinstance(run.error, SequenceError)
     assert "sequence" in str(run.error)
     assert [record["n"] for record in run.records] == [1, 2, 4]
 
 
-def test_a_gap_subscribes_anew_and_not_for_ever() -> None:
+@pytest.mark.parametrize("scope", ["feed", "connection"])
+def test_a_gap_fails_the_run_whatever_its_line_has_come_to(scope: str) -> None:
+    """One line is subscribed; the other one is sent data before it is."""
+    both = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.recv()
+        if peer.number == 1:
+            await peer.send('{"ack": true}')
+            await both.wait()
+            await peer.send('{"n": 1}')
+        else:
+            both.set()
+            for n in (1, 2, 5):
+                await peer.send(json.dumps({"n": n}))
+            # A line has `overlap` to bring what another one has skipped.
+            await asyncio.sleep(1)
+            await peer.send('{"n": 6}')
+        await peer.wait()
+
+    with serve(script) as server:
+        run = receive(
+            url=server.url,
+            reconnect=True,
+            redundancy=2,
+            overlap=0.5,
+            subscribe_messages=[
+                {"message": "go", "reply": {"ack": True}, "reply_timeout": 60}
+            ],
+            sequence={"path": "$.n", "scope": scope, "on_gap": "fail"},
+            max_duration=20,
+        )
+        assert len(server.peers) == 2
+    assert isinstance(run.error, SequenceError)
+    assert {1, 2, 5} <= {record["n"] for record in run.records}
+
+
+def test_a_gap_subscribes_anew_and_not_for_ever(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     subscribed = 0
 
     async def script(peer: Peer) -> None:
@@ -137,6 +176,11 @@ def test_a_gap_subscribes_anew_and_not_for_ever() -> None:
         )
     assert run.error is None
     assert subscribed >= 3
+    (lost, *_) = [record for record in caplog.messages if record.startswith("Lost")]
+    assert lost.endswith(
+        ": numbers of the feed are missing (on_gap: reconnect); reconnecting"
+    )
+    assert "a message rule" not in caplog.text
     # What was skipped between two connections counts, and triggers nothing.
     assert run.counts.missing > 100
 
@@ -335,7 +379,7 @@ def test_what_both_lines_lost_is_missing(on_gap: str) -> None:
     assert run.counts.missing == 3
     assert sum(record["_missing"] for record in run.records) == 3
     if on_gap == "fail":
-        assert isinstance(run.error, FeedError)
+        assert isinstance(run.error, SequenceError)
         assert set(got) - {300, 301} == expected - {300, 301}
     else:
         assert run.error is None
