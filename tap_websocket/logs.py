@@ -105,9 +105,11 @@ class SecretFilter(logging.Filter):
         super().__init__()
         # The loop's thread learns while the main thread logs.
         self._lock = threading.Lock()
+        # Of the config, all of them; fetched ones; and captured ones by their name.
         self._given = _Forms(None, _MAX_KNOWN_WHOLE)
         self._fetched = _Forms(_MAX_REMEMBERED, _MAX_KNOWN_WHOLE)
         self._captured: dict[str, _Forms] = {}
+        # Makes the text of tracebacks, to mask them.
         self._formatter = logging.Formatter()
         self.add(secrets)
 

@@ -85,6 +85,7 @@ class Pipeline:
             settings.delivery,
             make_loop=functools.partial(make_event_loop, gather_seconds(settings)),
         )
+        # Given the schema that the run begins with, in the loop's thread.
         self._sampled: _Sampled = concurrent.futures.Future()
         # Set in the loop's thread, once the feed is there.
         self._feed: Feed | None = None

@@ -27,6 +27,7 @@ class ColumnNames:
     def __init__(self, naming: ColumnNaming, *, reserved: Iterable[str]) -> None:
         self._naming = naming
         self._reserved = frozenset(map(fold, reserved))
+        # The columns that there are.
         self._names: set[str] = set()
         # Folded name to the first column that has it.
         self._first: dict[str, str] = {}

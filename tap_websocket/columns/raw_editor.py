@@ -177,6 +177,7 @@ class RawEditor:
             try:
                 self._fits(text)
             except _REFUSED:
+                # Some known field does not fit: each is tested alone, below.
                 pass
             else:
                 odd = members.keys() - self._known

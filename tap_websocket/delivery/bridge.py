@@ -89,6 +89,7 @@ class Bridge:
         self._stopping: tuple[str, int] | None = None
         # A target that is a little too slow makes reading pause many times a second.
         self._pause_log = LogThrottle(_PAUSE_LOG_SECONDS, level=logging.INFO)
+        # Whether the pause that is on was logged, so that its end is to be.
         self._pause_logged = False
         self.buffer = Buffer(
             settings,

@@ -60,12 +60,15 @@ class Buffer:
         # Guards everything below. The callbacks are called without it, since they
         # ask the buffer in turn.
         self._changed = threading.Condition()
+        # What was not taken yet, the oldest first.
         self._pages: collections.deque[Page | SpilledPage] = collections.deque()
         self._spill = Spill(settings.spill_bytes)
         # Memory of the pages in the list, those on disk with their entry alone.
         self._used = 0
         # From `on_full` until half of the memory is free again.
         self._full = False
+        # Set at the end of the run, with the failure that ended it: what is left is
+        # taken, then the failure is raised.
         self._closed = False
         self._error: BaseException | None = None
         self.accepted = 0

@@ -89,6 +89,7 @@ class Pager:
         self._max_count = batch_size or page_bytes
         self._page_bytes = page_bytes
         self._flush_interval = flush_interval
+        # The schema of the page that is open.
         self._schema: Mapping[str, Any] = {}
         # Joined records that are not in a chunk yet, and the chunks of the page.
         self._records: list[bytes] = []
@@ -100,6 +101,7 @@ class Pager:
         self._grown = False
         # Runs from the first record of a page to its flush.
         self._timer: Timer | None = None
+        # One warning is enough: a feed of long lines has many.
         self._warned_of_length = False
 
     def use_schema(self, schema: Mapping[str, Any]) -> None:

@@ -30,6 +30,7 @@ class MessageBuiltins:
     def __init__(self, live: ConnectionBuiltins) -> None:
         """Make the values of one message; `ConnectionBuiltins.moment` does."""
         self._live = live
+        # None before they are asked for: most messages ask for none.
         self._now: float | None = None
         self._made: dict[str, Any] = {}
 
@@ -83,6 +84,7 @@ class ConnectionBuiltins:
         """
         self.clock = clock
         self.unique = unique
+        # Messages that were counted so far (`{$counter}`).
         self._counter = 0
 
     def count(self) -> int:
@@ -136,6 +138,7 @@ class _Minted(dict[str, Any]):
     ) -> None:
         super().__init__(offered)
         self._make = make
+        # None before the first look-up: to make them may cost a signature.
         self._made: Mapping[str, Any] | None = None
 
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - any JSON

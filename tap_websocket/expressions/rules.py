@@ -179,6 +179,7 @@ class RuleSet:
         self.captured_names = frozenset(
             name for rule in self._capture_only for name, _ in rule.paths
         )
+        # Tests of messages for the rules that capture these names, as they are needed.
         self._may_capture: dict[frozenset[str], Prefilter | None] = {}
         self.needles = _needles(
             rule for rule in (*self._texts, *self._documents) if not rule.only_captures

@@ -125,6 +125,7 @@ def emptied(
         try:
             given = json.loads(text)
         except ValueError:
+            # No JSON, so no object that could have lost its keys.
             continue
         for path in _emptied(name, value, given):
             yield (

@@ -164,6 +164,7 @@ def _message(
         try:
             return base64.b64decode(message, validate=True)
         except (binascii.Error, ValueError):
+            # Said below, as for a message that is no string.
             pass
     problems.append(f"{where}: with binary: true the message is a string of base64")
     return None

@@ -44,7 +44,7 @@ class Shutdown:
         # The signals that came, and when the first one did.
         self._signals: set[int] = set()
         self._first_at = 0.0
-        # Set while there is something to deliver.
+        # Set while there is something to deliver, with the seconds that it may take.
         self._bridge: Bridge | None = None
         self._drain_timeout = 0.0
         # Runs from the first signal until the target took everything.
