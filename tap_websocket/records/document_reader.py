@@ -104,7 +104,7 @@ class DocumentReader:
         groups: Mapping[str, str | None],
     ) -> Document:
         """Return a document as rules look at it: as JSON, whatever the format."""
-        if self._format.structured:
+        if self._settings.is_structured:
             return Document(value, groups)
         return Document() if text is None else self.look(text)
 

@@ -18,6 +18,7 @@ from tap_websocket.columns import payload_check
 from tap_websocket.errors import ConfigError, ParseError
 from tap_websocket.expressions.pattern import JSON_GROUP
 from tap_websocket.records.payloads import encode_binary
+from tap_websocket.settings.message_format import STRUCTURED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,13 +36,7 @@ _to_json = msgspec.json.Encoder().encode
 
 
 class Format(Protocol):
-    """How a document's bytes become a value, and which columns such values have.
-
-    Attributes:
-        structured: The value is JSON: paths, inference and evolution apply to it.
-    """
-
-    structured: bool
+    """How a document's bytes become a value."""
 
     def text(self, document: bytes) -> str | None:
         """Return a document's text, or None where it has none.
@@ -85,8 +80,6 @@ class Format(Protocol):
 
 class Json:
     """`json`: a document is one JSON value."""
-
-    structured = True
 
     def text(self, document: bytes) -> str:
         """Return a document's text."""
@@ -136,8 +129,6 @@ class Json:
 class RawString:
     """`raw_string`: a document is a text, or the groups that a pattern finds in it."""
 
-    structured = False
-
     def text(self, document: bytes) -> str:
         """Return a document's text."""
         return _utf8(document)
@@ -167,8 +158,6 @@ class RawString:
 class Binary:
     """`binary`: a document is the base64 of its bytes."""
 
-    structured = False
-
     def text(self, document: bytes) -> str | None:
         """Return a document's text, or None for what is no UTF-8."""
         try:
@@ -194,8 +183,8 @@ class Binary:
 
 
 _FORMATS: dict[str, Format] = {
-    # Binary messages of the last three become JSON documents first (`codec_of`).
-    **dict.fromkeys(("json", "msgpack", "cbor", "protobuf"), Json()),
+    # Binary messages of those that are not JSON become it first (`codec_of`).
+    **dict.fromkeys(STRUCTURED, Json()),
     "raw_string": RawString(),
     "binary": Binary(),
 }

@@ -202,7 +202,7 @@ class RecordPlan(msgspec.Struct, frozen=True):
         if self.single_column and DATA in self.deselected:
             return None
         test = None
-        if message_format.structured:
+        if self.settings.decoding.is_structured:
             data = columns.schema["properties"].get(DATA, {})
             test = compile_value(data) if self.single_column else columns.decoder()
             if test is None:

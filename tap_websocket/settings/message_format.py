@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MESSAGE_FORMAT",
     "PROTOBUF",
+    "STRUCTURED",
     "MessageFormat",
     "ProtobufType",
     "has_text",
@@ -49,14 +50,16 @@ PROTOBUF: Schema = setting(
     "full name of the type of each message (`package.Name`).",
 )
 
-_STRUCTURED: Final[tuple[MessageFormat, ...]] = ("json", "msgpack", "cbor", "protobuf")
+STRUCTURED: Final[tuple[MessageFormat, ...]] = ("json", "msgpack", "cbor", "protobuf")
+"""Formats whose messages are JSON, or become it."""
+
 _EXTRAS = {"cbor": "cbor2", "protobuf": "google.protobuf"}
 """What the extra of a format's name installs."""
 
 
 def is_structured(message_format: str) -> bool:
     """Return whether messages are JSON, or become it: paths and inference apply."""
-    return message_format in _STRUCTURED
+    return message_format in STRUCTURED
 
 
 def has_text(message_format: str) -> bool:
