@@ -27,6 +27,7 @@ class Keepalive:
         ping: Callable[[bytes], None],
         heartbeat: Callable[[], None],
         on_dead: Callable[[str], None],
+        on_stale: Callable[[str], None],
         has_unread: Callable[[], bool],
     ) -> None:
         """Make one that is not running yet.
@@ -37,7 +38,8 @@ class Keepalive:
             clock: The time in seconds, from any start.
             ping: Sends a Ping frame with a payload.
             heartbeat: Sends the heartbeat message.
-            on_dead: Takes the reason when the connection is dead.
+            on_dead: Takes the reason when a Ping was not answered in time.
+            on_stale: Takes the reason when no data came in time.
             has_unread: Whether something that has arrived is not read yet.
         """
         self._settings = settings
@@ -63,7 +65,7 @@ class Keepalive:
         if (stale := settings.stale_timeout) is not None:
             silence = f"no data message for {stale:g} s (stale_timeout)"
             self._stale = Deadline(
-                stale, lambda: on_dead(silence), schedule=schedule, clock=clock
+                stale, lambda: on_stale(silence), schedule=schedule, clock=clock
             )
 
     @property

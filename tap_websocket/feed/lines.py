@@ -59,6 +59,12 @@ class Group:
         self._loop = asyncio.get_running_loop()
         # When the outage began, by the loop's clock; None while there is none.
         self._down_since: float | None = None
+        # When the last open connection ended, by the loop's clock; None while there is
+        # one, and before the first.
+        self._gone_at: float | None = None
+        # Lines whose first attempt has failed, while the group never was up.
+        self._failed: set[Line] = set()
+        self._was_up = False
         # The attempts under way, which may bring the group up.
         self._attempts: dict[Line, asyncio.Future[None]] = {}
 
@@ -93,25 +99,52 @@ class Group:
 
     def opened(self, session: Session) -> float | None:
         """Add an open connection; return the seconds of the outage that it ends."""
+        if self._gone_at is not None:
+            # The line that was lost last may not have said so: what follows on its end
+            # waits for the attempts of other lines, as this one.
+            self._begin_outage(self._gone_at)
+        self._gone_at, self._was_up = None, True
         self.open.add(session)
         return self.count_outage()
 
     def closed(self, session: Session) -> None:
         """Remove a connection."""
-        self.open.discard(session)
+        if session in self.open:
+            self.open.discard(session)
+            if not self.open:
+                self._gone_at = session.ended_at
 
-    def lost(self, at: float) -> bool:
+    def went_stale(self) -> None:
+        """Give open connections the time of `stale_timeout` anew: one was too silent.
+
+        They are sent the same, and would be dropped together where the feed is quiet.
+        """
+        for session in self.open:
+            session.expect_data()
+
+    def lost(self, line: Line, at: float) -> bool:
         """Begin an outage when no connection is left; return whether there is one.
 
+        At the start of a run there is none before the first attempt of each line has
+        failed.
+
         Args:
-            at: When the last connection ended, or the first could not be opened.
+            line: The line that is down.
+            at: When its connection ended, or its first attempt failed.
         """
         if self.is_up:
             return False
+        if not self._was_up:
+            self._failed.add(line)
+            if len(self._failed) < len(self.lines):
+                return False
+        self._begin_outage(at)
+        return True
+
+    def _begin_outage(self, at: float) -> None:
         if self._down_since is None:
             self._down_since = at
             self._run.counts.outages += 1
-        return True
 
     def count_outage(self) -> float | None:
         """Count the seconds of the outage up to now, if there is one, and end it."""

@@ -49,6 +49,7 @@ class Outbound:
         topics: Sequence[str],
         on_reply: Callable[[], None],
         on_subscribed: Callable[[], None],
+        on_stale: Callable[[str], None],
     ) -> None:
         """Make one that sends nothing yet, within the running loop.
 
@@ -61,6 +62,7 @@ class Outbound:
             topics: Those of the connection.
             on_reply: Called when an awaited reply has come.
             on_subscribed: Called when everything was sent and answered.
+            on_stale: Takes the reason when no data came for `stale_timeout`.
         """
         self._settings = settings.subscription
         self._host = host
@@ -86,6 +88,7 @@ class Outbound:
             ping=self._ping,
             heartbeat=self._heartbeat,
             on_dead=host.give_up,
+            on_stale=on_stale,
             has_unread=self._has_unread,
         )
         self.subscription = Subscription(

@@ -12,7 +12,7 @@ from tap_websocket.expressions.placeholders import PlaceholderValues, TopicList
 from tap_websocket.feed.recovery import Recovery
 from tap_websocket.feed.replacement import Replacement
 from tap_websocket.feed.session import Session
-from tap_websocket.network.errors import HandshakeError
+from tap_websocket.network.errors import HandshakeError, is_retryable
 from tap_websocket.settings.topics import TOPICS
 from tap_websocket.transports.rfc6455 import NORMAL
 
@@ -199,7 +199,7 @@ class Reconnector:
             return await self._reconnect(session)
         _LOGGER.info(
             "Replacing the connection to %s: %s",
-            self._recovery.label,
+            session.label,
             session.replacement.result(),
         )
         replaced = await Replacement(
@@ -217,7 +217,12 @@ class Reconnector:
         # What failed was the first attempt at the connection that follows.
         if await self._recovery.is_done_after(session):
             return None
-        if isinstance(replaced.error, HandshakeError) and not replaced.announced:
+        if (
+            isinstance(replaced.error, HandshakeError)
+            and not replaced.announced
+            # A final refusal may have been for the old one's sake.
+            and is_retryable(replaced.error)
+        ):
             await self._recovery.after_refusal(replaced.error)
         return await self._connect(session.forgotten)
 
@@ -244,9 +249,9 @@ class Reconnector:
             jitter = random.random()  # noqa: S311 - no secret depends on it
             session.replace_after(lifetime * (1 - _LIFETIME_JITTER * jitter))
 
-    def produced(self, session: Session) -> None:  # noqa: ARG002 - protocol
+    def produced(self, session: Session) -> None:
         """Reset the count of retries: the connection is a good one."""
-        self._recovery.produced()
+        self._recovery.produced(session)
 
     def completed(self, session: Session) -> None:
         """End the group: its feed is complete."""
@@ -267,6 +272,10 @@ class Reconnector:
         group is open: the feed is received there.
         """
         return not session.subscribed.done() and self._group.is_up_without(session)
+
+    def went_stale(self, session: Session) -> None:  # noqa: ARG002 - protocol
+        """Let the other lines be silent for longer: the feed may be quiet."""
+        self._group.went_stale()
 
     def closed(self, session: Session) -> None:
         """Count the connection as gone."""

@@ -65,8 +65,11 @@ class Recovery:
         self._group = group
         self._loop = asyncio.get_running_loop()
         self._urls = (settings.connection.url, *settings.continuity.alternate_urls)
-        # Index of the address that the next attempt goes to; a failure moves it on.
-        self._url = number % len(self._urls)
+        # Index of the line's own address, and of the one that the next attempt goes to:
+        # a failure moves it on.
+        self._url = self._home = number % len(self._urls)
+        # The last connection that was opened, until it brings data; else None.
+        self._unproven: Session | None = None
         # What went wrong in a row.
         self._retries = Retries(settings.reconnect, len(self._urls))
         # When the last connection was opened, by the loop's clock; None before it.
@@ -100,13 +103,14 @@ class Recovery:
         if self._opened_at is not None or down_since is not None:
             self._run.counts.reconnects += 1
         self._opened_at = self._loop.time()
+        self._unproven = session
         outage = self._group.opened(session)
-        if down_since is None:
+        if down_since is None and outage is None:
             return
-        if outage is None:
+        if down_since is not None and outage is None:
             _LOGGER.info(
                 "The line to %s is back after %.1f s, at attempt %d",
-                self.label,
+                session.label,
                 self._loop.time() - down_since,
                 self._retries.attempts,
             )
@@ -118,9 +122,13 @@ class Recovery:
             self._retries.attempts,
         )
 
-    def produced(self) -> None:
+    def produced(self, session: Session) -> None:
         """Reset the count of retries: the connection is a good one."""
         self._retries.produced()
+        if session is self._unproven:
+            # The next one is tried at the line's own address again: lines that stay
+            # where they fled to would all be lost together.
+            self._unproven, self._url = None, self._home
 
     def log_lost(self, session: Session, then: str) -> None:
         """Log that the line is down, once; it may be the beginning of an outage.
@@ -132,8 +140,8 @@ class Recovery:
         if self._down_since is not None:
             return
         self._down_since = session.ended_at
-        where, text = self.label, session.describe_end()
-        if self._group.lost(session.ended_at):
+        where, text = session.label, session.describe_end()
+        if self._group.lost(self._line, session.ended_at):
             _LOGGER.warning("Lost %s: %s; %s", where, text, then)
         elif not session.refused:
             _LOGGER.info(
@@ -155,7 +163,7 @@ class Recovery:
             return
         if not retryable:
             if await self._is_redundant():
-                await self._wait_refused(cannot_connect(where, error))
+                await self._wait_refused(where, cannot_connect(where, error))
                 return
             raise ConnectionFailed(cannot_connect(where, error)) from error
         if not self._settings.reconnect.reconnect:
@@ -163,10 +171,10 @@ class Recovery:
             raise ConnectionFailed(msg) from error
         if self._down_since is None:
             self._down_since = self._loop.time()
-            is_outage = self._group.lost(self._down_since)
+            is_outage = self._group.lost(self._line, self._down_since)
             log = _LOGGER.warning if is_outage else _LOGGER.info
             log("Cannot connect to %s: %s; trying again", where, error)
-        await self._wait(str(error), retry_after(error, time.time()))
+        await self._wait(where, str(error), retry_after(error, time.time()))
 
     async def after_error(self, error: TapError) -> None:
         """Wait after an attempt without credentials or URL, if another line is up.
@@ -176,7 +184,7 @@ class Recovery:
         """
         if not await self._is_redundant():
             raise error
-        await self._wait_refused(f"cannot connect: {error}")
+        await self._wait_refused(self.label, f"cannot connect: {error}")
 
     async def is_done_after(self, session: Session) -> bool:
         """Decide after the end of a connection.
@@ -194,11 +202,11 @@ class Recovery:
         if not self._settings.reconnect.reconnect:
             if session.ended_cleanly:
                 return True
-            msg = f"lost {self.label}: {text}; reconnect: true would go on"
+            msg = f"lost {session.label}: {text}; reconnect: true would go on"
             raise ConnectionFailed(msg)
         if closing.too_big or session.directive is CloseAction.TOO_BIG:
-            self._judge_too_big()
-        if not session.origin.sequence:
+            self._judge_too_big(session)
+        if not session.has_data:
             # It brought nothing: an attempt that failed, as it were.
             self.skip_address()
         self._run.failed(text)
@@ -212,9 +220,10 @@ class Recovery:
             ConnectionFailed: When `max_reconnect_attempts` are used up.
         """
         if session.refused:
-            await self._wait_refused(session.describe_end())
+            await self._wait_refused(session.label, session.describe_end())
         else:
-            await self._wait(session.describe_end(), session.retry_after)
+            text = session.describe_end()
+            await self._wait(session.label, text, session.retry_after)
 
     async def _is_redundant(self) -> bool:
         """Return whether another line of the group is up, so that this one may fail."""
@@ -231,7 +240,9 @@ class Recovery:
         if code in self._settings.reconnect.fatal_close_codes:
             if not await self._is_redundant():
                 text = session.describe_end()
-                msg = f"{self.label} closed with {text}, which fatal_close_codes names"
+                msg = (
+                    f"{session.label} closed with {text}, which fatal_close_codes names"
+                )
                 raise FeedError(msg)
             session.refused = True
         elif self._group.is_up and code in _REFUSING_CODES:
@@ -239,7 +250,7 @@ class Recovery:
             # cost the other line its own.
             session.refused = True
 
-    def _judge_too_big(self) -> None:
+    def _judge_too_big(self, session: Session) -> None:
         """Decide whether a connection may follow one that a large message ended.
 
         Raises:
@@ -248,12 +259,12 @@ class Recovery:
         if self._retries.was_too_big() and not self._group.is_up:
             limit = self._settings.connection.max_message_bytes
             msg = (
-                f"{self.label} keeps sending messages over max_message_bytes "
+                f"{session.label} keeps sending messages over max_message_bytes "
                 f"({limit}); set it higher"
             )
             raise ConnectionFailed(msg)
 
-    async def _wait(self, reason: str, least: float) -> None:
+    async def _wait(self, where: str, reason: str, least: float) -> None:
         """Wait before a retry, at least this many seconds.
 
         Raises:
@@ -263,14 +274,14 @@ class Recovery:
         redundant = limit is not None and await self._is_redundant()
         if not self._retries.count(redundant=redundant):
             msg = (
-                f"gave up on {self.label} after {limit} retries "
+                f"gave up on {where} after {limit} retries "
                 f"(max_reconnect_attempts); the last: {reason}"
             )
             raise ConnectionFailed(msg)
         jitter = random.random()  # noqa: S311 - no secret depends on it
         await asyncio.sleep(self._retries.wait(least, jitter))
 
-    async def _wait_refused(self, reason: str) -> None:
+    async def _wait_refused(self, where: str, reason: str) -> None:
         """Wait before a server is asked again that refused this line alone."""
         if self._down_since is None:
             self._down_since = self._loop.time()
@@ -279,7 +290,7 @@ class Recovery:
         log(
             "A line to %s is refused while another one is up: %s; the next attempt is "
             "in %.1f s",
-            self.label,
+            where,
             reason,
             seconds,
         )

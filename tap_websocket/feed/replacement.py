@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tap_websocket.errors import ConnectionFailed, TapError
 from tap_websocket.feed.backoff import refused_backoff
-from tap_websocket.network.errors import HandshakeError
+from tap_websocket.network.errors import HandshakeError, retry_after
 from tap_websocket.transports.rfc6455 import NORMAL
 
 if TYPE_CHECKING:
@@ -90,9 +91,9 @@ class Replacement:
         old, group, recovery = self._old, self._group, self._recovery
         attempt = 0
         while not old.ended.done():
-            attempt += 1
-            # Another announcement may come while this attempt is made.
-            announced, old.forgotten = old.forgotten, frozenset()
+            # Where it was asked for again, the old connection has little time left.
+            attempt = 1 if old.replacement.done() else attempt + 1
+            announced = old.take_request()
             new = self._line.make_session()
             error = await self._attempt(new, announced)
             if error is not None and group.is_complete:
@@ -101,15 +102,20 @@ class Replacement:
                 failure = await self._take_over(new)
                 if failure is None:
                     return Replaced(new)
+                least = new.retry_after
+                if not new.has_data:
+                    recovery.skip_address()
             elif recovery.is_down:
                 # The old connection has ended meanwhile: this was the next one's.
                 return Replaced(error=error, announced=bool(announced))
             else:
-                failure = str(error)
+                failure, least = str(error), 0.0
+                if isinstance(error, HandshakeError):
+                    least = retry_after(error, time.time())
                 recovery.skip_address()
             if group.is_complete or old.ended.done():
                 break
-            await self._wait(attempt, failure)
+            await self._wait(attempt, failure, least)
         return Replaced()
 
     async def _attempt(
@@ -139,8 +145,9 @@ class Replacement:
             return error
         finally:
             dialing.cancel()
-            for values in (old.values, new.values):
-                values.forget(announced)
+            new.values.forget(announced)
+            # What was announced meanwhile serves the next attempt.
+            old.values.forget(announced - old.forgotten)
         return None
 
     async def _take_over(self, new: Session) -> str | None:
@@ -165,18 +172,29 @@ class Replacement:
         old.end(NORMAL)
         return None
 
-    async def _wait(self, attempt: int, reason: str) -> None:
-        """Wait before another attempt, while the old connection lives."""
-        seconds = refused_backoff(self._settings.reconnect, attempt)
+    async def _wait(self, attempt: int, reason: str, least: float) -> None:
+        """Wait before another attempt, while the old connection lives.
+
+        Args:
+            attempt: Number of the one that has failed, from 1.
+            reason: Why it did.
+            least: Seconds that the server wants to be left alone.
+        """
+        old = self._old
+        soonest = max(least, refused_backoff(self._settings.reconnect, 1))
+        seconds = max(least, refused_backoff(self._settings.reconnect, attempt))
         log = _LOGGER.warning if attempt == 1 else _LOGGER.info
         log(
             "The connection to %s could not be replaced: %s; it goes on, and the next "
             "attempt is in %.1f s",
-            self._recovery.label,
+            old.label,
             reason,
             seconds,
         )
-        await _first(self._old.ended, seconds=seconds)
+        await _first(old.ended, seconds=soonest)
+        if not old.ended.done():
+            # Another announcement is not left to wait for as long.
+            await _first(old.ended, old.replacement, seconds=seconds - soonest)
 
 
 async def _first(*futures: asyncio.Future[Any], seconds: float | None = None) -> None:

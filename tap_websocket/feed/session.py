@@ -58,6 +58,9 @@ class SessionOwner(Protocol):
     def outlives(self, session: Session) -> bool:
         """Return whether the run goes on when this connection meets what is fatal."""
 
+    def went_stale(self, session: Session) -> None:
+        """Handle that the connection was dropped, as it was silent for too long."""
+
     def closed(self, session: Session) -> None:
         """Handle the end of the connection, or of an attempt that it was made for."""
 
@@ -74,6 +77,8 @@ class Session:
     Attributes:
         origin: What its messages know of the connection: its URL with the handshake,
             its number once it is open.
+        label: Scheme, host and port, for logs; empty before the handshake.
+        has_data: Whether it brought a data message, new or not.
         builtins: Makes the placeholders that are always there.
         values: The values of placeholders; messages and replies add to them.
         subscribed: Is done when everything was sent and answered.
@@ -83,7 +88,8 @@ class Session:
         refused: Whether the server refused the subscription or the connection, so that
             another attempt is not to be hurried; known at the end at the latest.
         retry_after: Seconds that a server wants to be left alone before the next.
-        replacement: Is given why another connection is to take this one's place.
+        replacement: Is given why another connection is to take this one's place; a
+            new one, each time that this was heard.
         forgotten: Names of captured values that serve the replacement's first attempt
             alone; whoever makes it takes them.
         ended: Is given how the connection ended; nothing is taken afterwards.
@@ -130,6 +136,8 @@ class Session:
         # Asks for a replacement at the end of `connection_lifetime`; None without it.
         self._lifetime: asyncio.TimerHandle | None = None
         self.retry_after = 0.0
+        self.label = ""
+        self.has_data = False
         self.builtins = ConnectionBuiltins()
         self._outbound = Outbound(
             settings,
@@ -139,6 +147,7 @@ class Session:
             topics=planned.topics,
             on_reply=run.replied,
             on_subscribed=self._subscribed,
+            on_stale=self._went_stale,
         )
         self.origin = Origin(
             0,
@@ -192,6 +201,7 @@ class Session:
     def dialing(self, address: Address) -> None:
         """Keep where the connection will go to."""
         self.origin.url = address.public
+        self.label = address.label
         self._owner.dialing(self, address.label)
 
     def waiting(self, what: str) -> None:
@@ -208,6 +218,20 @@ class Session:
         """Have another connection opened, which then takes this one's place."""
         if not self.replacement.done():
             self.replacement.set_result(reason)
+
+    def take_request(self) -> frozenset[str]:
+        """Return what serves the attempt that was asked for; wait for another request.
+
+        Returns:
+            Names of captured values that serve that attempt alone.
+        """
+        announced, self.forgotten = self.forgotten, frozenset()
+        self.replacement = self._loop.create_future()
+        return announced
+
+    def expect_data(self) -> None:
+        """Count the seconds of `stale_timeout` anew."""
+        self._outbound.keepalive.data()
 
     def opened(self, connection: Connection) -> None:
         """Take the open connection, and subscribe."""
@@ -234,6 +258,7 @@ class Session:
         if self._outbound.awaits_interval:
             self._outbound.look_for_interval()
         if result.messages or result.deduplicated:
+            self.has_data = True
             self._owner.produced(self)
             self._outbound.keepalive.data()
         if result.error is not None:
@@ -344,6 +369,11 @@ class Session:
         """Start the closing handshake; nothing more is sent."""
         self._stop_clocks()
         connection.close(code)
+
+    def _went_stale(self, reason: str) -> None:
+        """Drop the connection, which was silent for `stale_timeout`."""
+        self.give_up(reason)
+        self._owner.went_stale(self)
 
     def _stop_clocks(self) -> None:
         self._outbound.stop()

@@ -1,0 +1,352 @@
+"""What becomes of lines and replaced connections when servers are difficult."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.raw import close_frame, frame, serve_raw
+from tests.support.receive import receive
+from tests.support.servers import serve
+
+if TYPE_CHECKING:
+    from tests.support.raw import RawPeer
+    from tests.support.servers import Peer
+
+pytestmark = pytest.mark.usefixtures("each_transport")
+
+REPLACED: dict[str, Any] = {
+    "reconnect": True,
+    "reconnect_backoff": 0.05,
+    "connection_lifetime": 0.5,
+    "overlap": 0.2,
+}
+
+
+def logged(caplog: pytest.LogCaptureFixture, text: str) -> list[str]:
+    return [
+        entry.getMessage() for entry in caplog.records if text in entry.getMessage()
+    ]
+
+
+def test_a_quiet_feed_does_not_lose_its_lines_together() -> None:
+    """Both lines were sent the same, so both are silent for equally long."""
+    opened: list[Peer] = []
+
+    async def script(peer: Peer) -> None:
+        opened.append(peer)
+        while len(opened) < 2:
+            await asyncio.sleep(0.01)
+        if len(opened) == 2:
+            await peer.send('{"n": 1}')
+        await peer.wait()
+
+    with serve(script) as server:
+        run = receive(
+            url=server.url,
+            reconnect=True,
+            reconnect_backoff=0.05,
+            redundancy=2,
+            stale_timeout=1,
+            max_duration=5,
+        )
+    assert run.error is None
+    # They are tried out, one after the other.
+    assert run.counts.reconnects >= 2
+    assert run.counts.outages == 0
+
+
+@pytest.mark.parametrize("all_refused", [False, True])
+def test_an_outage_begins_when_every_line_was_refused(
+    all_refused: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    refused = asyncio.Event()
+
+    async def script(peer: RawPeer) -> None:
+        if peer.number == 1:
+            await peer.status(503)
+            refused.set()
+            return
+        if peer.number == 2:
+            await refused.wait()
+            await asyncio.sleep(0.5)
+            if all_refused:
+                await peer.status(503)
+                return
+        await peer.upgrade(frame(b'{"n": 1}'))
+        await peer.wait()
+
+    with serve_raw(script) as server:
+        run = receive(
+            url=server.url,
+            reconnect=True,
+            reconnect_backoff=2,
+            redundancy=2,
+            max_duration=4,
+        )
+    assert run.error is None
+    assert run.counts.outages == all_refused
+    assert (run.counts.disconnected_seconds > 1) == all_refused
+    warnings = [entry for entry in caplog.records if entry.levelname == "WARNING"]
+    assert len(warnings) == all_refused
+
+
+def test_logs_name_the_address_of_the_connection_that_was_lost(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # The two servers have a loop each.
+    asked = threading.Event()
+
+    async def holds(peer: RawPeer) -> None:
+        if peer.number == 1:
+            await peer.upgrade(frame(b'{"n": 1}'))
+            while not asked.is_set():
+                await asyncio.sleep(0.01)
+            await peer.send(close_frame(1012))
+            await peer.wait()
+        else:
+            await peer.status(503)
+
+    async def refuses(peer: RawPeer) -> None:
+        await peer.status(503)
+        await asyncio.sleep(0.2)
+        asked.set()
+
+    with serve_raw(holds) as one, serve_raw(refuses) as other:
+        receive(
+            url=one.url,
+            alternate_urls=[other.url],
+            **REPLACED | {"reconnect_backoff": 1},
+            max_duration=3,
+        )
+    (lost,) = logged(caplog, "Lost ")
+    assert f"Lost ws://localhost:{one.port}: a Close frame with code 1012" in lost
+    (kept,) = logged(caplog, "could not be replaced")[:1]
+    assert f"The connection to ws://localhost:{one.port} could not" in kept
+
+
+def test_a_replacement_waits_as_long_as_the_server_asks() -> None:
+    attempts: list[float] = []
+
+    async def script(peer: RawPeer) -> None:
+        attempts.append(time.monotonic())
+        if peer.number == 2:
+            await peer.status(429, "Retry-After: 2")
+            return
+        await peer.upgrade(frame(b'{"n": 1}'))
+        await peer.wait()
+
+    with serve_raw(script) as server:
+        run = receive(url=server.url, **REPLACED, max_duration=4)
+    assert run.error is None
+    assert attempts[2] - attempts[1] > 1.9
+
+
+def test_an_announced_end_hurries_the_next_attempt() -> None:
+    """The old connection has little time left."""
+    refused = asyncio.Event()
+    attempts: list[tuple[str, float]] = []
+    announced: list[float] = []
+
+    async def script(peer: RawPeer) -> None:
+        await peer.read_request()
+        attempts.append((peer.request.split()[1], time.monotonic()))
+        # They come after 0.4, 0.8 and 1.6 s; the next one would come after 3.2 s.
+        if 1 < peer.number < 6:
+            await peer.send(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
+            if peer.number == 5:
+                refused.set()
+            return
+        await peer.send(peer.answer(), frame(b'{"n": %d}' % peer.number))
+        if peer.number == 1:
+            await refused.wait()
+            announced.append(time.monotonic())
+            await peer.send(frame(b'{"end": "soon", "path": "again"}'))
+        await peer.wait()
+
+    with serve_raw(script) as server:
+        run = receive(
+            url=server.url + "{path}",
+            placeholders={"path": "first"},
+            message_rules=[
+                {
+                    "match": {"end": "soon"},
+                    "then": "replace",
+                    "capture": {"path": "$.path"},
+                }
+            ],
+            **REPLACED | {"reconnect_backoff": 0.4},
+            max_messages=2,
+        )
+    assert run.error is None
+    assert run.counts.outages == 0
+    assert [path for path, _ in attempts] == [*["/first"] * 5, "/again"]
+    assert attempts[-1][1] - announced[0] < 2
+
+
+def test_what_is_announced_while_an_announced_address_hangs_is_kept() -> None:
+    attempts: list[str] = []
+    hanging = asyncio.Event()
+
+    async def script(peer: RawPeer) -> None:
+        await peer.read_request()
+        path = peer.request.split()[1]
+        attempts.append(path)
+        if path == "/one":
+            hanging.set()
+            await peer.silence()
+        await peer.send(peer.answer(), frame(b'{"n": 1}'))
+        if path == "/first":
+            await peer.send(frame(b'{"end": "soon", "path": "one"}'))
+            await hanging.wait()
+            await peer.send(frame(b'{"end": "soon", "path": "two"}'))
+        await peer.wait()
+
+    with serve_raw(script) as server:
+        run = receive(
+            url=server.url + "{path}",
+            placeholders={"path": "first"},
+            connect_timeout=1,
+            message_rules=[
+                {
+                    "match": {"end": "soon"},
+                    "then": "replace",
+                    "capture": {"path": "$.path"},
+                }
+            ],
+            reconnect=True,
+            reconnect_backoff=0.05,
+            max_duration=4,
+        )
+    assert run.error is None
+    assert attempts[:3] == ["/first", "/one", "/two"]
+
+
+def test_an_outage_counts_while_a_fatal_code_waits_for_another_line() -> None:
+    again = asyncio.Event()
+    opened: list[int] = []
+
+    async def script(peer: RawPeer) -> None:
+        if peer.number == 3:
+            await peer.read_request()
+            again.set()
+            await asyncio.sleep(1.5)
+            await peer.send(peer.answer(), frame(b'{"n": 3}'))
+            await peer.wait()
+            return
+        await peer.upgrade()
+        opened.append(peer.number)
+        while len(opened) < 2:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        if peer.number == 2:
+            await peer.send(close_frame(1012))
+        elif peer.number == 1:
+            await again.wait()
+            await peer.send(close_frame(4001))
+        await peer.wait()
+
+    with serve_raw(script) as server:
+        run = receive(
+            url=server.url,
+            reconnect=True,
+            reconnect_backoff=0.05,
+            redundancy=2,
+            fatal_close_codes=[4001],
+            record_metadata=True,
+            max_duration=4,
+        )
+    assert run.error is None
+    assert run.counts.outages == 1
+    assert 1 < run.counts.disconnected_seconds < 3
+    assert [row["_outage_seconds"] is not None for row in run.records] == [True]
+
+
+def test_a_refusal_for_the_old_connection_s_sake_does_not_end_the_run() -> None:
+    """Where one connection is allowed, the refusal may come when that has ended."""
+    first: list[RawPeer] = []
+
+    async def script(peer: RawPeer) -> None:
+        if peer.number == 1:
+            first.append(peer)
+        if peer.number == 2:
+            await first[0].send(close_frame(1000))
+            await asyncio.sleep(0.5)
+            await peer.status(403)
+            return
+        await peer.upgrade(frame(b'{"n": %d}' % peer.number))
+        await peer.wait()
+
+    with serve_raw(script) as server:
+        run = receive(url=server.url, **REPLACED, max_duration=3)
+    assert run.error is None
+    assert {row["n"] for row in run.records} >= {1, 3}
+
+
+def test_a_replacement_that_ends_at_once_is_followed_by_the_next_address() -> None:
+    asked: list[str] = []
+
+    async def one(peer: RawPeer) -> None:
+        asked.append("one")
+        await peer.upgrade()
+        if peer.number > 1:
+            await peer.send(close_frame(1013))
+        await peer.wait()
+
+    async def two(peer: RawPeer) -> None:
+        asked.append("two")
+        await peer.upgrade()
+        await peer.wait()
+
+    with serve_raw(one) as first, serve_raw(two) as second:
+        run = receive(
+            url=first.url,
+            alternate_urls=[second.url],
+            **REPLACED | {"overlap": 1},
+            max_duration=3,
+        )
+    assert run.error is None
+    assert run.counts.outages == 0
+    assert asked[:3] == ["one", "one", "two"]
+
+
+def test_a_line_keeps_its_own_address_and_comes_back_to_it() -> None:
+    """Lines that stay where they fled to would all be lost together."""
+    asked: list[str] = []
+
+    async def one(peer: RawPeer) -> None:
+        asked.append("one")
+        await peer.upgrade(frame(b'{"n": %d}' % peer.number))
+        if peer.number == 2:
+            await asyncio.sleep(0.3)
+            await peer.send(close_frame(1012))
+        await peer.wait()
+
+    async def two(peer: RawPeer) -> None:
+        asked.append("two")
+        if peer.number == 2:
+            await peer.status(503)
+            return
+        await peer.upgrade()
+        if peer.number == 1:
+            await asyncio.sleep(0.5)
+            # The other line was first with it, but this one is as good.
+            await peer.send(frame(b'{"n": 1}'), close_frame(1012))
+        await peer.wait()
+
+    with serve_raw(one) as first, serve_raw(two) as second:
+        run = receive(
+            url=first.url,
+            alternate_urls=[second.url],
+            reconnect=True,
+            reconnect_backoff=0.05,
+            redundancy=2,
+            max_duration=3,
+        )
+    assert run.error is None
+    assert run.counts.outages == 0
+    assert asked[2:] == ["two", "one", "two"]
