@@ -129,9 +129,7 @@ def _redirected(handshake: Handshake, target: str, *, trusted: bool) -> Handshak
     return msgspec.structs.replace(
         handshake,
         url=target,
-        headers=redirects.headers_after(
-            handshake.headers, handshake.url, target, trusted=trusted
-        ),
+        headers=redirects.headers_after(handshake.headers, target, trusted=trusted),
         server_name=server_name,
     )
 

@@ -111,5 +111,5 @@ def _redirected(
             "it is to be trusted, put it into trusted_origins"
         )
         raise CredentialError(msg)
-    headers = headers_after(headers, request.url, target, trusted=is_trusted)
+    headers = headers_after(headers, target, trusted=is_trusted)
     return request._replace(method=method, url=target, headers=headers, body=body)

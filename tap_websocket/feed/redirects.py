@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 from tap_websocket.errors import CredentialError
 from tap_websocket.feed.trust import headers_for_anybody
 from tap_websocket.network.errors import BadHandshake
-from tap_websocket.network.urls import as_http, log_label, on_the_wire, same_origin
+from tap_websocket.network.urls import as_http, log_label, on_the_wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["MAX_REDIRECTS", "headers_after", "http_redirect", "redirect"]
 
 _LOGGER = logging.getLogger("tap-websocket")
-_HOST = "host"
 
 MAX_REDIRECTS = 5
 """Redirects that one attempt follows: more is a loop."""
@@ -96,18 +95,14 @@ def _resolve(url: str, location: str, schemes: Mapping[str, str]) -> str:
     return on_the_wire(parts._replace(scheme=scheme, netloc=host, fragment="").geturl())
 
 
-def headers_after(headers: Headers, url: str, target: str, *, trusted: bool) -> Headers:
+def headers_after(headers: Headers, target: str, *, trusted: bool) -> Headers:
     """Return the headers that go on to where a redirect leads, and log where it does.
 
     Args:
         headers: Those of the request that was redirected.
-        url: Where that went to.
         target: The address.
         trusted: Whether credentials may go there.
     """
-    if not same_origin(url, target):
-        # It names the first address.
-        headers = tuple(item for item in headers if item[0].lower() != _HOST)
     if trusted:
         _LOGGER.info("Redirected to %s", log_label(target))
         return headers

@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
     from tap_websocket.network.proxy import Proxy
 
-__all__ = ["HUNG_UP", "NO_HTTP", "proxy_of", "proxy_refusal", "reach"]
+__all__ = ["HUNG_UP", "NO_HTTP", "TOO_LONG", "proxy_of", "proxy_refusal", "reach"]
 
 HUNG_UP = "the proxy hung up before it answered"
 NO_HTTP = "the proxy's answer is not HTTP; check proxy"
+TOO_LONG = "the proxy's answer has a head that is too long; check proxy"
 _SOCKS_HINT = "; if it is a SOCKS proxy, write socks5:// in place of http://"
 
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-9]\d\d)(?: |\r\n)")
@@ -158,7 +159,7 @@ async def _status(opened: socket.socket) -> int:
         if status is not None and _END in answer:
             return int(status[1])
         if len(answer) > _MAX_BYTES:
-            raise BadHandshake(NO_HTTP)
+            raise BadHandshake(TOO_LONG)
 
 
 async def _through_socks(

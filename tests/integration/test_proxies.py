@@ -135,7 +135,7 @@ def refused(transport: str, url: str = "ws://feed.test/pAth", **options: Any) ->
         pytest.param(
             b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 20_000,
             BadHandshake,
-            "is not HTTP",
+            "too long",
             id="endless headers",
         ),
         (b"!", Unreachable, "the proxy hung up"),
@@ -340,6 +340,18 @@ def test_a_tls_proxy_that_is_not_trusted(certificate: Path) -> None:
         (b"HTTP/1.1 407 No\r\n\r\n", BadHandshake, "wants other credentials"),
         (b"HTTP/1.1 502 No\r\n\r\n", Unreachable, r"cannot reach .*\(HTTP 502\)"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", BadHandshake, "is not HTTP"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nA: " + b"b" * 100_000,
+            BadHandshake,
+            "too long",
+            id="an endless header",
+        ),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 20_000,
+            BadHandshake,
+            "too long",
+            id="endless headers",
+        ),
         (b"HTTP/1.1 20!", Unreachable, "hung up"),
     ],
 )

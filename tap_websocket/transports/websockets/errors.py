@@ -8,7 +8,7 @@ from urllib.parse import quote
 from websockets import exceptions
 
 from tap_websocket.network.errors import BadHandshake, HandshakeError, Unreachable
-from tap_websocket.network.tunnel import HUNG_UP, NO_HTTP, proxy_refusal
+from tap_websocket.network.tunnel import HUNG_UP, NO_HTTP, TOO_LONG, proxy_refusal
 from tap_websocket.transports.answer import NO_DEFLATE
 
 if TYPE_CHECKING:
@@ -26,7 +26,11 @@ def protocol_error(error: exceptions.WebSocketException) -> HandshakeError:
     if isinstance(error, exceptions.InvalidProxyStatus):
         return proxy_refusal(error.response.status_code)
     if isinstance(error, exceptions.ProxyError):
-        return Unreachable(HUNG_UP) if is_end(error) else BadHandshake(NO_HTTP)
+        if is_end(error):
+            return Unreachable(HUNG_UP)
+        # The library's bounds are 128 lines of 8 KiB each.
+        is_long = isinstance(error.__cause__, exceptions.SecurityError)
+        return BadHandshake(TOO_LONG if is_long else NO_HTTP)
     if isinstance(error, exceptions.NegotiationError):
         return BadHandshake(NO_DEFLATE)
     return BadHandshake(
