@@ -31,7 +31,7 @@ Record = dict[str, Any]
 Schema = dict[str, Any]
 """A JSON Schema, of a record or of a part of one."""
 
-_LONGEST_INTEGER = 4000
+_MAX_INTEGER_DIGITS = 4000
 """Python refuses to read or print longer integers (`sys.set_int_max_str_digits`)."""
 
 
@@ -185,7 +185,7 @@ def _parse_slowly(
 
 
 def _integer(digits: str) -> int | Decimal:
-    return int(digits) if len(digits) <= _LONGEST_INTEGER else Decimal(digits)
+    return int(digits) if len(digits) <= _MAX_INTEGER_DIGITS else Decimal(digits)
 
 
 def _refuse(constant: str) -> NoReturn:

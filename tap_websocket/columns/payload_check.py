@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 __all__ = [
-    "LONGEST",
+    "MAX_SURE_BYTES",
     "any_may_need_slow_path",
     "compile_decoder",
     "compile_field",
@@ -35,11 +35,11 @@ _NUL = b"\\u0000"
 _NEGATIVE_EXPONENT = re.compile(rb"-(?<=[eE]-)")
 _PROBED_BYTES, _FEW_DASHES = 4096, 64
 
-LONGEST = 16_000
+MAX_SURE_BYTES = 16_000
 """Bytes of the longest payload in which no number can have too many decimals."""
 
 _STEP = 100
-_LONG_RUN = re.compile(rb"[0-9]{%d}" % (LONGEST // _STEP))
+_LONG_RUN = re.compile(rb"[0-9]{%d}" % (MAX_SURE_BYTES // _STEP))
 """Digits only, where one byte in every `_STEP` is looked at."""
 
 _SMALL_NUMBER = re.compile(rb"(?:^|[\s:,\[])-?[0-9]+(?:\.[0-9]+)?[eE]-0*[1-9][0-9]{2}")
@@ -81,8 +81,8 @@ def _has_nul(data: bytes) -> bool:
 
 
 def _has_long_number(payload: bytes) -> bool:
-    """Return whether a payload has a number of more than `LONGEST` digits."""
-    if len(payload) <= LONGEST:
+    """Return whether a payload has a number of more than `MAX_SURE_BYTES` digits."""
+    if len(payload) <= MAX_SURE_BYTES:
         return False
     return _LONG_RUN.search(payload[::_STEP]) is not None
 

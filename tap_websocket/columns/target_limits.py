@@ -15,10 +15,10 @@ from itertools import chain
 from typing import Any
 
 __all__ = [
-    "DEEPEST",
     "INTEGER_MAX",
     "INTEGER_MIN",
     "MAX_DECIMALS",
+    "MAX_LEVELS",
     "fold",
     "is_big_integer",
     "is_storable",
@@ -29,7 +29,7 @@ __all__ = [
 INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
 """What a 64-bit integer column holds."""
 
-DEEPEST = 100
+MAX_LEVELS = 100
 """Levels of objects and arrays inside a column."""
 
 MAX_DECIMALS = 16_383
@@ -76,7 +76,7 @@ def _in_range(value: int | Decimal) -> bool:
     return INTEGER_MIN <= value <= INTEGER_MAX
 
 
-def is_storable(value: Any, levels: int = DEEPEST) -> bool:  # noqa: ANN401 - any JSON
+def is_storable(value: Any, levels: int = MAX_LEVELS) -> bool:  # noqa: ANN401 - any JSON
     """Return whether every target can hold a value, anywhere inside."""
     if isinstance(value, str):
         return not _BAD_TEXT.search(value)
@@ -135,7 +135,7 @@ def _are_storable(kind: type, items: list[Any]) -> bool:
 
 def storage_problem(value: Any) -> str:  # noqa: ANN401 - any JSON
     """Return, for people, why not every target can hold a value; it is not shown."""
-    problem = _problem(value, DEEPEST)
+    problem = _problem(value, MAX_LEVELS)
     where = " inside of it" if isinstance(value, dict | list) else ""
     return f"{problem}{where}, which not every target can hold"
 
@@ -143,7 +143,7 @@ def storage_problem(value: Any) -> str:  # noqa: ANN401 - any JSON
 def _problem(value: Any, levels: int) -> str:  # noqa: ANN401 - any JSON
     if isinstance(value, dict | list):
         if levels == 0:
-            return f"more than {DEEPEST} levels of nesting"
+            return f"more than {MAX_LEVELS} levels of nesting"
         items = value if isinstance(value, list) else [*value, *value.values()]
         bad = next((item for item in items if not is_storable(item, levels - 1)), None)
         return _problem(bad, levels - 1)

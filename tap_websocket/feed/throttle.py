@@ -13,7 +13,7 @@ __all__ = ["ConnectThrottle"]
 _AT_ONCE = 32
 """Attempts under way: enough for one slow handshake not to hold up the others."""
 
-_LEAST_INTERVAL = 0.003
+_MIN_INTERVAL = 0.003
 """Seconds; a thousand connections are opened in three of them, at most."""
 
 
@@ -29,7 +29,7 @@ class ConnectThrottle:
 
     def __init__(self, interval: float = 0.0) -> None:
         self._room = asyncio.Semaphore(_AT_ONCE)
-        self._interval = max(interval, _LEAST_INTERVAL)
+        self._interval = max(interval, _MIN_INTERVAL)
         self._loop = asyncio.get_running_loop()
         # When the next attempt may start, by the loop's clock.
         self._next = self._loop.time()

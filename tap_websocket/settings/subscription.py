@@ -49,7 +49,7 @@ __all__ = [
 
 CAPTURED_INTERVAL = re.compile(r"^\{([A-Za-z0-9_]+)\}(ms)?$")
 
-_LEAST_INTERVAL = 0.1
+_MIN_INTERVAL = 0.1
 """No server needs heartbeats more often, and a hostile one could name any interval."""
 
 DECLARATIONS = group(
@@ -174,7 +174,7 @@ class CapturedInterval(msgspec.Struct, frozen=True):
         if not 0 < seconds < float("inf"):
             msg = f"heartbeat_interval: {{{self.name}}} is no number above 0"
             raise ValueError(msg)
-        return max(seconds, _LEAST_INTERVAL)
+        return max(seconds, _MIN_INTERVAL)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

@@ -17,7 +17,7 @@ from tap_websocket.columns import target_limits
 from tap_websocket.columns.columns import Columns
 from tap_websocket.columns.inference import infer, is_text
 from tap_websocket.columns.names import RESCUED
-from tap_websocket.columns.payload_check import LONGEST, needs_slow_path
+from tap_websocket.columns.payload_check import MAX_SURE_BYTES, needs_slow_path
 from tap_websocket.errors import SchemaError
 from tests.support.examples import examples
 from tests.support.json_objects import objects
@@ -246,7 +246,7 @@ def test_the_decoder_takes_what_fits(*, nested: bool, keys: tuple[str, ...]) -> 
     assert not _takes(decode, '{"trade_id":1,"new":1}')
     assert not _takes(decode, '{"trade_id":1,"symbol":"\\u0000"}')
     assert not _takes(decode, '{"trade_id":1,"symbol":"\\ud800"}')
-    assert not _takes(decode, '{"trade_id":1,"price":0.%s}' % ("1" * LONGEST))
+    assert not _takes(decode, '{"trade_id":1,"price":0.%s}' % ("1" * MAX_SURE_BYTES))
     assert _takes(decode, "{}") == (not keys)
     assert _takes(decode, '{"trade_id":null}') == (not keys)
 
@@ -273,11 +273,11 @@ def test_a_key_that_the_tap_adds_is_not_looked_for_in_payloads() -> None:
         ('{"prices":[-1E-0020000]}', True),
         ('{"price": \n0e-123}', True),
         ('{"text":"\\u0000"}', True),
-        ('{"text":"%s"}' % ("x" * LONGEST), False),
-        ('{"text":"%s"}' % ("1" * (LONGEST - 100)), False),
-        ('{"text":"%s"}' % ("1" * (LONGEST + 1)), True),
+        ('{"text":"%s"}' % ("x" * MAX_SURE_BYTES), False),
+        ('{"text":"%s"}' % ("1" * (MAX_SURE_BYTES - 100)), False),
+        ('{"text":"%s"}' % ("1" * (MAX_SURE_BYTES + 1)), True),
         ('{"text":"%s"}' % ("1" * 99 + "x") * 1000, False),
-        ('{"text":"x","price":0.%s}' % ("1" * (LONGEST + 1)), True),
+        ('{"text":"x","price":0.%s}' % ("1" * (MAX_SURE_BYTES + 1)), True),
         ('{"text":"%s","price":2E-100}' % ("-" * 5000), True),
         ('{"text":"%s","price":2e-100}' % ("x" * 5000 + "-" * 500), True),
         ('{"text":"%s"}' % ("x" * 5000 + "-" * 5000), False),

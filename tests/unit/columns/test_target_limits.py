@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_websocket.columns.target_limits import (
-    DEEPEST,
     INTEGER_MAX,
     INTEGER_MIN,
+    MAX_LEVELS,
     is_storable,
 )
 
 
-def item_by_item(value: Any, levels: int = DEEPEST) -> bool:
+def item_by_item(value: Any, levels: int = MAX_LEVELS) -> bool:
     """Look at each value by itself."""
     if isinstance(value, dict):
         return levels > 0 and all(
@@ -51,7 +51,9 @@ def test_a_value_is_looked_at_as_item_by_item(value: Any, levels: int) -> None:
     assert is_storable(value) is item_by_item(value)
 
 
-@pytest.mark.parametrize(("levels", "fits"), [(DEEPEST, True), (DEEPEST + 1, False)])
+@pytest.mark.parametrize(
+    ("levels", "fits"), [(MAX_LEVELS, True), (MAX_LEVELS + 1, False)]
+)
 @pytest.mark.parametrize("kind", [list, dict])
 def test_levels_are_counted(kind: type, levels: int, fits: bool) -> None:
     value: Any = kind()
