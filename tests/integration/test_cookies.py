@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from tests.support.receive import receive
+from tests.support.scripts import sends
 from tests.support.servers import Peer, serve
 from tests.support.tap import run_tap
 
@@ -21,10 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("each_transport")
 
 
-async def one(peer: Peer) -> None:
-    await peer.send('{"n":1}')
-    await peer.close()
-    await peer.wait()
+one = sends('{"n":1}')
 
 
 @contextlib.contextmanager

@@ -16,15 +16,13 @@ from tests.support.http import serve_http
 from tests.support.oauth2 import CLIENT_ID, CLIENT_SECRET, OAuth2Server, serve_oauth2
 from tests.support.raw import RawPeer, close_frame, frame, serve_raw
 from tests.support.receive import make_settings, receive
+from tests.support.scripts import sends
 from tests.support.servers import Peer, serve
 
 pytestmark = pytest.mark.usefixtures("each_transport")
 
 
-async def one(peer: Peer) -> None:
-    await peer.send('{"n":1}')
-    await peer.close()
-    await peer.wait()
+one = sends('{"n":1}')
 
 
 def oauth2(server: OAuth2Server, **more: Any) -> dict[str, Any]:

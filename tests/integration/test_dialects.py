@@ -15,13 +15,13 @@ from tap_websocket.feed.inbound import Origin
 from tap_websocket.records.payloads import PayloadReader
 from tests.support.intake import by_hand
 from tests.support.receive import make_settings, receive
+from tests.support.scripts import receive_messages
 from tests.support.servers import Kind, Peer, serve
 from tests.support.tap import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.receive import Received
 
 pytestmark = pytest.mark.usefixtures("each_transport")
 
@@ -29,19 +29,6 @@ pytestmark = pytest.mark.usefixtures("each_transport")
 def raw_deflate(data: bytes) -> bytes:
     deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     return deflater.compress(data) + deflater.flush()
-
-
-def received(*messages: str | bytes, kind: Kind = "aiohttp", **given: Any) -> Received:
-    """Run the tap on a feed that sends these and closes."""
-
-    async def script(peer: Peer) -> None:
-        for message in messages:
-            await peer.send(message)
-        await peer.close()
-        await peer.wait()
-
-    with serve(script, kind) as server:
-        return receive(url=server.url, **given)
 
 
 def rescued(record: dict[str, Any]) -> Any:
@@ -58,7 +45,7 @@ def test_compressed_binary_messages_and_plain_text(
     compress: Callable[[bytes], bytes],
     kind: Kind,
 ) -> None:
-    run = received(
+    run = receive_messages(
         compress(b'{"n":1}'),
         '{"n":2}',
         compress(b'{"n":3.10}'),
@@ -71,11 +58,13 @@ def test_compressed_binary_messages_and_plain_text(
 
 def test_a_message_that_is_not_compressed_as_said(kind: Kind) -> None:
     messages = (gzip.compress(b'{"n":1}'), b"no gzip", gzip.compress(b'{"n":2}'))
-    run = received(*messages, kind=kind, payload_compression="gzip")
+    run = receive_messages(*messages, kind=kind, payload_compression="gzip")
     assert isinstance(run.error, ParseError)
     assert "payload_compression" in str(run.error)
     assert [record["n"] for record in run.records] == [1]
-    skipped = received(*messages, payload_compression="gzip", on_parse_error="skip")
+    skipped = receive_messages(
+        *messages, payload_compression="gzip", on_parse_error="skip"
+    )
     assert skipped.error is None
     assert [record["n"] for record in skipped.records] == [1, 2]
     assert skipped.counts.skipped == 1
@@ -126,7 +115,7 @@ def test_a_message_that_inflates_too_far_closes_with_1009() -> None:
 
 
 def test_a_message_holds_several_documents() -> None:
-    run = received(
+    run = receive_messages(
         '{"n":1}\x1e{"n":2}\x1e',
         '\x1e\x1e{"n":3}',
         record_separator="\x1e",
@@ -138,7 +127,7 @@ def test_a_message_holds_several_documents() -> None:
 
 
 def test_one_bad_document_does_not_cost_the_others() -> None:
-    run = received(
+    run = receive_messages(
         b'{"n":1}\n\xff\n{oops\n{"n":2}',
         record_separator="\n",
         on_parse_error="skip",
@@ -148,7 +137,7 @@ def test_one_bad_document_does_not_cost_the_others() -> None:
 
 
 def test_a_pattern_finds_the_json() -> None:
-    run = received(
+    run = receive_messages(
         '42["hey",{"a":1}]',
         "2",
         '40{"sid":"x"}',
@@ -159,7 +148,7 @@ def test_a_pattern_finds_the_json() -> None:
 
 
 def test_the_groups_of_a_pattern_become_columns() -> None:
-    run = received(
+    run = receive_messages(
         ":foo!foo@x PRIVMSG #chan :hello there\r\nPING :x\r\n",
         ":bar PRIVMSG #chan :\0",
         message_format="raw_string",
@@ -175,7 +164,7 @@ def test_the_groups_of_a_pattern_become_columns() -> None:
 
 
 def test_groups_in_an_envelope() -> None:
-    run = received(
+    run = receive_messages(
         "a=1",
         message_format="raw_string",
         message_pattern=r"(?P<name>\w)=(?P<value>\d)",
@@ -185,7 +174,7 @@ def test_groups_in_an_envelope() -> None:
 
 
 def test_json_inside_of_strings() -> None:
-    run = received(
+    run = receive_messages(
         '{"event":"update","payload":"{\\"id\\":\\"1\\",\\"n\\":1.10}"}',
         '{"event":"delete","payload":"106692867363994015"}',
         '{"event":"filters_changed"}',
@@ -199,7 +188,7 @@ def test_json_inside_of_strings() -> None:
 
 
 def test_records_inside_of_documents() -> None:
-    run = received(
+    run = receive_messages(
         '{"ch":"a","data":[{"p":1},{"p":2}]}',
         '{"ch":"b","data":[]}',
         '{"ch":"c"}',
@@ -235,7 +224,7 @@ def test_paths(path: str, expected: list[Any]) -> None:
             {"k": "x", "trades": [{"p": 3}]},
         ],
     }
-    run = received(json.dumps(message), records_path=path)
+    run = receive_messages(json.dumps(message), records_path=path)
     assert [
         {name: value for name, value in record.items() if name != "_rescued_data"}
         for record in run.records
@@ -243,14 +232,14 @@ def test_paths(path: str, expected: list[Any]) -> None:
 
 
 def test_the_path_of_everything_keeps_arrays_whole() -> None:
-    run = received('[{"a":1},{"a":2}]', "[]", '{"a":3}', records_path="$")
+    run = receive_messages('[{"a":1},{"a":2}]', "[]", '{"a":3}', records_path="$")
     assert run.records[0]["data"] == [{"a": 1}, {"a": 2}]
     assert run.records[1]["a"] == 3
     assert len(run.records) == 2
 
 
 def test_arrays_become_columns() -> None:
-    run = received(
+    run = receive_messages(
         '[1718,"1.2",{"x":1}]',
         "[1719]",
         '[1720,"1.3",null,"more",[1.10]]',
@@ -263,7 +252,7 @@ def test_arrays_become_columns() -> None:
 
 
 def test_candles_are_arrays_in_an_array() -> None:
-    run = received(
+    run = receive_messages(
         '{"arg":{"instId":"BTC"},"data":[["1","8533"],["2","8534"]]}',
         records_path="$.data[*]",
         array_columns=["ts", "open"],
@@ -276,12 +265,12 @@ def test_candles_are_arrays_in_an_array() -> None:
 
 
 def test_more_items_than_names_stay_where_nothing_is_rescued() -> None:
-    run = received("[1,2,3]", array_columns=["a", "b"], envelope=True)
+    run = receive_messages("[1,2,3]", array_columns=["a", "b"], envelope=True)
     assert run.records[0]["data"] == {"a": 1, "b": 2, "2": 3}
 
 
 def test_a_message_field_wins_over_a_field_of_the_record() -> None:
-    run = received(
+    run = receive_messages(
         '{"s":"outer","data":[{"s":"inner","p":1},{"p":2}]}',
         records_path="$.data",
         message_fields={"s": "$.s"},
@@ -291,7 +280,7 @@ def test_a_message_field_wins_over_a_field_of_the_record() -> None:
 
 
 def test_message_fields_need_not_stand_in_a_schema() -> None:
-    run = received(
+    run = receive_messages(
         '{"s":"x","data":{"p":1,"q":2}}',
         '{"s":7,"data":{"p":2}}',
         records_path="$.data",
@@ -306,7 +295,7 @@ def test_message_fields_need_not_stand_in_a_schema() -> None:
 
 
 def test_message_fields_stand_beside_an_envelopes_data() -> None:
-    run = received(
+    run = receive_messages(
         '{"s":"x","data":[{"s":"inner"},{"p":2}]}',
         '{"s":7,"data":{"p":3}}',
         records_path="$.data",
@@ -322,7 +311,7 @@ def test_message_fields_stand_beside_an_envelopes_data() -> None:
 
 
 def test_a_sample_waits_for_data_and_knows_message_fields() -> None:
-    run = received(
+    run = receive_messages(
         '{"type":"welcome"}',
         '{"s":"a","data":[{"p":1}]}',
         '{"s":"b","data":[{"p":2}]}',
@@ -335,7 +324,7 @@ def test_a_sample_waits_for_data_and_knows_message_fields() -> None:
 
 
 def test_whole_messages_with_a_records_path() -> None:
-    run = received(
+    run = receive_messages(
         '{"data":[{"p":1},{"p":2}]}', records_path="$.data", infer_messages=0
     )
     assert [record["data"] for record in run.records] == [{"p": 1}, {"p": 2}]

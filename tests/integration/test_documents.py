@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tap_websocket.errors import ConfigError, FeedError, ParseError
 from tests.support.receive import make_settings, receive
+from tests.support.scripts import receive_messages
 from tests.support.servers import Kind, Peer, serve
 from tests.support.tap import parse
-
-if TYPE_CHECKING:
-    from tests.support.receive import Received
 
 pytestmark = pytest.mark.usefixtures("each_transport")
 
 _NATS = r"^MSG (?P<subject>\S+) (?P<sid>\d+) \d+\r\n(?P<json>.*)"
 
 
-def _received(*messages: str, kind: Kind = "aiohttp", **given: Any) -> Received:
-    async def script(peer: Peer) -> None:
-        for message in messages:
-            await peer.send(message)
-        await peer.close()
-        await peer.wait()
-
-    with serve(script, kind) as server:
-        return receive(url=server.url, **given)
-
-
 def test_other_groups_are_columns_beside_the_fields(kind: Kind) -> None:
     """NATS names the subject beside the payload."""
-    run = _received(
+    run = receive_messages(
         'MSG trades.BTC 1 9\r\n{"p":"1.10"}\r\n',
         'MSG trades.ETH 1 9\r\n[{"p":"2"},{"p":"3","subject":"own"}]\r\n',
         "PING\r\n",
@@ -53,7 +40,7 @@ def test_other_groups_are_columns_beside_the_fields(kind: Kind) -> None:
 
 
 def test_message_fields_take_a_group() -> None:
-    run = _received(
+    run = receive_messages(
         'MSG a 7 9\r\n{"p":1,"q":{"r":2}}',
         message_pattern=_NATS,
         message_fields={"topic": "subject", "r": "$.q.r"},
@@ -64,7 +51,7 @@ def test_message_fields_take_a_group() -> None:
 
 
 def test_a_group_that_took_no_part_is_null() -> None:
-    run = _received(
+    run = receive_messages(
         '42["a",{"n":1}]',
         '427["b",{"n":2}]',
         message_pattern=r"^42(?P<id>\d+)?(?P<json>\[.*)$",
@@ -76,14 +63,14 @@ def test_a_group_that_took_no_part_is_null() -> None:
 
 
 def test_groups_stand_beside_the_data_of_an_envelope() -> None:
-    run = _received('MSG a 7 9\r\n{"p":1}', message_pattern=_NATS, envelope=True)
+    run = receive_messages('MSG a 7 9\r\n{"p":1}', message_pattern=_NATS, envelope=True)
     (record,) = run.records
     assert (record["subject"], record["sid"]) == ("a", "7")
     assert record["data"] == {"p": 1}
 
 
 def test_groups_go_with_a_schema_that_lacks_them() -> None:
-    run = _received(
+    run = receive_messages(
         'MSG a 7 9\r\n{"p":1}',
         message_pattern=_NATS,
         schema={"type": "object", "properties": {"p": {"type": "integer"}}},
@@ -109,7 +96,7 @@ def test_wrong_fields_are_one_line(given: dict[str, Any], line: str) -> None:
 
 
 def test_documents_that_follow_each_other_are_split(kind: Kind) -> None:
-    run = _received(
+    run = receive_messages(
         '{"n":1}{"n":2.50} \r\n [{"n":3},{"n":"}{"}]',
         '\n{"n":12345678901234567890123}{"n":5}\n',
         " ",
@@ -129,17 +116,19 @@ def test_documents_that_follow_each_other_are_split(kind: Kind) -> None:
 
 def test_what_cannot_be_read_behind_a_document_is_one() -> None:
     messages = ('{"n":1}{"n":', '{"n":2}')
-    failed = _received(*messages, record_separator="")
+    failed = receive_messages(*messages, record_separator="")
     assert isinstance(failed.error, ParseError)
     assert [record["n"] for record in failed.records] == [1]
-    skipped = _received(*messages, record_separator="", on_parse_error="skip")
+    skipped = receive_messages(*messages, record_separator="", on_parse_error="skip")
     assert [record["n"] for record in skipped.records] == [1, 2]
     assert skipped.counts.skipped == 1
 
 
 def test_many_documents_take_no_more_than_their_time() -> None:
     message = '{"n":1}' * 100_000
-    run = _received(message, record_separator="", infer_messages=0, max_duration=60)
+    run = receive_messages(
+        message, record_separator="", infer_messages=0, max_duration=60
+    )
     assert run.error is None
     assert len(run.records) == 100_000
     assert run.seconds < 30

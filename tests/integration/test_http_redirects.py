@@ -11,6 +11,7 @@ import trustme
 from tap_websocket.errors import ConnectionFailed, CredentialError
 from tests.support.http import Http, serve_http
 from tests.support.receive import Received, receive
+from tests.support.scripts import says_nothing
 from tests.support.servers import Peer, serve
 from tests.support.tap import run_tap
 
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("each_transport")
 
 SECRET = {"Authorization": "Bearer s3cret", "X-Key": "also-s3cret"}
-
-
-@pytest.fixture
-def http() -> Iterator[Http]:
-    with serve_http() as server:
-        yield server
 
 
 @pytest.fixture
@@ -234,10 +229,7 @@ def test_nothing_of_a_redirect_shows_at_debug_level(
     http.redirects = {"/a": (303, {"Location": "/u-secret?key=q-secret"})}
     http.status = 404
 
-    async def script(peer: Peer) -> None:
-        await peer.wait()
-
-    with serve(script) as server:
+    with serve(says_nothing) as server:
         config = {
             "url": server.url,
             "transport": each_transport,

@@ -15,6 +15,7 @@ from aiohttp import web
 from tap_websocket.errors import ConfigError, ConnectionFailed, CredentialError
 from tests.support.http import Http, serve_http
 from tests.support.receive import Received, make_settings, receive
+from tests.support.scripts import says_nothing
 from tests.support.servers import Kind, Peer, free_port, listen, serve
 from tests.support.tap import run_tap, start_tap
 
@@ -26,12 +27,6 @@ if TYPE_CHECKING:
     from tap_websocket.delivery.pages import Page
 
 pytestmark = pytest.mark.usefixtures("each_transport")
-
-
-@pytest.fixture
-def http() -> Iterator[Http]:
-    with serve_http() as server:
-        yield server
 
 
 @contextlib.contextmanager
@@ -287,10 +282,7 @@ def test_another_status_ends_the_run(http: Http, status: int) -> None:
     http.status = status
     http.reply = {"message": "s3cret"}
 
-    async def script(peer: Peer) -> None:
-        await peer.wait()
-
-    with serve(script) as server:
+    with serve(says_nothing) as server:
         run = receive(
             url=server.url,
             reconnect=True,

@@ -10,6 +10,7 @@ import pytest
 
 from tap_websocket.errors import SequenceError
 from tests.support.receive import receive
+from tests.support.scripts import receive_messages
 from tests.support.servers import serve
 
 if TYPE_CHECKING:
@@ -21,14 +22,7 @@ pytestmark = pytest.mark.usefixtures("each_transport")
 
 def run_feed(messages: list[Any], **given: Any) -> Received:
     """Run a feed that sends messages on one connection, and then closes."""
-
-    async def script(peer: Peer) -> None:
-        for message in messages:
-            await peer.send(json.dumps(message))
-        await peer.close(1000)
-
-    with serve(script) as server:
-        return receive(url=server.url, record_metadata=True, **given)
+    return receive_messages(*map(json.dumps, messages), record_metadata=True, **given)
 
 
 def columns(run: Received, *names: str) -> list[Any]:

@@ -14,6 +14,7 @@ import pytest
 from tap_websocket.errors import ConfigError, ParseError
 from tests.support.protobuf import TICKS, compile_protos, message_class
 from tests.support.receive import make_settings, receive
+from tests.support.scripts import receive_messages
 from tests.support.servers import Kind, Peer, serve
 from tests.support.tap import parse
 
@@ -37,19 +38,6 @@ _PACK: dict[str, Callable[[Any], bytes]] = {
 _TRADES = [{"s": "BTC", "p": "1.10", "n": number} for number in range(3)]
 
 
-def _received(*messages: str | bytes, kind: Kind = "aiohttp", **given: Any) -> Received:
-    """Run the tap on a feed that sends these and closes."""
-
-    async def script(peer: Peer) -> None:
-        for message in messages:
-            await peer.send(message)
-        await peer.close()
-        await peer.wait()
-
-    with serve(script, kind) as server:
-        return receive(url=server.url, **given)
-
-
 def _columns(run: Received) -> set[str]:
     return set(run.schemas[-1]["properties"])
 
@@ -63,7 +51,7 @@ def descriptors(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_binary_frames_are_read_and_text_frames_are_json(form: str, kind: Kind) -> None:
     messages = [_PACK[form](trade) for trade in _TRADES]
     text = json.dumps(_TRADES[0])
-    run = _received(*messages, text, kind=kind, message_format=form)
+    run = receive_messages(*messages, text, kind=kind, message_format=form)
     assert run.error is None
     assert _columns(run) == {"s", "p", "n", "_rescued_data"}
     expected = [{**trade, "_rescued_data": None} for trade in (*_TRADES, _TRADES[0])]
@@ -75,7 +63,7 @@ def test_they_go_the_way_of_json(form: str) -> None:
     """Alpaca's way: an array with control messages and data, mixed."""
     control = [{"T": "success", "msg": "connected"}]
     data = [{"T": "t", "S": "AAPL", "p": 1.5}, {"T": "t", "S": "MSFT", "p": 2.5}]
-    run = _received(
+    run = receive_messages(
         *map(_PACK[form], (control, data)),
         message_format=form,
         message_rules=[
@@ -92,7 +80,7 @@ def test_they_go_the_way_of_json(form: str) -> None:
 @pytest.mark.parametrize("form", _PACK)
 def test_paths_fields_and_evolution_apply(form: str) -> None:
     message = {"symbol": "X", "data": [{"a": 1}, {"a": 2, "b": b"\x00\xff"}]}
-    run = _received(
+    run = receive_messages(
         _PACK[form](message),
         message_format=form,
         records_path="$.data",
@@ -111,7 +99,7 @@ def test_values_that_json_lacks_keep_their_meaning() -> None:
         "big": 2**64 - 1,
         5: "five",
     }
-    run = _received(msgpack.packb(value), message_format="msgpack")
+    run = receive_messages(msgpack.packb(value), message_format="msgpack")
     (record,) = run.records
     assert record["at"] == "1970-01-01T00:00:01.123456789Z"
     assert (record["nan"], record["5"]) == ("NaN", "five")
@@ -124,7 +112,7 @@ def test_protobuf_messages_are_records(descriptors: Path, kind: Kind) -> None:
         tick(channel="c", deals=[{"price": "1", "side": 1}, {"price": "2", "side": 2}]),
         tick(channel="d", deals=[{"price": "3"}]),
     ]
-    run = _received(
+    run = receive_messages(
         *(message.SerializeToString() for message in messages),
         kind=kind,
         message_format="protobuf",
@@ -145,19 +133,19 @@ def test_protobuf_messages_are_records(descriptors: Path, kind: Kind) -> None:
 def test_what_cannot_be_read_follows_on_parse_error(form: str, kind: Kind) -> None:
     good = [_PACK[form]({"n": number}) for number in (1, 2)]
     messages = (good[0], b"\xff\xff\xff", good[1])
-    failed = _received(*messages, kind=kind, message_format=form)
+    failed = receive_messages(*messages, kind=kind, message_format=form)
     assert isinstance(failed.error, ParseError)
     assert "a binary message of 3 bytes is not valid" in str(failed.error)
     assert [record["n"] for record in failed.records] == [1]
 
-    skipped = _received(
+    skipped = receive_messages(
         *messages, kind=kind, message_format=form, on_parse_error="skip"
     )
     assert skipped.error is None
     assert [record["n"] for record in skipped.records] == [1, 2]
     assert skipped.counts.skipped == 1
 
-    rescued = _received(
+    rescued = receive_messages(
         *messages, kind=kind, message_format=form, on_parse_error="rescue"
     )
     assert rescued.error is None
@@ -168,7 +156,7 @@ def test_what_cannot_be_read_follows_on_parse_error(form: str, kind: Kind) -> No
 
 
 def test_rescue_keeps_the_text_of_what_is_no_json(kind: Kind) -> None:
-    run = _received(
+    run = receive_messages(
         '{"n":1}',
         "not json €",
         b"\xff",
@@ -193,7 +181,7 @@ def test_rescue_keeps_the_text_of_what_is_no_json(kind: Kind) -> None:
 
 
 def test_rescue_works_within_a_sample_and_a_document() -> None:
-    run = _received(
+    run = receive_messages(
         'x\n{"n":1}\ny',
         on_parse_error="rescue",
         record_separator="\n",
@@ -208,7 +196,7 @@ def test_rescue_works_within_a_sample_and_a_document() -> None:
 
 def test_rescued_messages_count_for_max_messages() -> None:
     pack = msgpack.packb
-    run = _received(
+    run = receive_messages(
         *(b"\xc1", pack({"n": 1}), b"\xc1", pack({"n": 2})),
         message_format="msgpack",
         on_parse_error="rescue",
@@ -242,7 +230,7 @@ def test_compressed_messages_come_back(compression: str, kind: Kind) -> None:
         "zstd_stream": lambda data: compressor.compress(data, compressor.FLUSH_BLOCK),
     }
     messages = [b'{"n":%d,"x":"%s"}' % (n, b"y" * 100) for n in range(100)]
-    run = _received(
+    run = receive_messages(
         *map(compress[compression], messages),
         '{"n":100,"x":""}',
         kind=kind,
@@ -300,12 +288,14 @@ def test_a_broken_stream_is_a_drop_where_it_may_be_skipped(kind: Kind) -> None:
     assert [record["n"] for record in run.records] == [1, 2]
     assert run.counts.reconnects == 1
 
-    failed = _received(b"no stream", kind=kind, payload_compression="zlib_stream")
+    failed = receive_messages(
+        b"no stream", kind=kind, payload_compression="zlib_stream"
+    )
     assert isinstance(failed.error, ParseError)
 
 
 def test_a_compressed_value_of_a_format_is_read() -> None:
-    run = _received(
+    run = receive_messages(
         *(zlib.compress(msgpack.packb(trade)) for trade in _TRADES),
         message_format="msgpack",
         payload_compression="zlib",

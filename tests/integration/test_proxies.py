@@ -39,12 +39,6 @@ TRANSPORTS = ["websockets", "picows"]
 PLAIN: list[Kind] = ["http", "socks5", "socks5h"]
 
 
-@pytest.fixture(params=TRANSPORTS)
-def transport(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
-
-
 async def hello(peer: Peer) -> None:
     await peer.send('{"n": 1}')
     await peer.wait()

@@ -10,16 +10,11 @@ import pytest
 from tap_websocket.logs import SecretFilter
 from tests.support.connect import connect
 from tests.support.proxies import serve_proxy
+from tests.support.scripts import greets
 from tests.support.servers import serve
 
 if TYPE_CHECKING:
     from tests.support.proxies import Kind
-    from tests.support.servers import Peer
-
-
-async def hello(peer: Peer) -> None:
-    await peer.send("{}")
-    await peer.wait()
 
 
 @pytest.mark.parametrize("transport", ["websockets", "picows"])
@@ -28,7 +23,7 @@ def test_only_what_the_handshake_says_is_used(
 ) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
-    with serve(hello) as server:
+    with serve(greets) as server:
         assert connect(transport, server.url).texts == [b"{}"]
 
 
@@ -42,7 +37,7 @@ def test_no_secret_shows_even_at_debug_level(
     """The header is debug text that the tap's mask knows; a proxy's user-info never."""
     mask = SecretFilter(["tOkEn"])
     with (
-        serve(hello) as server,
+        serve(greets) as server,
         serve_proxy(kind, "proxyuser:sEcret") as proxy,
         caplog.at_level(logging.DEBUG),
     ):

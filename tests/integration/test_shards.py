@@ -12,6 +12,7 @@ import pytest
 from tap_websocket.settings.connections import stable_hash
 from tests.support.exchange import Limits, serve_exchange
 from tests.support.receive import receive
+from tests.support.scripts import greets
 from tests.support.servers import serve
 from tests.support.tap import run_tap
 
@@ -75,13 +76,9 @@ def test_a_shard_that_has_nothing_to_do_says_so_and_ends(tmp_path: Path) -> None
 
 
 def test_contexts_are_shared_too(tmp_path: Path) -> None:
-    async def greet(peer: Peer) -> None:
-        await peer.send("{}")
-        await peer.wait()
-
     accounts = [str(number) for number in range(8)]
     seen: list[str] = []
-    with serve(greet) as server:
+    with serve(greets) as server:
         for index in range(2):
             run = run_tap(
                 tmp_path,

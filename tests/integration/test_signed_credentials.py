@@ -15,6 +15,7 @@ from joserfc import jwt as joserfc
 
 from tap_websocket.errors import ConfigError
 from tests.support.receive import make_settings, receive
+from tests.support.scripts import sends
 from tests.support.servers import Kind, Peer, serve
 from tests.support.sigv4 import signature, signature_of_url
 from tests.support.tap import run_tap
@@ -192,12 +193,7 @@ def test_a_reply_has_a_token_of_its_own() -> None:
 
 
 def test_aws_signs_the_url(kind: Kind) -> None:
-    async def script(peer: Peer) -> None:
-        await peer.send('{"n":1}')
-        await peer.close()
-        await peer.wait()
-
-    with serve(script, kind) as server:
+    with serve(sends('{"n":1}'), kind) as server:
         url = f"{server.url}stream?language-code=en-US"
         run = receive(url=url, auth={**_AWS, "session_token": "tok/en"})
     assert run.error is None

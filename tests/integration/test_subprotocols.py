@@ -9,27 +9,18 @@ import pytest
 from tap_websocket.network.errors import BadHandshake
 from tests.support.connect import connect
 from tests.support.raw import frame, serve_raw
+from tests.support.scripts import greets
 from tests.support.servers import serve
 
 if TYPE_CHECKING:
     from tests.support.raw import RawPeer
-    from tests.support.servers import Kind, Peer
+    from tests.support.servers import Kind
 
 OFFERED = ("graphql-transport-ws", "b.2")
 
 
-@pytest.fixture(params=["websockets", "picows"])
-def transport(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
-
-
 def test_a_server_picks_one(kind: Kind, transport: str) -> None:
-    async def script(peer: Peer) -> None:
-        await peer.send("{}")
-        await peer.wait()
-
-    with serve(script, kind, subprotocols=("b.2",)) as server:
+    with serve(greets, kind, subprotocols=("b.2",)) as server:
         heard = connect(transport, server.url, subprotocols=OFFERED)
         (peer,) = server.peers
     assert heard.texts == [b"{}"]

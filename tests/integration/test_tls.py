@@ -13,6 +13,7 @@ from tap_websocket.errors import ConnectionFailed
 from tests.support.certificates import server_side
 from tests.support.raw import close_frame, frame, serve_raw
 from tests.support.receive import receive
+from tests.support.scripts import says_nothing
 from tests.support.servers import serve
 
 if TYPE_CHECKING:
@@ -112,10 +113,7 @@ def test_a_connection_that_dies_in_the_handshake() -> None:
 
 
 def test_wss_to_a_plain_port() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.wait()
-
-    with serve(script) as server:
+    with serve(says_nothing) as server:
         run = receive(url=server.url.replace("ws:", "wss:"), connect_timeout=3)
     assert isinstance(run.error, ConnectionFailed)
     assert "speaks no TLS on this port; try ws://" in str(run.error)

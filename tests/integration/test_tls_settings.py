@@ -27,6 +27,7 @@ from tap_websocket.network.tls import TlsSettings, make_context
 from tests.support.certificates import server_side
 from tests.support.connect import connect
 from tests.support.raw import serve_raw
+from tests.support.scripts import greets
 from tests.support.servers import serve
 
 if TYPE_CHECKING:
@@ -34,15 +35,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.raw import RawPeer
-    from tests.support.servers import Peer
 
 PASSWORD = "sEcret ü"
-
-
-@pytest.fixture(params=["websockets", "picows"])
-def transport(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
 
 
 @dataclasses.dataclass
@@ -91,14 +85,9 @@ def _encrypt(key: bytes) -> bytes:
     )
 
 
-async def hello(peer: Peer) -> None:
-    await peer.send("{}")
-    await peer.wait()
-
-
 def heard(files: Files, transport: str, **given: Any) -> list[bytes]:
     settings = TlsSettings(**{"ca_file": files.ca, **given})
-    with serve(hello, tls=files.server) as server:
+    with serve(greets, tls=files.server) as server:
         return connect(
             transport,
             server.url,
@@ -179,7 +168,7 @@ def test_server_name_overrides_the_host(transport: str, files: Files) -> None:
     with pytest.raises(Untrusted, match=r"is not valid for 'feed\.test'"):
         heard(files, transport, cert_file=files.both, server_name="feed.test")
     address = TlsSettings(ca_file=files.ca, cert_file=files.both)
-    with serve(hello, tls=files.server) as server:
+    with serve(greets, tls=files.server) as server:
         url = server.url.replace("localhost", "127.0.0.1")
         context = make_context(address)
         with pytest.raises(Untrusted, match=r"127\.0\.0\.1"):

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from tap_websocket.errors import ConfigError
 from tests.support.receive import make_settings, receive
+from tests.support.scripts import greets
 from tests.support.servers import serve
 
 if TYPE_CHECKING:
@@ -100,14 +101,10 @@ def test_the_address_that_the_config_names_is_trusted_again() -> None:
 
 
 def test_a_fetched_address_gets_no_headers() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.send("{}")
-        await peer.wait()
-
     async def hand_out(request: web.Request) -> web.Response:
         return web.json_response({"url": f"ws://{request.host}/feed"})
 
-    with serve(script, http=hand_out) as server:
+    with serve(greets, http=hand_out) as server:
         http = f"http://localhost:{server.port}/token"
         auth = {"type": "token_endpoint", "url": http, "values": {"url": "$.url"}}
         for trusted in ([], [f"ws://localhost:{server.port}"]):
@@ -124,17 +121,13 @@ def test_a_fetched_address_gets_no_headers() -> None:
 
 @pytest.mark.parametrize("trusts", [False, True])
 def test_a_redirect(*, trusts: bool) -> None:
-    async def script(peer: Peer) -> None:
-        await peer.send("{}")
-        await peer.wait()
-
-    with serve(script) as other:
+    with serve(greets) as other:
 
         def away(request: web.Request) -> web.StreamResponse:
             del request
             return web.Response(status=307, headers={"Location": other.url})
 
-        with serve(script, refuse=away) as server:
+        with serve(greets, refuse=away) as server:
             given: dict[str, Any] = dict(SECRET)
             del given["auth"]
             if trusts:

@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from scripts.tools import tool
+from tests.support.servers import free_port
 from tests.support.tap import clean_environment
 
 if TYPE_CHECKING:
@@ -50,11 +51,6 @@ class Airflow:
         )
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 @contextlib.contextmanager
 def start(home: Path, dag: Path, extra: Mapping[str, str]) -> Iterator[Airflow]:
     """Run Airflow with one DAG until the block is left.
@@ -66,7 +62,7 @@ def start(home: Path, dag: Path, extra: Mapping[str, str]) -> Iterator[Airflow]:
     """
     (home / "dags").mkdir(parents=True)
     shutil.copy(dag, home / "dags")
-    port = _free_port()
+    port = free_port()
     environment = clean_environment(extra) | {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__API__HOST": "127.0.0.1",

@@ -7,7 +7,6 @@ import importlib.util
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
+
+from tests.support.servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,11 +86,6 @@ def _owner() -> dict[str, object]:
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 @contextlib.contextmanager
 def start() -> Iterator[Postgres]:
     """Start a server of its own; it is gone when the block is left."""
@@ -119,7 +115,7 @@ def start() -> Iterator[Postgres]:
         cwd=home,
         **owner,  # type: ignore[call-overload]
     )
-    postgres = Postgres(_free_port())
+    postgres = Postgres(free_port())
     options = ["-p", str(postgres.port), "-k", home, "-c", "fsync=off"]
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.scripts import says_nothing
 from tests.support.servers import free_port, serve
 from tests.support.tap import lose_target, run_tap, start_tap, write_config
 
@@ -35,10 +36,6 @@ async def trades(peer: Peer) -> None:
         await peer.send(json.dumps(TRADE | {"trade_id": number}))
         if number % 10 == 0:
             await peer.wait() if number >= 1000 else None
-
-
-async def silent(peer: Peer) -> None:
-    await peer.wait()
 
 
 def test_a_sync_writes_a_schema_and_the_records(kind: Kind, tmp_path: Path) -> None:
@@ -88,7 +85,7 @@ def test_discovery_connects_only_to_infer(
 
 
 def test_discovery_of_a_silent_feed_gives_a_valid_catalog(tmp_path: Path) -> None:
-    with serve(silent) as server:
+    with serve(says_nothing) as server:
         config = {"url": server.url, "max_messages": 1, "infer_timeout": 0.3}
         run = run_tap(tmp_path, config, "--discover")
     assert run.code == 0

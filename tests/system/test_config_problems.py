@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.scripts import greets
 from tests.support.servers import free_port, serve
 from tests.support.tap import run_tap
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.servers import Peer
 
 SECRET = "s3cr3t"
 
@@ -36,11 +36,7 @@ def test_every_problem_gets_its_line_and_no_run_starts(tmp_path: Path) -> None:
 def test_an_unknown_setting_is_warned_about_with_the_nearest_name(
     tmp_path: Path,
 ) -> None:
-    async def one(peer: Peer) -> None:
-        await peer.send("{}")
-        await peer.wait()
-
-    with serve(one) as server:
+    with serve(greets) as server:
         config = {"url": server.url, "max_messages": 1, "idle_timout": 5}
         run = run_tap(tmp_path, config)
     assert run.code == 0

@@ -231,11 +231,7 @@ TapWebSocket.cli()
 
 
 def test_a_signal_while_the_interpreter_exits_changes_nothing(tmp_path: Path) -> None:
-    async def play(peer: RawPeer) -> None:
-        await peer.upgrade(frame(b'{"n": 0}'))
-        await peer.wait()
-
-    with serve_raw(play) as server:
+    with serve_raw(one_then_silent) as server:
         config = write_config(tmp_path, {"url": server.url, "max_messages": 1})
         done = subprocess.run(
             [sys.executable, "-c", LATE, "--config", config],
