@@ -64,10 +64,7 @@ class Feed:
             counts=counts,
             subscribed=subscribed,
             max_messages=max_messages,
-            awaits_reply=any(
-                item.reply is not None
-                for item in settings.subscription.subscribe_messages
-            ),
+            subscription=settings.subscription.subscribe_messages,
         )
         self._loop = asyncio.get_running_loop()
         # Lines that are not closed for good, once it is known how many there are.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         PlaceholderValues,
     )
     from tap_websocket.expressions.templates import Template
-    from tap_websocket.settings import Settings
+    from tap_websocket.settings import Item, Settings
     from tap_websocket.transports.base import Connection
 
 __all__ = ["Outbound"]
@@ -47,7 +47,7 @@ class Outbound:
         values: PlaceholderValues,
         builtins: ConnectionBuiltins,
         topics: Sequence[str],
-        on_reply: Callable[[], None],
+        on_reply: Callable[[Item], None],
         on_subscribed: Callable[[], None],
         on_stale: Callable[[str], None],
     ) -> None:
@@ -60,7 +60,7 @@ class Outbound:
             values: The values of placeholders.
             builtins: Makes the placeholders that are always there.
             topics: Those of the connection.
-            on_reply: Called when an awaited reply has come.
+            on_reply: Takes the item whose awaited reply has come.
             on_subscribed: Called when everything was sent and answered.
             on_stale: Takes the reason when no data came for `stale_timeout`.
         """

@@ -12,11 +12,11 @@ from tap_websocket.feed.inbound import BatchResult
 from tap_websocket.transports.rfc6455 import NORMAL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from tap_websocket.counts import Counts
     from tap_websocket.feed.inbound import BatchHandler, Origin
-    from tap_websocket.settings import EndSettings
+    from tap_websocket.settings import EndSettings, Item
     from tap_websocket.transports.base import Closing
 
 __all__ = ["ConnectionObserver", "Ending", "OpenSession", "RunState"]
@@ -102,7 +102,7 @@ class RunState:
         counts: Counts,
         subscribed: Callable[[], None] = lambda: None,
         max_messages: int | None = None,
-        awaits_reply: bool = False,
+        subscription: Iterable[Item] = (),
     ) -> None:
         """Start the idle clock, within the running loop.
 
@@ -113,7 +113,7 @@ class RunState:
             counts: Counts that the run keeps.
             subscribed: Called when the first connection's subscription is complete.
             max_messages: Overrides the setting of that name, for a trial.
-            awaits_reply: Whether an item of the subscription awaits a reply.
+            subscription: Its items.
         """
         self.counts = counts
         self.paused = False
@@ -134,8 +134,10 @@ class RunState:
         self._waiting: tuple[str, float] | None = None
         # Whether that failure came after a connection.
         self._lost = False
-        # Whether a subscription awaits replies, of which none has come yet.
-        self._unanswered = awaits_reply
+        # Places of the items whose reply says that the server takes the subscription,
+        # and whether none of these replies has come yet.
+        self._proofs = _proofs(subscription)
+        self._unanswered = bool(self._proofs)
 
     @property
     def is_over(self) -> bool:
@@ -266,9 +268,10 @@ class RunState:
         self._last_failure = reason
         self._lost = self._connections > 0
 
-    def replied(self) -> None:
-        """Report that a reply came which a subscription awaits."""
-        self._unanswered = False
+    def replied(self, item: Item) -> None:
+        """Report that a reply came which an item of a subscription awaits."""
+        if item.where in self._proofs:
+            self._unanswered = False
 
     def subscribed(self) -> None:
         """Report that a connection's subscription is complete; the first one counts."""
@@ -310,3 +313,14 @@ class RunState:
         if result.error is None and limit is not None and counts.messages >= limit:
             self.end(f"max_messages: {limit} messages were received")
         return result
+
+
+def _proofs(subscription: Iterable[Item]) -> frozenset[str]:
+    """Return the places of the items whose reply shows that a subscription is taken.
+
+    A greeting comes before anything was sent, and shows that only where nothing else
+    is awaited.
+    """
+    awaited = [item for item in subscription if item.reply or item.step]
+    answers = [item for item in awaited if item.message is not None or item.step]
+    return frozenset(item.where for item in answers or awaited)

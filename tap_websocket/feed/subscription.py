@@ -92,7 +92,7 @@ class Subscription:
         schedule: Schedule,
         clock: Callable[[], float],
         has_unread: Callable[[], bool] = lambda: False,
-        on_reply: Callable[[], None] = lambda: None,
+        on_reply: Callable[[Item], None] = lambda _: None,
     ) -> None:
         """Make a subscription of which nothing was sent yet.
 
@@ -106,7 +106,7 @@ class Subscription:
             schedule: Calls back after a number of seconds.
             clock: The time in seconds, from any start.
             has_unread: Whether something that has arrived is not read yet.
-            on_reply: Called when an awaited reply has come.
+            on_reply: Takes the item whose awaited reply has come.
         """
         self._messages = iter(messages)
         self._interval = interval
@@ -204,7 +204,7 @@ class Subscription:
         found = [matcher for matcher in matchers.values() if matcher.test(value)]
         awaited = self._awaited
         if awaited is not None and any(one is awaited.reply for one in found):
-            self._on_reply()
+            self._on_reply(awaited)
             self._left -= 1
             if self._left == 0:
                 self._answered()
@@ -242,11 +242,11 @@ class Subscription:
         elif item.step is not None:
             self._rests = self._interval > 0
             self._performs = True
-            self._perform(request, self._performed)
+            self._perform(request, lambda: self._performed(item))
 
-    def _performed(self) -> None:
+    def _performed(self, item: Item) -> None:
         self._performs = False
-        self._on_reply()
+        self._on_reply(item)
         self._go_on()
 
     def _await(self, item: Item, reply: Matcher, count: int) -> None:

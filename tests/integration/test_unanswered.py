@@ -160,3 +160,40 @@ def test_a_run_with_data_is_not_warned_about(caplog: pytest.LogCaptureFixture) -
     with serve_raw(accepts({"a": 1})) as server:
         receive(url=server.url, subscribe_messages=SUBSCRIPTION, max_duration=2)
     assert not [r for r in caplog.records if r.levelno == logging.WARNING]
+
+
+def greets(*answers: str) -> Callable[[RawPeer], Any]:
+    async def script(peer: RawPeer) -> None:
+        await peer.upgrade()
+        await peer.send(frame(b'{"hello": true}'))
+        await peer.recv()
+        await peer.send(*(frame(answer.encode()) for answer in answers))
+        await peer.wait()
+
+    return script
+
+
+def test_a_greeting_is_no_answer() -> None:
+    """The server greets everybody, and refuses the login for now each time."""
+    with serve_raw(greets('{"busy": true}')) as server:
+        run = receive(
+            url=server.url,
+            subscribe_messages=[{"reply": {"hello": True}}, *SUBSCRIPTION],
+            message_rules=[{"match": {"busy": True}, "then": "reconnect"}],
+            reconnect=True,
+            reconnect_backoff=0.1,
+            max_duration=2,
+        )
+    assert isinstance(run.error, ConnectionFailed)
+    assert "never subscribed" in str(run.error)
+    assert "a message rule asked for it" in str(run.error)
+
+
+def test_a_greeting_is_enough_where_nothing_else_is_awaited() -> None:
+    with serve_raw(greets()) as server:
+        run = receive(
+            url=server.url,
+            subscribe_messages=[{"reply": {"hello": True}}, "a"],
+            max_duration=2,
+        )
+    assert run.error is None
