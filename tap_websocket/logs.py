@@ -51,6 +51,9 @@ _MAX_NAME = 100
 """Characters of a line, and of a quoted name in it, that a server has a part in."""
 
 _HEX = re.compile(r"[0-9A-Fa-f]{8,}")
+_ORIGIN = re.compile(r"(?:ws|http)s?://[^/?#@\s]+/?", re.IGNORECASE)
+"""Scheme, host and port alone, which logs show of every address."""
+
 _PERCENT = re.compile(r"%[0-9A-F]{2}")
 
 
@@ -95,7 +98,7 @@ class SecretFilter(logging.Filter):
 
     Texts of one or two characters are left alone, and so are fetched or captured
     numbers of less than eight digits: they would mask the counts and times of every
-    line.
+    line. So is an address without a path, which logs are to name.
 
     Args:
         secrets: Secrets of the config; more may be added later.
@@ -229,7 +232,7 @@ def _forms(secret: str) -> Iterator[str]:
     HTML and for Python, percent- and form-encoded, base64 wherever it begins within the
     encoded text, and hexadecimal.
     """
-    if len(secret) < _MIN_LENGTH:
+    if len(secret) < _MIN_LENGTH or _ORIGIN.fullmatch(secret):
         return
     yield secret
     if _HEX.fullmatch(secret):

@@ -48,6 +48,25 @@ def test_a_value_captured_from_each_message_pushes_out_no_other_secret() -> None
     assert mask.text(text) == "**** **** **** ****"
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["wss://feed.example.com", "ws://localhost:8080/", "https://[::1]:9", "HTTP://A.B"],
+)
+def test_an_address_without_a_path_is_no_secret(address: str) -> None:
+    mask = SecretFilter([address])
+    mask.capture({"gateway": address})
+    mask.learn([address])
+    assert mask.text(f"Lost {address}: it went") == f"Lost {address}: it went"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["wss://user:pw@feed.example.com", "wss://a.example/x", "wss://a.example?t=1"],
+)
+def test_an_address_with_more_is_one(address: str) -> None:
+    assert SecretFilter([address]).text(f"Lost {address}") == "Lost ****"
+
+
 def test_short_captured_numbers_leave_counts_alone() -> None:
     mask = SecretFilter()
     mask.capture({"seq": 42})
