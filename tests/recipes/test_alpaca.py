@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 import pytest
 
+from tests.support.mishaps import first, play_with_drops
 from tests.support.recipes import drop, hear, play, recipe, with_changes
 
 if TYPE_CHECKING:
@@ -70,3 +71,71 @@ def test_wrong_keys(tmp_path: Path) -> None:
     run = play(config, _logged_in, process=tmp_path)
     assert run.code == 1
     assert run.error in RECIPE.failures
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_drops_while_it_subscribes() -> None:
+    run = play_with_drops(RECIPE, _logged_in, script, max_messages=2)
+    run.gives(RECIPE.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (404, "auth timeout"),
+        (406, "connection limit exceeded"),
+        (407, "slow client"),
+        (500, "internal error"),
+    ],
+)
+def test_an_error_that_passes_is_tried_again(code: int, text: str) -> None:
+    async def refuses(peer: Peer) -> None:
+        await _say(peer, CONNECTED)
+        await hear(peer)
+        await _say(peer, [{"T": "error", "code": code, "msg": text}])
+
+    run = play(RECIPE, first(refuses, script), max_messages=2, reconnect_backoff=0.1)
+    run.gives(RECIPE.tables)
+
+
+def test_a_limit_that_stays_ends_the_run() -> None:
+    async def refuses(peer: Peer) -> None:
+        await _say(peer, CONNECTED)
+        await hear(peer)
+        error = {"T": "error", "code": 406, "msg": "connection limit exceeded"}
+        await _say(peer, [error])
+        await peer.wait()
+
+    run = play(RECIPE, refuses, max_duration=2, reconnect_backoff=0.1)
+    assert run.error is not None
+    assert run.error.startswith("never subscribed")
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_subscription_that_is_refused_ends_the_run() -> None:
+    async def refuses(peer: Peer) -> None:
+        await _say(peer, CONNECTED)
+        await hear(peer)
+        await _say(peer, AUTHENTICATED)
+        await hear(peer)
+        await _say(peer, [{"T": "error", "code": 405, "msg": "symbol limit exceeded"}])
+        await peer.wait()
+
+    run = play(RECIPE, refuses)
+    assert run.error is not None
+    assert "symbol limit exceeded" in run.error
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_message_that_is_no_messagepack_ends_the_run() -> None:
+    async def breaks(peer: Peer) -> None:
+        await _logged_in(peer)
+        await _say(peer, TRADES[:1])
+        await peer.send(b"\x92\xa1")
+        await peer.wait()
+
+    run = play(RECIPE, breaks)
+    assert run.error is not None
+    assert "MessagePack" in run.error
+    assert len(run.records["trades"]) == 1

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support.mishaps import answer, first, play_with_drops
 from tests.support.recipes import drop, hear, play, recipe, say
 from tests.support.whole_exchange import WholeExchange, acknowledged
 
@@ -186,3 +187,119 @@ def test_an_exchange_without_symbols_ends_the_run() -> None:
     server = exchange('{"symbols": []}', {})
     outcome = play(EXCHANGE, server, http=server.http)
     assert (outcome.code, outcome.error) == (1, failure)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_drops_while_trades_are_subscribed() -> None:
+    async def subscribed(peer: Peer) -> None:
+        await _subscribed(peer)
+        await say(peer, TRADES.arrives[0])
+
+    run = play_with_drops(TRADES, subscribed, trades, max_messages=4, overlap=0.1)
+    run.gives(TRADES.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_trades_go_on_after_a_drop() -> None:
+    reply, one, two, _, three, four = TRADES.arrives
+
+    async def script(peer: Peer) -> None:
+        await _subscribed(peer)
+        if peer.number == 1:
+            await say(peer, reply, one, two)
+            await drop(peer)
+        else:
+            await say(peer, reply, three, four)
+            await peer.wait()
+
+    run = play(TRADES, script, max_messages=4, reconnect_backoff=0.1)
+    run.gives(TRADES.tables)
+    assert len(run.peers) == 2
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_drops_of_combined_streams() -> None:
+    async def opened(peer: Peer) -> None:
+        await peer.ping()
+
+    run = play_with_drops(BOOKS, opened, books, max_messages=3, overlap=0.1)
+    run.gives(BOOKS.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_message_of_a_new_kind_is_no_trade() -> None:
+    reply, *_ = TRADES.arrives
+    arrives = [text for text in TRADES.arrives if '"trade"' in text]
+    new = '{"e":"somethingNew","E":1672515782136}'
+
+    async def script(peer: Peer) -> None:
+        await _subscribed(peer)
+        await say(peer, reply, new, *arrives)
+        await peer.wait()
+
+    play(TRADES, script, max_messages=4).gives(TRADES.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_client_that_sends_too_much_comes_back() -> None:
+    async def closes(peer: Peer) -> None:
+        await _subscribed(peer)
+        await peer.close(1008, "Too many requests")
+
+    run = play(TRADES, first(closes, trades), max_messages=4, reconnect_backoff=0.1)
+    run.gives(TRADES.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_drops_while_a_whole_exchange_is_subscribed() -> None:
+    listing, ack, one, two = EXCHANGE.arrives
+    server = exchange(listing, {"BNBBTC": one, "BTCUSDT": two})
+
+    async def subscribed(peer: Peer) -> None:
+        await hear(peer)
+        await say(peer, ack)
+
+    run = play_with_drops(
+        EXCHANGE,
+        subscribed,
+        server,
+        http=server.http,
+        max_messages=2,
+        connect_interval=0.01,
+    )
+    run.gives(EXCHANGE.tables)
+    server.has_each_once(["BNBBTC", "BTCUSDT"])
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_whole_exchange_is_asked_for_again_after_a_drop() -> None:
+    listing, ack, one, two = EXCHANGE.arrives
+    server = exchange(listing, {"BTCUSDT": two})
+
+    async def dropped(peer: Peer) -> None:
+        request = await hear(peer)
+        await say(peer, acknowledged(ack, id=request["id"]), one)
+        await drop(peer)
+
+    run = play(
+        EXCHANGE,
+        first(dropped, server),
+        http=server.http,
+        max_messages=2,
+        connect_interval=0.01,
+        reconnect_backoff=0.1,
+    )
+    run.gives(EXCHANGE.tables)
+    server.has_each_once(["BNBBTC", "BTCUSDT"])
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_whole_exchange_that_is_refused_ends_the_run() -> None:
+    async def hears(peer: Peer) -> None:
+        await hear(peer)
+
+    refusal = '{"error":{"code":4,"msg":"Too many subscriptions"},"id":1}'
+    server = exchange(EXCHANGE.arrives[0], {})
+    outcome = play(EXCHANGE, answer(hears, refusal), http=server.http)
+    assert outcome.error is not None
+    assert outcome.error.endswith(refusal)

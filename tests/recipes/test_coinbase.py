@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.mishaps import answer, first, play_with_drops
 from tests.support.recipes import drop, hear, play, recipe, say
 from tests.support.whole_exchange import WholeExchange, acknowledged
 
@@ -126,3 +127,82 @@ def test_a_whole_exchange_keeps_the_limits() -> None:
     assert outcome.error is None
     server.has_each_once(names)
     assert server.connections == [200, 200, 50]
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_drops_while_it_subscribes() -> None:
+    async def subscribed(peer: Peer) -> None:
+        await _subscribed(peer)
+        await say(peer, MATCHES.arrives[0])
+
+    play_with_drops(MATCHES, subscribed, script, max_messages=3).gives(MATCHES.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_slow_reader_comes_back() -> None:
+    slow = answer(_subscribed, '{"type":"error","message":"ErrSlowConsume"}')
+    run = play(MATCHES, first(slow, script), max_messages=3, reconnect_backoff=0.1)
+    run.gives(MATCHES.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_messages_of_a_new_kind_are_no_records() -> None:
+    acknowledged, last, match, _, later = MATCHES.arrives
+    new = '{"type":"somethingNew","product_id":"ETH-USD"}'
+    shown = answer(_subscribed, acknowledged, new, last, match, new, later)
+    play(MATCHES, shown, max_messages=3).gives(MATCHES.tables)
+
+
+async def _one_message(peer: Peer) -> None:
+    await hear(peer)
+    await say(peer, EXCHANGE.arrives[1])
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_drops_while_a_whole_exchange_is_subscribed() -> None:
+    listing, _, ether, bitcoin = EXCHANGE.arrives
+    server = exchange(listing, {"ETH-USD": ether, "BTC-USD": bitcoin})
+    run = play_with_drops(
+        EXCHANGE,
+        _one_message,
+        server,
+        http=server.http,
+        max_messages=2,
+        connect_interval=0.01,
+    )
+    run.gives(EXCHANGE.tables)
+    server.has_each_once(["ETH-USD", "BTC-USD"])
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_what_a_whole_exchange_repeats_after_a_drop_comes_once() -> None:
+    listing, _, ether, bitcoin = EXCHANGE.arrives
+    server = exchange(listing, {"ETH-USD": ether, "BTC-USD": bitcoin})
+
+    async def dropped(peer: Peer) -> None:
+        await _one_message(peer)
+        await say(peer, ether)
+        await drop(peer)
+
+    run = play(
+        EXCHANGE,
+        first(dropped, server),
+        http=server.http,
+        max_messages=2,
+        reconnect_backoff=0.1,
+    )
+    run.gives(EXCHANGE.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_whole_exchange_that_is_refused_ends_the_run() -> None:
+    (failure,) = MATCHES.failures
+    server = exchange(EXCHANGE.arrives[0], {})
+
+    async def refuses(peer: Peer) -> None:
+        await hear(peer)
+        await say(peer, failure.partition("fatal: ")[2])
+        await peer.wait()
+
+    outcome = play(EXCHANGE, refuses, http=server.http)
+    assert (outcome.code, outcome.error) == (1, failure)

@@ -6,7 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiohttp import web
 
+from tests.support.mishaps import answer, first, play_with_drops
 from tests.support.recipes import drop, hear, play, recipe, say
 
 if TYPE_CHECKING:
@@ -85,3 +87,49 @@ def test_transaction_hashes_are_strings() -> None:
     run = play(RECIPE, script, max_messages=2)
     rows = [(row["data"], row["subscription"]) for row in run.records["messages"]]
     assert rows == [("0x0", "0xsub"), ("0x1", "0xsub")]
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_drops_while_it_subscribes() -> None:
+    async def acknowledged(peer: Peer) -> None:
+        await subscribed(peer)
+        await say(peer, ACK)
+
+    play_with_drops(RECIPE, acknowledged, node, max_messages=2).gives(RECIPE.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+@pytest.mark.parametrize("code", [429, -32005])
+def test_a_limit_of_the_provider_is_tried_again(code: int) -> None:
+    error = {"code": code, "message": "rate limit exceeded"}
+    text = json.dumps({"jsonrpc": "2.0", "id": 1, "error": error})
+
+    async def refuses(peer: Peer) -> None:
+        await subscribed(peer)
+        await say(peer, text)
+
+    run = play(RECIPE, first(refuses, node), max_messages=2, reconnect_backoff=0.1)
+    run.gives(RECIPE.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_what_is_no_notification_is_no_record() -> None:
+    async def acknowledged(peer: Peer) -> None:
+        await subscribed(peer)
+        await say(peer, ACK)
+
+    new = '{"jsonrpc":"2.0","method":"somethingNew","params":{"x":1}}'
+    shown = answer(acknowledged, new, FIRST, SECOND)
+    play(RECIPE, shown, max_messages=2).gives(RECIPE.tables)
+
+
+@pytest.mark.parametrize(("status", "hint"), [(401, "credentials"), (404, "path")])
+def test_a_key_that_is_not_known(status: int, hint: str) -> None:
+    def refuse(_: web.Request) -> web.Response:
+        return web.Response(status=status)
+
+    run = play(RECIPE, node, refuse=refuse)
+    assert run.error is not None
+    assert f"HTTP {status}" in run.error
+    assert hint in run.error
+    assert "YOUR-KEY" not in run.error

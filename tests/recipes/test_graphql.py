@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.mishaps import answer, first, play_with_drops
 from tests.support.recipes import drop, hear, play, recipe, say, with_changes
 
 if TYPE_CHECKING:
@@ -143,3 +144,55 @@ def test_a_server_without_the_subprotocol() -> None:
     run = play(RECIPE, script)
     assert run.error is not None
     assert "subprotocol" in run.error
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_drops_while_it_subscribes() -> None:
+    async def subscribed(peer: Peer) -> None:
+        await agree(peer)
+        await say(peer, PING)
+        assert await hear(peer) == {"type": "pong"}
+
+    run = play_with_drops(RECIPE, subscribed, serve_trades, subprotocols=SUBPROTOCOLS)
+    run.gives(RECIPE.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+@pytest.mark.parametrize(
+    ("code", "reason"), [(4408, "Connection initialisation timeout"), (4500, "error")]
+)
+def test_a_close_code_that_passes_is_tried_again(code: int, reason: str) -> None:
+    async def closes(peer: Peer) -> None:
+        await hear(peer)
+        await peer.close(code, reason)
+
+    run = play(
+        RECIPE,
+        first(closes, serve_trades),
+        subprotocols=SUBPROTOCOLS,
+        reconnect_backoff=0.1,
+    )
+    run.gives(RECIPE.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_token_that_expires_ends_the_run() -> None:
+    async def expires(peer: Peer) -> None:
+        await agree(peer)
+        await say(peer, FIRST)
+        await peer.close(4401, "Unauthorized")
+
+    run = play(RECIPE, expires, subprotocols=SUBPROTOCOLS)
+    assert run.error is not None
+    assert "code 4401 ('Unauthorized')" in run.error
+    assert run.records["messages"] == RECIPE.table[:1]
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_message_of_a_new_kind_is_no_record() -> None:
+    async def agreed(peer: Peer) -> None:
+        await agree(peer)
+
+    shown = answer(agreed, '{"type":"somethingNew"}', FIRST, SECOND, COMPLETE)
+    run = play(RECIPE, shown, subprotocols=SUBPROTOCOLS)
+    run.gives(RECIPE.tables)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiohttp import web
 
+from tests.support.mishaps import answer, first, play_with_drops
 from tests.support.recipes import drop, hear, play, recipe, say, with_changes
 
 if TYPE_CHECKING:
@@ -102,3 +105,60 @@ def test_a_refused_subscription() -> None:
     run = play(RECIPE, script)
     assert run.error is not None
     assert "invalid_format" in run.error
+
+
+async def subscribed(peer: Peer) -> None:
+    await log_in(peer)
+    await hear(peer)
+    await say(peer, RESULT)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_drops_while_it_subscribes() -> None:
+    run = play_with_drops(
+        RECIPE, subscribed, home, heartbeat_interval=0.05, max_messages=1
+    )
+    run.gives(RECIPE.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_restart_is_waited_for() -> None:
+    """Home Assistant closes cleanly, and its proxy answers while it starts."""
+    statuses = [502, 503]
+
+    async def closes(peer: Peer) -> None:
+        await subscribed(peer)
+        await peer.close(1000)
+
+    def refuse(_: web.Request) -> web.Response | None:
+        if closed.is_set() and statuses:
+            return web.Response(status=statuses.pop())
+        closed.set()
+        return None
+
+    closed = asyncio.Event()
+    run = play(
+        RECIPE,
+        first(closes, home),
+        refuse=refuse,
+        heartbeat_interval=0.05,
+        max_messages=1,
+        reconnect_backoff=0.1,
+    )
+    run.gives(RECIPE.tables)
+    assert not statuses
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_events_of_another_kind_are_no_records() -> None:
+    new = '{"id": 1, "type": "somethingNew", "x": 1}'
+    play(RECIPE, answer(subscribed, new, EVENT), max_messages=1).gives(RECIPE.tables)
+
+
+def test_a_banned_address_ends_the_run() -> None:
+    def refuse(_: web.Request) -> web.Response:
+        return web.Response(status=403)
+
+    run = play(RECIPE, home, refuse=refuse)
+    assert run.error is not None
+    assert "HTTP 403" in run.error

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from aiohttp import web
 
+from tests.support.mishaps import play_with_drops
 from tests.support.recipes import drop, play, recipe, say
 
 if TYPE_CHECKING:
@@ -37,26 +38,31 @@ def after(peer: Peer, times: Iterable[int]) -> list[int]:
     return [time for time in times if not cursor or time > int(cursor)]
 
 
+BACK = 5_000_000
+"""Microseconds that the cursor goes back behind the last event."""
+
+
+async def script(peer: Peer) -> None:
+    one, two, three = EVENTS
+    wanted = after(peer, EVENTS)
+    if peer.number == 1:
+        assert wanted == [one, two, three]
+        await say(peer, EVENTS[one], EVENTS[two])
+        await drop(peer)
+        return
+    assert asked(peer) == [str(two - BACK)]
+    await say(peer, *(EVENTS[time] for time in wanted))
+    await peer.wait()
+
+
 @pytest.mark.parametrize("apart", [True, False])
 def test_table(tmp_path: Path, *, apart: bool) -> None:
-    first, second, third = EVENTS
-
-    async def script(peer: Peer) -> None:
-        wanted = after(peer, EVENTS)
-        if peer.number == 1:
-            assert wanted == [first, second, third]
-            await say(peer, EVENTS[first], EVENTS[second])
-            await drop(peer)
-            return
-        assert asked(peer) == [str(second)]
-        await say(peer, *(EVENTS[time] for time in wanted))
-        await peer.wait()
-
     run = play(RECIPE, script, process=tmp_path if apart else None, max_messages=2)
     assert run.code == 0
     run.gives(RECIPE.tables)
 
 
+@pytest.mark.usefixtures("each_transport")
 def test_nothing_is_lost_and_nothing_comes_twice() -> None:
     times = range(1_725_911_162_000_000, 1_725_911_162_003_000)
     sent: list[list[int]] = []
@@ -64,7 +70,8 @@ def test_nothing_is_lost_and_nothing_comes_twice() -> None:
     async def script(peer: Peer) -> None:
         wanted = iter(after(peer, times))
         if peer.number < 4:
-            wanted = itertools.islice(wanted, 700)
+            # The cursor goes back behind the first event: each connection goes further.
+            wanted = itertools.islice(wanted, 700 * peer.number)
         sent.append([])
         for time in wanted:
             sent[-1].append(time)
@@ -81,7 +88,7 @@ def test_nothing_is_lost_and_nothing_comes_twice() -> None:
     records = run.records["messages"]
     assert [row["time_us"] for row in records] == [t for t in times if t % 10]
     cursors = [asked(peer) for peer in run.peers]
-    assert cursors == [[""], *([str(part[-1])] for part in sent[:-1])]
+    assert cursors == [[""], *([str(part[-1] - BACK)] for part in sent[:-1])]
 
 
 def test_a_refused_parameter(tmp_path: Path) -> None:
@@ -91,3 +98,39 @@ def test_a_refused_parameter(tmp_path: Path) -> None:
     run = play(RECIPE, drop, process=tmp_path, refuse=refuse)
     assert run.code == 1
     assert run.error in RECIPE.failures
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_drops_before_anything_came() -> None:
+    async def nothing(peer: Peer) -> None:
+        assert asked(peer) == [""]
+
+    play_with_drops(RECIPE, nothing, script, max_messages=2).gives(RECIPE.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_reader_that_is_too_slow_goes_on_where_it_was() -> None:
+    one = next(iter(EVENTS))
+
+    async def slow(peer: Peer) -> None:
+        if peer.number == 1:
+            await say(peer, EVENTS[one])
+            await peer.close(1008, "consumer too slow")
+            return
+        assert asked(peer) == [str(one - BACK)]
+        await say(peer, *EVENTS.values())
+        await peer.wait()
+
+    run = play(RECIPE, slow, max_messages=2, reconnect_backoff=0.1)
+    run.gives(RECIPE.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_an_event_of_a_new_kind_is_kept() -> None:
+    async def shows(peer: Peer) -> None:
+        event = {"did": "did:plc:eygm", "time_us": 1, "kind": "somethingNew", "x": 1}
+        await say(peer, json.dumps(event))
+        await peer.wait()
+
+    (record,) = play(RECIPE, shows, max_messages=1).records["messages"]
+    assert (record["kind"], record["x"]) == ("somethingNew", 1)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.mishaps import answer, first, play_with_drops
 from tests.support.recipes import drop, hear, play, recipe, say
 from tests.support.whole_exchange import WholeExchange, acknowledged
 
@@ -27,10 +28,10 @@ async def _subscribed(peer: Peer) -> None:
 
 
 async def script(peer: Peer) -> None:
-    bitcoin, first, ether, heartbeat, update, missed = TRADES.arrives
+    bitcoin, snapshot, ether, heartbeat, update, missed = TRADES.arrives
     await _subscribed(peer)
     if peer.number == 1:
-        await say(peer, bitcoin, first, heartbeat, ether, update)
+        await say(peer, bitcoin, snapshot, heartbeat, ether, update)
         await drop(peer)
     else:
         await say(peer, heartbeat, bitcoin, ether, missed)
@@ -39,7 +40,8 @@ async def script(peer: Peer) -> None:
 
 @pytest.mark.usefixtures("each_transport")
 def test_trades_come_between_and_behind_acknowledgements() -> None:
-    play(TRADES, script, max_messages=3).gives(TRADES.tables)
+    run = play(TRADES, script, max_messages=3, reconnect_backoff=0.1)
+    run.gives(TRADES.tables)
 
 
 @pytest.mark.usefixtures("each_transport")
@@ -89,7 +91,8 @@ def test_what_ten_snapshots_repeat_comes_once() -> None:
 
 
 def test_the_same_from_a_process(tmp_path: Path) -> None:
-    play(TRADES, script, process=tmp_path, max_messages=3).gives(TRADES.tables)
+    run = play(TRADES, script, process=tmp_path, max_messages=3, reconnect_backoff=0.1)
+    run.gives(TRADES.tables)
 
 
 def test_a_refused_subscription_ends_the_run(tmp_path: Path) -> None:
@@ -112,7 +115,13 @@ def test_a_missing_acknowledgement_is_a_drop() -> None:
         await say(peer, TRADES.arrives[0])
         await peer.wait()
 
-    outcome = play(TRADES, forgets, reply_timeout=0.2, max_reconnect_attempts=2)
+    outcome = play(
+        TRADES,
+        forgets,
+        reply_timeout=0.2,
+        max_reconnect_attempts=2,
+        reconnect_backoff=0.1,
+    )
     assert (outcome.code, outcome.error) == (1, failure)
     assert len(outcome.peers) == 3
 
@@ -159,3 +168,80 @@ def test_a_whole_exchange_keeps_the_limits() -> None:
     assert outcome.error is None
     server.has_each_once(names)
     assert server.messages == [100, 100, 50]
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_drops_while_it_subscribes() -> None:
+    async def subscribed(peer: Peer) -> None:
+        bitcoin, _, ether, *_ = TRADES.arrives
+        await _subscribed(peer)
+        await say(peer, bitcoin, ether)
+
+    play_with_drops(TRADES, subscribed, script, max_messages=3).gives(TRADES.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+@pytest.mark.parametrize(
+    "error",
+    [
+        '{"Error":"Exceeded msg rate"}',
+        '{"method":"subscribe","success":false,"error":"Exceeded msg rate"}',
+    ],
+)
+def test_a_client_that_sends_too_much_comes_back(error: str) -> None:
+    async def refuses(peer: Peer) -> None:
+        await _subscribed(peer)
+        await say(peer, error)
+
+    run = play(TRADES, first(refuses, script), max_messages=3, reconnect_backoff=0.1)
+    run.gives(TRADES.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_the_exchange_s_status_is_no_record() -> None:
+    bitcoin, snapshot, ether, _, update, missed = TRADES.arrives
+    data = '[{"system":"maintenance","api_version":"v2"}]'
+    status = f'{{"channel":"status","type":"update","data":{data}}}'
+    arrives = [status, bitcoin, snapshot, ether, status, update, missed]
+    shown = answer(_subscribed, *arrives)
+    play(TRADES, shown, max_messages=3).gives(TRADES.tables)
+
+
+async def _exchange_subscribed(peer: Peer) -> None:
+    bitcoin, ether, _, doge, _ = EXCHANGE.arrives
+    await hear(peer)
+    await say(peer, bitcoin, ether, doge)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_drops_while_a_whole_exchange_is_subscribed() -> None:
+    async def serves(peer: Peer) -> None:
+        bitcoin, ether, one, doge, two = EXCHANGE.arrives
+        request = await hear(peer)
+        symbols = ["BTC/USD", "ETH/USD", "DOGE/EUR"]
+        assert request["params"]["symbol"] == symbols
+        if peer.number == 1:
+            await say(peer, bitcoin, ether, one, doge)
+            await drop(peer)
+        else:
+            await say(peer, bitcoin, ether, doge, two)
+            await peer.wait()
+
+    run = play_with_drops(
+        EXCHANGE, _exchange_subscribed, serves, max_messages=2, connect_interval=0.01
+    )
+    run.gives(EXCHANGE.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_pair_of_the_list_that_is_gone_ends_the_run() -> None:
+    failure = TRADES.failures[0]
+
+    async def refuses(peer: Peer) -> None:
+        bitcoin, ether, *_ = EXCHANGE.arrives
+        await hear(peer)
+        await say(peer, bitcoin, ether, failure.partition("fatal: ")[2])
+        await peer.wait()
+
+    outcome = play(EXCHANGE, refuses)
+    assert (outcome.code, outcome.error) == (1, failure)

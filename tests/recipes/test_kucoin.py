@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from aiohttp import web
 
+from tests.support.mishaps import answer, first, play_with_drops
 from tests.support.recipes import drop, hear, play, recipe, say
 from tests.support.whole_exchange import WholeExchange, acknowledged
 
@@ -59,6 +60,16 @@ class Exchange:
         }
         await say(peer, json.dumps(json.loads(ack) | {"id": str(number)}))
 
+    async def __call__(self, peer: Peer) -> None:
+        one, _, two = MATCHES.arrives[3:]
+        await self.subscribed(peer)
+        if peer.number == 1:
+            await say(peer, one)
+            await drop(peer)
+        else:
+            await say(peer, two)
+            await peer.wait()
+
     async def pinged(self, peer: Peer) -> None:
         ping = await hear(peer)
         assert ping["type"] == "ping"
@@ -69,19 +80,8 @@ class Exchange:
 
 def test_each_connection_has_its_own_token(tmp_path: Path) -> None:
     exchange = Exchange()
-    first, _, second = MATCHES.arrives[3:]
-
-    async def script(peer: Peer) -> None:
-        await exchange.subscribed(peer)
-        if peer.number == 1:
-            await say(peer, first)
-            await drop(peer)
-        else:
-            await say(peer, second)
-            await peer.wait()
-
     outcome = play(
-        MATCHES, script, http=exchange.answer, process=tmp_path, max_messages=2
+        MATCHES, exchange, http=exchange.answer, process=tmp_path, max_messages=2
     )
     outcome.gives(MATCHES.tables)
     assert len(outcome.peers) == 2
@@ -91,14 +91,14 @@ def test_each_connection_has_its_own_token(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("each_transport")
 def test_pings_go_by_message() -> None:
     exchange = Exchange()
-    first, _, second = MATCHES.arrives[3:]
+    one, _, two = MATCHES.arrives[3:]
 
     async def script(peer: Peer) -> None:
         await exchange.subscribed(peer)
         await exchange.pinged(peer)
-        await say(peer, first)
+        await say(peer, one)
         await exchange.pinged(peer)
-        await say(peer, second)
+        await say(peer, two)
         await peer.wait()
 
     outcome = play(
@@ -155,7 +155,7 @@ def exchange(listing: str, matches: dict[str, str]) -> WholeExchange:
     return WholeExchange(
         symbols=symbols,
         answers=answers,
-        per_connection=300,
+        per_connection=400,
         per_message=100,
         path="/api/v2/symbols",
         listing=listing,
@@ -179,7 +179,7 @@ def test_every_symbol_that_is_traded_is_asked_for() -> None:
 
 
 def test_a_whole_exchange_keeps_the_limits() -> None:
-    names = [f"C{number}-USDT" for number in range(350)]
+    names = [f"C{number}-USDT" for number in range(450)]
     rows = [{"symbol": name, "enableTrading": True} for name in names]
     listing = json.dumps({"data": rows})
     server = exchange(listing, {names[-1]: EXCHANGE.arrives[3]})
@@ -187,4 +187,134 @@ def test_a_whole_exchange_keeps_the_limits() -> None:
     outcome = play(EXCHANGE, server, http=http, max_messages=1)
     assert outcome.error is None
     server.has_each_once(names)
-    assert server.connections == [300, 50]
+    assert server.connections == [400, 50]
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_drops_while_it_subscribes() -> None:
+    exchange = Exchange()
+    run = play_with_drops(
+        MATCHES, exchange.subscribed, exchange, http=exchange.answer, max_messages=2
+    )
+    run.gives(MATCHES.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+@pytest.mark.parametrize(
+    ("code", "data"),
+    [
+        (400, "ping timeout"),
+        (401, "token is invalid"),
+        (500, "system error"),
+        (509, "service busy, please retry later"),
+        (509, "exceed max permits per second"),
+    ],
+)
+def test_an_error_that_passes_is_tried_again(code: int, data: str) -> None:
+    exchange = Exchange()
+    error = json.dumps({"id": "x", "type": "error", "code": code, "data": data})
+    refuses = answer(lambda peer: say(peer, MATCHES.arrives[1]), error)
+    run = play(
+        MATCHES,
+        first(refuses, exchange),
+        http=exchange.answer,
+        max_messages=2,
+        reconnect_backoff=0.1,
+    )
+    run.gives(MATCHES.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_too_many_topics_end_the_run() -> None:
+    exchange = Exchange()
+    data = "exceed max subscription count limitation of 100 per time"
+    error = json.dumps({"id": "x", "type": "error", "code": 509, "data": data})
+    run = play(MATCHES, answer(exchange.subscribed, error), http=exchange.answer)
+    assert run.error is not None
+    assert data in run.error
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_call_for_a_token_that_comes_too_often_is_made_again() -> None:
+    exchange = Exchange()
+    refusals = [429, 503]
+
+    async def http(request: web.Request) -> web.StreamResponse:
+        if refusals:
+            headers = {"Retry-After": "0"}
+            return web.json_response({}, status=refusals.pop(), headers=headers)
+        return await exchange.answer(request)
+
+    run = play(MATCHES, exchange, http=http, max_messages=2, reconnect_backoff=0.1)
+    run.gives(MATCHES.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_message_of_a_new_kind_is_no_record() -> None:
+    exchange = Exchange()
+    one, pong, two = MATCHES.arrives[3:]
+    shown = answer(exchange.subscribed, '{"type":"somethingNew"}', one, pong, two)
+    run = play(MATCHES, shown, http=exchange.answer, max_messages=2)
+    run.gives(MATCHES.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_drops_while_a_whole_exchange_is_subscribed() -> None:
+    listing, welcome, ack, one, two = EXCHANGE.arrives
+    server = exchange(listing, {"BTC-USDT": one, "ETH-USDT": two})
+
+    async def subscribed(peer: Peer) -> None:
+        await say(peer, welcome)
+        request = await hear(peer)
+        await say(peer, acknowledged(ack, id=str(request["id"])))
+
+    run = play_with_drops(
+        EXCHANGE,
+        subscribed,
+        server,
+        http=functools.partial(answered, server),
+        max_messages=2,
+        connect_interval=0.01,
+    )
+    run.gives(EXCHANGE.tables)
+    server.has_each_once(["BTC-USDT", "ETH-USDT"])
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_whole_exchange_is_asked_for_again_after_a_drop() -> None:
+    listing, welcome, ack, one, two = EXCHANGE.arrives
+    server = exchange(listing, {"ETH-USDT": two})
+
+    async def dropped(peer: Peer) -> None:
+        await say(peer, welcome)
+        request = await hear(peer)
+        await say(peer, acknowledged(ack, id=str(request["id"])), one)
+        await drop(peer)
+
+    run = play(
+        EXCHANGE,
+        first(dropped, server),
+        http=functools.partial(answered, server),
+        max_messages=2,
+        connect_interval=0.01,
+        reconnect_backoff=0.1,
+    )
+    run.gives(EXCHANGE.tables)
+    server.has_each_once(["BTC-USDT", "ETH-USDT"])
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_whole_exchange_that_is_refused_ends_the_run() -> None:
+    listing, welcome, *_ = EXCHANGE.arrives
+    failure = MATCHES.failures[1]
+    server = exchange(listing, {})
+
+    async def refuses(peer: Peer) -> None:
+        await say(peer, welcome)
+        await hear(peer)
+        await say(peer, failure.partition("fatal: ")[2])
+        await peer.wait()
+
+    http = functools.partial(answered, server)
+    outcome = play(EXCHANGE, refuses, http=http)
+    assert (outcome.code, outcome.error) == (1, failure)

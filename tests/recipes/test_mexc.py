@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.mishaps import first, play_with_drops
 from tests.support.protobuf import message_class
 from tests.support.recipes import drop, hear, play, recipe, say
 
@@ -25,28 +26,37 @@ async def _subscribed(peer: Peer) -> None:
     assert await hear(peer) == {"method": "SUBSCRIPTION", "params": [channel]}
 
 
-@pytest.mark.parametrize("apart", [True, False])
-def test_table(tmp_path: Path, keys: Path, *, apart: bool) -> None:
-    wrapper = message_class(keys / "mexc.pb", "PushDataV3ApiWrapper")
+async def _acknowledged(peer: Peer) -> None:
+    await _subscribed(peer)
+    await say(peer, SUBSCRIBED)
 
-    async def push(peer: Peer, message: str) -> None:
-        await peer.send(wrapper(**json.loads(message)).SerializeToString())
 
-    async def script(peer: Peer) -> None:
-        await _subscribed(peer)
-        await say(peer, SUBSCRIBED)
+class Market:
+    """Pushes trades as Protobuf, and answers a ping."""
+
+    def __init__(self, keys: Path) -> None:
+        self._wrapper = message_class(keys / "mexc.pb", "PushDataV3ApiWrapper")
+
+    async def push(self, peer: Peer, message: str) -> None:
+        await peer.send(self._wrapper(**json.loads(message)).SerializeToString())
+
+    async def __call__(self, peer: Peer) -> None:
+        await _acknowledged(peer)
         if peer.number == 1:
-            await push(peer, TRADES)
+            await self.push(peer, TRADES)
             await drop(peer)
         else:
             assert await hear(peer) == {"method": "PING"}
             await say(peer, PONG)
-            await push(peer, TRADE)
+            await self.push(peer, TRADE)
             await peer.wait()
 
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_table(tmp_path: Path, keys: Path, *, apart: bool) -> None:
     run = play(
         RECIPE,
-        script,
+        Market(keys),
         process=shutil.copytree(keys, tmp_path / "run") if apart else None,
         max_messages=2,
         reconnect_backoff=0.1,
@@ -66,3 +76,57 @@ def test_a_stream_that_is_not_there(tmp_path: Path, keys: Path) -> None:
     run = play(RECIPE, script, process=process)
     assert run.code == 1
     assert run.error in RECIPE.failures
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_drops_while_it_subscribes(keys: Path) -> None:
+    run = play_with_drops(
+        RECIPE, _acknowledged, Market(keys), max_messages=2, heartbeat_interval=0.1
+    )
+    run.gives(RECIPE.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_the_end_of_a_day_is_no_end(keys: Path) -> None:
+    async def closes(peer: Peer) -> None:
+        await _acknowledged(peer)
+        await peer.close(1000, "24 hours are over")
+
+    run = play(
+        RECIPE,
+        first(closes, Market(keys)),
+        max_messages=2,
+        heartbeat_interval=0.1,
+        reconnect_backoff=0.1,
+    )
+    run.gives(RECIPE.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_what_is_no_protobuf_ends_the_run(keys: Path) -> None:
+    market = Market(keys)
+
+    async def breaks(peer: Peer) -> None:
+        await _acknowledged(peer)
+        await market.push(peer, TRADES)
+        await peer.send(b"\xff\xff")
+        await peer.wait()
+
+    run = play(RECIPE, breaks)
+    assert run.error is not None
+    assert "not valid Protobuf" in run.error
+    assert run.records["trades"] == RECIPE.table[:2]
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_push_of_another_kind_is_no_record(keys: Path) -> None:
+    market = Market(keys)
+
+    async def shows(peer: Peer) -> None:
+        await _acknowledged(peer)
+        await market.push(peer, '{"channel":"spot@somethingNew","symbol":"BTCUSDT"}')
+        await market.push(peer, TRADES)
+        await market.push(peer, TRADE)
+        await peer.wait()
+
+    play(RECIPE, shows, max_messages=2).gives(RECIPE.tables)

@@ -1,9 +1,9 @@
-"""The recipe for NATS, against its own server."""
+"""The recipe for NATS, against its own server, and what that sends seldom."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import re
 import socket
 import subprocess
 import sys
@@ -16,12 +16,15 @@ import pytest
 import requests
 
 from scripts.recipes import located
+from tests.support.mishaps import first, play_with_drops
 from tests.support.receive import receive
-from tests.support.recipes import Outcome, recipe, with_changes
+from tests.support.recipes import Outcome, drop, play, recipe, with_changes
 from tests.support.servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.support.servers import Peer
 
 RECIPE = recipe("nats", "Subjects")
 SERVER = Path(sys.executable).parent / "nats-server"
@@ -88,19 +91,22 @@ def nats(tmp_path: Path) -> Iterator[Nats]:
     server.kill()
 
 
+@pytest.mark.usefixtures("each_transport")
 def test_table(nats: Nats) -> None:
-    first, second, third = RECIPE.arrives
+    one, two, three = RECIPE.arrives
 
-    def play() -> None:
+    def publish() -> None:
         nats.wait_for_subscription()
-        nats.publish(first, second)
+        # Each comes in a frame of its own, so that there are three messages.
+        nats.publish(one)
+        nats.publish(two)
         time.sleep(0.3)
         nats.kill()
         nats.start()
         nats.wait_for_subscription()
-        nats.publish(third)
+        nats.publish(three)
 
-    player = threading.Thread(target=play, daemon=True)
+    player = threading.Thread(target=publish, daemon=True)
     player.start()
     settings = {"max_duration": 30, "max_messages": 3, "reconnect_backoff": 0.1}
     run = receive(**located(RECIPE.config, nats.port) | settings)
@@ -110,21 +116,168 @@ def test_table(nats: Nats) -> None:
     Outcome(0, None, {"trades": run.records}, []).gives(RECIPE.tables)
 
 
-def test_the_server_s_ping_behind_messages_is_answered() -> None:
-    """Documents that a frame may end with, in the words of the protocol."""
-    config = RECIPE.config
-    pattern = re.compile(config["message_pattern"])
-    frame = (
-        'MSG trades.BTC 1 9\r\n{"n":1}\r\n'
-        'MSG trades.ETH 1 r.1 9\r\n{"n":\r\n2}\r\n'
-        "PING\r\n"
-    )
-    first, last = frame.split(config["record_separator"])
-    found = [pattern.search(part) for part in (first, last)]
-    assert [match and match["json"] for match in found] == ['{"n":1}', '{"n":\r\n2}']
-    (ping,) = [rule["match"]["$regex"] for rule in config["message_rules"][1:]]
-    assert [bool(re.search(ping, part)) for part in (first, last)] == [False, True]
-    assert re.search(ping, "PING\r\n")
+def message(line: str) -> str:
+    """Return a published message as the server delivers it.
+
+    Several of them in one frame are one of `max_messages`.
+    """
+    subject, _, payload = line.partition(" ")
+    return f"MSG {subject} 1 {len(payload)}\r\n{payload}\r\n"
+
+
+FIRST, SECOND, THIRD = map(message, RECIPE.arrives)
+INFO = 'INFO {"server_id":"N1","max_payload":1048576}\r\n'
+LAME_DUCK = 'INFO {"server_id":"N1","ldm":true}\r\n'
+
+
+async def subscribed(peer: Peer) -> None:
+    """Play the server up to the end of the subscription."""
+    await peer.send(INFO)
+    connect = await peer.recv()
+    assert isinstance(connect, str)
+    assert '"auth_token":"YOUR-TOKEN"' in connect
+    assert await peer.recv() == "SUB trades.* 1\r\n"
+    assert await peer.recv() == "PING\r\n"
+    await peer.send("PONG\r\n")
+
+
+async def feed(peer: Peer) -> None:
+    await subscribed(peer)
+    if peer.number == 1:
+        await peer.send(FIRST + SECOND)
+        await drop(peer)
+        return
+    await peer.send(THIRD)
+    await peer.wait()
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_drops_while_it_subscribes() -> None:
+    run = play_with_drops(RECIPE, subscribed, feed, max_messages=2)
+    run.gives(RECIPE.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+@pytest.mark.parametrize(
+    "frame",
+    [
+        f"{FIRST}PING\r\n{SECOND}",
+        f"PING\r\n{FIRST}{SECOND}",
+        f"{FIRST}{SECOND}PING\r\n",
+        f"{FIRST}{LAME_DUCK}{SECOND}PING\r\n",
+        f"+OK\r\n{FIRST}+OK\r\n{SECOND}{INFO}PING\r\n",
+    ],
+)
+def test_what_a_frame_holds_beside_messages(frame: str) -> None:
+    """Each message is a record, and the server's ping is answered."""
+
+    async def script(peer: Peer) -> None:
+        await subscribed(peer)
+        await peer.send(frame)
+        assert await peer.recv() == "PONG\r\n"
+        await peer.send(THIRD)
+        await peer.wait()
+
+    play(RECIPE, script, max_messages=2).gives(RECIPE.tables)
+
+
+def test_a_payload_with_line_breaks_and_a_subject_for_replies() -> None:
+    async def script(peer: Peer) -> None:
+        await subscribed(peer)
+        await peer.send('MSG trades.ETH 1 r.1 9\r\n{"n":\r\n2}\r\n')
+        await peer.wait()
+
+    run = play(RECIPE, script, max_messages=1)
+    assert run.records["trades"] == [{"n": 2, "subject": "trades.ETH"}]
+
+
+@pytest.mark.usefixtures("each_transport")
+@pytest.mark.parametrize(
+    "error",
+    [
+        "Stale Connection",
+        "Slow Consumer",
+        "Authentication Timeout",
+        "maximum connections exceeded",
+        "maximum account active connections exceeded",
+        "Server Shutdown",
+    ],
+)
+def test_an_error_that_passes_is_tried_again(error: str) -> None:
+    async def fails(peer: Peer) -> None:
+        await peer.send(INFO)
+        await peer.recv()
+        await peer.send(f"-ERR '{error}'\r\n")
+
+    run = play(RECIPE, first(fails, feed), max_messages=2, reconnect_backoff=0.1)
+    run.gives(RECIPE.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_message_in_front_of_an_error_is_kept() -> None:
+    async def script(peer: Peer) -> None:
+        await subscribed(peer)
+        if peer.number == 1:
+            await peer.send(f"{FIRST}{SECOND}-ERR 'Slow Consumer'\r\n")
+            await peer.close(1008, "Slow Consumer")
+            return
+        await peer.send(THIRD)
+        await peer.wait()
+
+    run = play(RECIPE, script, max_messages=2, reconnect_backoff=0.1)
+    run.gives(RECIPE.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_lame_duck_is_left_without_a_gap() -> None:
+    replaced = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await subscribed(peer)
+        if peer.number == 1:
+            await peer.send(FIRST)
+            await peer.send(LAME_DUCK)
+            await replaced.wait()
+            await peer.send(SECOND)
+        else:
+            replaced.set()
+            await asyncio.sleep(0.2)
+            await peer.send(SECOND)
+            await peer.send(THIRD)
+        await peer.wait()
+
+    run = play(RECIPE, script, max_messages=3, overlap=0.5)
+    run.gives(RECIPE.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_subject_that_is_not_allowed_ends_the_run() -> None:
+    violation = "-ERR 'Permissions Violation for Subscription to \"trades.*\"'\r\n"
+
+    async def script(peer: Peer) -> None:
+        await peer.send(INFO)
+        for _ in range(3):
+            await peer.recv()
+        await peer.send(violation)
+        await peer.wait()
+
+    run = play(RECIPE, script)
+    assert run.error is not None
+    assert "Permissions Violation for Subscription" in run.error
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_payload_that_is_no_json_ends_the_run() -> None:
+    async def script(peer: Peer) -> None:
+        await subscribed(peer)
+        await peer.send(FIRST)
+        await peer.send(message("trades.BTC hello"))
+        await peer.wait()
+
+    run = play(RECIPE, script)
+    assert run.error is not None
+    assert "not valid JSON" in run.error
+    assert run.records["trades"] == RECIPE.table[:1]
 
 
 def test_a_wrong_token(nats: Nats) -> None:

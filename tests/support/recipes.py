@@ -50,6 +50,8 @@ _CHANGED = frozenset(
         "idle_timeout",
         "heartbeat_interval",
         "reconnect_backoff",
+        "reconnect_backoff_max",
+        "connect_interval",
         "ping_interval",
         "stale_timeout",
         "overlap",
