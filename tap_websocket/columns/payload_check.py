@@ -14,6 +14,7 @@ import msgspec
 
 from tap_websocket.columns import json_types
 from tap_websocket.columns.inference import is_text
+from tap_websocket.columns.large_payloads import first_bytes, make_test
 from tap_websocket.columns.target_limits import INTEGER_MAX, INTEGER_MIN
 
 if TYPE_CHECKING:
@@ -121,10 +122,28 @@ def compile_decoder(
             for name, declared in properties.items()
         }
         kinds |= dict.fromkeys(null_fields)
-        struct = _struct(kinds, keys, others=others)
-        decode: Callable[[bytes], Any] = msgspec.json.Decoder(struct).decode
+        full = _decode(_struct(kinds, keys, others=others))
+        openings = {
+            name: opening
+            for name, declared in properties.items()
+            if name not in keys and (opening := first_bytes(declared))
+        }
+        if not openings:
+            return full
+        kinds |= dict.fromkeys(openings, msgspec.Raw)
+        shallow = _struct(kinds, keys, others=others)
     except (TypeError, _UncompilableError):
         return None
+    attributes = {
+        field.name: openings[field.encode_name]
+        for field in msgspec.structs.fields(shallow)
+        if field.encode_name in openings
+    }
+    return make_test(full, _decode(shallow), attributes)
+
+
+def _decode(kind: Any) -> Callable[[bytes], Any]:  # noqa: ANN401 - a type
+    decode: Callable[[bytes], Any] = msgspec.json.Decoder(kind).decode
     return decode
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import jsonschema
 import msgspec
@@ -13,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tap_websocket import jsontext
-from tap_websocket.columns import target_limits
+from tap_websocket.columns import large_payloads, target_limits
 from tap_websocket.columns.columns import Columns
 from tap_websocket.columns.inference import infer, is_text
 from tap_websocket.columns.names import RESCUED
@@ -210,11 +211,16 @@ def test_what_the_decoder_takes_is_left_as_it_is(
 
 
 def _takes(decode: Any, text: str) -> bool:
-    try:
-        decode(text.encode())
-    except (msgspec.MsgspecError, RecursionError):
-        return False
-    return not needs_slow_path(text.encode())
+    """Return whether a payload is taken, as a small one or as a large one."""
+    payload = text.encode()
+    for large in (1 << 30, 0):
+        with mock.patch.object(large_payloads, "LARGE", large):
+            try:
+                decode(payload)
+            except (msgspec.MsgspecError, RecursionError):
+                continue
+            return not needs_slow_path(payload)
+    return False
 
 
 _TRADE = (
