@@ -81,6 +81,9 @@ class FeedConnection(ClientConnection):
         self._failed = False
         # Why this side has dropped the connection, in words.
         self._dropped = ""
+        # The first error of reading or writing. websockets keeps it, too, but 17.4
+        # gave that attribute another name than 17.3 had.
+        self._broken_by: Exception | None = None
         # What came behind the answer, until the listener has the connection.
         self._unscanned = bytearray()
         # None before that, after the end, and where an extension was agreed to.
@@ -201,12 +204,17 @@ class FeedConnection(ClientConnection):
         protocol = self.protocol
         if protocol.writes and protocol.close_rcvd is None and has_left(self.transport):
             protocol.data_to_send()
-        else:
+            return
+        try:
             super().send_data()
+        except Exception as error:
+            self._broken_by = self._broken_by or error
+            raise
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take the end of TCP (asyncio's callback)."""
         self._take_undelivered()
+        self._broken_by = self._broken_by or exc
         super().connection_lost(exc)
         if self._deadline is not None:
             self._deadline.cancel()
@@ -307,10 +315,10 @@ class FeedConnection(ClientConnection):
             return violation(PROTOCOL_ERROR, str(cause))
         if protocol.close_rcvd is not None:
             return Closing(protocol.close_rcvd.code, protocol.close_rcvd.reason)
-        if isinstance(self.connection_exc, OSError):
-            failure = f"the connection broke: {describe_os_error(self.connection_exc)}"
-        elif self.connection_exc is not None:
-            failure = failed(self.connection_exc)
+        if isinstance(self._broken_by, OSError):
+            failure = f"the connection broke: {describe_os_error(self._broken_by)}"
+        elif self._broken_by is not None:
+            failure = failed(self._broken_by)
         else:
             failure = "the server ended the connection without a Close frame"
         return Closing(ABNORMAL, failure=failure)
