@@ -106,8 +106,9 @@ class SecretFilter(logging.Filter):
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         super().__init__()
-        # The loop's thread learns while the main thread logs.
-        self._lock = threading.Lock()
+        # The loop's thread learns while the main thread logs. Taken again by whoever
+        # has it: a signal's handler or a finalizer may log at any moment.
+        self._lock = threading.RLock()
         # Of the config, all of them; fetched ones; and captured ones by their name.
         self._given = _Forms(None, _MAX_KNOWN_WHOLE)
         self._fetched = _Forms(_MAX_REMEMBERED, _MAX_KNOWN_WHOLE)

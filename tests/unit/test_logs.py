@@ -7,6 +7,7 @@ import html
 import io
 import json
 import logging
+import threading
 import time
 import tracemalloc
 from typing import TYPE_CHECKING
@@ -177,6 +178,27 @@ def test_an_error_is_masked_whatever_formats_it(
         logger[0].exception("it failed with %s", error.doc)
     assert "it failed" in logger[1].getvalue()
     assert "hunter2" not in logger[1].getvalue()
+
+
+def test_what_interrupts_the_filter_may_log(
+    logger: tuple[logging.Logger, io.StringIO],
+) -> None:
+    """A signal's handler does, or a finalizer, while secrets are learned."""
+    mask = SecretFilter(["hunter2-token"])
+    mask.install()
+
+    def interrupted() -> Iterator[str]:
+        logger[0].error("hunter2-token")
+        yield "another-token"
+
+    # A thread that waits for itself would wait for ever.
+    thread = threading.Thread(target=mask.learn, args=(interrupted(),), daemon=True)
+    thread.start()
+    thread.join(20)
+    logger[0].handlers[0].flush()
+    assert not thread.is_alive()
+    logger[0].error("another-token")
+    assert logger[1].getvalue() == "****\n****\n"
 
 
 def test_a_filter_that_nobody_keeps_is_gone(
