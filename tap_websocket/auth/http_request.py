@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tap_websocket.expressions.rendering import render_headers, render_url
+from tap_websocket.expressions.rendering import (
+    has_fixed_origin,
+    render_headers,
+    render_url,
+)
 from tap_websocket.expressions.templates import Template, names_in, texts_in
 from tap_websocket.network.urls import Headers, merge_headers, split_userinfo
 
@@ -102,11 +106,7 @@ class HttpRequest:
         Raises:
             ConnectionFailed: When the placeholders make no URL or header.
         """
-        url, userinfo = split_userinfo(
-            render_url(
-                self._url, values, moment, where=f"{self.where}.url", schemes=_SCHEMES
-            )
-        )
+        url, userinfo = split_userinfo(self.address(values, moment))
         headers = render_headers(
             self._headers, values, moment, where=f"{self.where}.headers"
         )
@@ -115,6 +115,21 @@ class HttpRequest:
             body = self._body.render(values, moment).encode()
         added = (*userinfo, *self._content_type())
         return FilledRequest(self._method, url, merge_headers(added, headers), body)
+
+    @property
+    def has_fixed_origin(self) -> bool:
+        """Whether scheme, host and port of the URL hold no placeholder."""
+        return has_fixed_origin(self._url)
+
+    def address(self, values: Mapping[str, Any], moment: MessageBuiltins) -> str:
+        """Return the URL with its placeholders filled in, user-info included.
+
+        Raises:
+            ConnectionFailed: When it is none.
+        """
+        return render_url(
+            self._url, values, moment, where=f"{self.where}.url", schemes=_SCHEMES
+        )
 
     def _content_type(self) -> Iterator[tuple[str, str]]:
         if self._is_json:

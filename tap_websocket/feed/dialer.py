@@ -21,7 +21,7 @@ from tap_websocket.expressions.rendering import (
 from tap_websocket.feed.handshakes import Handshakes, within
 from tap_websocket.feed.threads import in_thread
 from tap_websocket.feed.throttle import ConnectThrottle
-from tap_websocket.feed.trust import TrustedOrigins, headers_for_anybody
+from tap_websocket.feed.trust import TrustedOrigins, without_credentials
 from tap_websocket.network.cookies import Cookies
 from tap_websocket.network.errors import BadHandshake, HandshakeRefused
 from tap_websocket.network.tls import make_context
@@ -258,7 +258,7 @@ class Dialer:
             self.learn((urlsplit(url).query,))
         merged = merge_headers(headers, userinfo, credentials.headers)
         if not self._trusted.has_resolved(url, values, moment):
-            merged = _without_credentials(merged, log_label(url))
+            merged = without_credentials(merged, log_label(url))
         handshake = Handshake(
             url=url,
             headers=merged,
@@ -293,15 +293,3 @@ def _address(url: str) -> tuple[str, Headers]:
     except ValueError as error:
         msg = f"url: {error}"
         raise BadHandshake(msg) from error
-
-
-def _without_credentials(headers: Headers, label: str) -> Headers:
-    """Return the headers that may go to an address that a server has named."""
-    kept = headers_for_anybody(headers)
-    if len(kept) < len(headers):
-        _LOGGER.warning(
-            "%s is the address that a server has named: headers and the credentials of "
-            "auth are not sent there, unless trusted_origins has it",
-            label,
-        )
-    return kept

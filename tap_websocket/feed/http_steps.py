@@ -12,8 +12,9 @@ from tap_websocket.auth.token_client import TokenClient
 from tap_websocket.errors import TapError
 from tap_websocket.feed.http_redirects import send_and_follow
 from tap_websocket.feed.threads import in_thread
-from tap_websocket.feed.trust import TrustedOrigins
+from tap_websocket.feed.trust import TrustedOrigins, without_credentials
 from tap_websocket.network.tls import make_context
+from tap_websocket.network.urls import log_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -205,6 +206,11 @@ class HttpSteps:
         moment = self._builtins.moment()
         values = self._values.at(moment, request.own)
         filled = request.step.request.fill_in(values, moment)
+        if not self._trusted.has_requested(
+            filled.url, request.step.request, self._values, request.own, moment
+        ):
+            headers = without_credentials(filled.headers, log_label(filled.url))
+            filled = filled._replace(headers=headers)
         client, lock = self._client(request.item)
         async with lock:
             return await in_thread(

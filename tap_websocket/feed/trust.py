@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import logging
 from typing import TYPE_CHECKING
 
 from tap_websocket.errors import ConnectionFailed
@@ -10,8 +11,10 @@ from tap_websocket.expressions.rendering import has_fixed_origin, render_url
 from tap_websocket.network.urls import as_websocket, same_origin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from typing import Any
 
+    from tap_websocket.auth.http_request import HttpRequest
     from tap_websocket.expressions.placeholders import (
         MessageBuiltins,
         PlaceholderValues,
@@ -19,9 +22,11 @@ if TYPE_CHECKING:
     from tap_websocket.network.urls import Headers
     from tap_websocket.settings import Settings
 
-__all__ = ["TrustedOrigins", "headers_for_anybody"]
+__all__ = ["TrustedOrigins", "headers_for_anybody", "without_credentials"]
 
-_FOR_ANYBODY = frozenset({"user-agent"})
+_LOGGER = logging.getLogger("tap-websocket")
+
+_FOR_ANYBODY = frozenset({"accept", "content-type", "user-agent"})
 
 
 class TrustedOrigins:
@@ -64,6 +69,35 @@ class TrustedOrigins:
             return True
         return any(same_origin(url, named) for named in self._fixed(values, moment))
 
+    def has_requested(
+        self,
+        url: str,
+        request: HttpRequest,
+        values: PlaceholderValues,
+        own: Mapping[str, Any],
+        moment: MessageBuiltins,
+    ) -> bool:
+        """Return whether the address of an HTTP request may be trusted.
+
+        The user names its origin in the request; a value that a server gave does not.
+
+        Args:
+            url: With its placeholders filled in.
+            request: The request as the user gives it.
+            values: The values of placeholders.
+            own: Values of its own (`{topic}`).
+            moment: The values that are always there.
+        """
+        if request.has_fixed_origin or self.has(url):
+            return True
+        fixed = collections.ChainMap({**own}, *values.fixed)
+        try:
+            named = request.address(fixed, moment)
+        except ConnectionFailed:
+            # Without a captured or fetched value it is no address at all.
+            return False
+        return same_origin(url, named)
+
     def _fixed(
         self, values: PlaceholderValues, moment: MessageBuiltins
     ) -> Iterator[str]:
@@ -80,3 +114,20 @@ class TrustedOrigins:
 def headers_for_anybody(headers: Headers) -> Headers:
     """Return the headers that may go to an origin that is not trusted."""
     return tuple(item for item in headers if item[0].lower() in _FOR_ANYBODY)
+
+
+def without_credentials(headers: Headers, label: str) -> Headers:
+    """Return the headers that may go to an address that a server has named.
+
+    Args:
+        headers: Those that are configured, and those of `auth`.
+        label: Scheme, host and port of the address, for the log.
+    """
+    kept = headers_for_anybody(headers)
+    if len(kept) < len(headers):
+        _LOGGER.warning(
+            "%s is the address that a server has named: headers and the credentials of "
+            "auth are not sent there, unless trusted_origins has it",
+            label,
+        )
+    return kept

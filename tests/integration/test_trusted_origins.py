@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from tap_websocket.errors import ConfigError
+from tests.support.http import serve_http
 from tests.support.receive import make_settings, receive
 from tests.support.scripts import greets
 from tests.support.servers import serve
@@ -144,3 +145,52 @@ def test_what_is_no_origin_is_refused(origin: str) -> None:
     with pytest.raises(ConfigError) as raised:
         make_settings(trusted_origins=[origin])
     assert raised.value.problems[0].startswith("trusted_origins[0]: must be")
+
+
+@pytest.mark.parametrize("named", ["captured", "trusted", "given"])
+def test_a_request_to_an_address_that_a_message_named(
+    named: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.send(json.dumps({"api": http.url}))
+        assert json.loads(await peer.recv()) == {"go": "on"}
+        await peer.close()
+        await peer.wait()
+
+    with serve_http() as http, serve(script) as server:
+        given: dict[str, Any] = {}
+        if named == "trusted":
+            given["trusted_origins"] = [http.url.replace("http", "ws", 1)]
+        if named == "given":
+            given["placeholders"] = {"base": http.url}
+        request = {
+            "url": "{base}/key" if named == "given" else "{api}/key",
+            "headers": {"Authorization": "Bearer s3cret", "X-Key": "also-s3cret"},
+            "body": {"a": 1},
+        }
+        run = receive(
+            url=server.url,
+            message_rules=[
+                {
+                    "match": {"api": {"$exists": True}},
+                    "then": "ignore",
+                    "capture": {"api": "$.api"},
+                }
+            ],
+            subscribe_messages=[
+                {"reply": {"api": {"$exists": True}}},
+                {"request": request},
+                {"message": {"go": "on"}},
+            ],
+            **given,
+        )
+        assert run.error is None
+        ((_, path, headers, body),) = http.requests
+    assert (path, body) == ("/key", '{"a":1}')
+    assert headers["content-type"] == "application/json"
+    sent = {"authorization", "x-key"} & headers.keys()
+    assert sent == (set() if named == "captured" else {"authorization", "x-key"})
+    assert ("the address that a server has named" in caplog.text) == (
+        named == "captured"
+    )
+    assert "s3cret" not in caplog.text
