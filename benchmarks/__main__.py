@@ -174,9 +174,13 @@ class _Run:
 
     def _feeds(self, rounds: int) -> None:
         for name in self._options.feeds:
-            count = round(self._options.feed_messages * feed(name).weight)
-            found = self._feed(name, count, rounds, FEED_CONTESTANTS)
-            self.report.feeds[name] = found
+            try:
+                count = round(self._options.feed_messages * feed(name).weight)
+                found = self._feed(name, count, rounds, FEED_CONTESTANTS)
+            except ValueError as error:
+                self.failed.append(f"{name}: {error}")
+            else:
+                self.report.feeds[name] = found
 
     def _long(self, rounds: int) -> None:
         for count in self._options.long:

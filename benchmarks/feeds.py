@@ -210,8 +210,8 @@ def _of_recipe(source: recipe_feeds.RecipeFeed) -> Feed:
     return Feed(
         source.name,
         tuple(
-            source.wrap(recipe_feeds.template(arrives[index], numbered)).encode()
-            for index, numbered in source.data.items()
+            source.wrap(line).encode()
+            for line in recipe_feeds.templates(arrives, source.data)
         ),
         page.config,
         replies=tuple(reply.encode() for reply in replies),
@@ -226,17 +226,20 @@ def _of_recipe(source: recipe_feeds.RecipeFeed) -> Feed:
     )
 
 
+_OWN = {feed.name: feed for feed in _own()}
+_RECIPES = {source.name: source for source in recipe_feeds.RECIPE_FEEDS}
+
+
 @functools.cache
-def _all() -> dict[str, Feed]:
-    feeds = [*_own(), *map(_of_recipe, recipe_feeds.RECIPE_FEEDS)]
-    return {feed.name: feed for feed in feeds}
-
-
 def feed(name: str) -> Feed:
-    """Return the feed of a name."""
-    return _all()[name]
+    """Return the feed of a name.
+
+    Raises:
+        ValueError: When its recipe's page has other messages by now.
+    """
+    return _OWN[name] if name in _OWN else _of_recipe(_RECIPES[name])
 
 
 def feed_names() -> Sequence[str]:
     """Return the names of all feeds."""
-    return list(_all())
+    return [*_OWN, *_RECIPES]

@@ -137,6 +137,13 @@ def _coinbase_advanced(text: str) -> Records:
                 yield {**order, "timestamp": message["timestamp"]}
 
 
+def _devtools(text: str) -> Records:
+    message = json.loads(text)
+    if message.get("method") == "Runtime.consoleAPICalled":
+        params = message["params"]
+        yield {**params, "text": params["args"][0]["value"]}
+
+
 def _discord(text: str) -> Records:
     message = json.loads(text)
     if message["op"] == 0 and message["t"] == "MESSAGE_CREATE":
@@ -260,6 +267,29 @@ def _socketio(text: str) -> Records:
         yield {**data, "event": event, "ack": text[2:begin] or None}
 
 
+def _sockjs(text: str) -> Records:
+    if text.startswith("a"):
+        for item in json.loads(text[1:]):
+            message = json.loads(item)
+            if message.get("type") != "error":
+                yield message
+
+
+def _stomp(text: str) -> Records:
+    for frame in filter(str.strip, text.split("\0")):
+        head, _, body = frame.partition("\n\n")
+        command, *lines = head.split("\n")
+        if command == "MESSAGE":
+            headers = dict(line.split(":", 1) for line in lines)
+            about = {
+                "destination": headers["destination"],
+                "message_id": headers["message-id"],
+            }
+            data = json.loads(body)
+            for record in data if isinstance(data, list) else [data]:
+                yield {**record, **about}
+
+
 def _supabase(text: str) -> Records:
     message = json.loads(text)
     if message[3] == "postgres_changes":
@@ -287,6 +317,7 @@ JOBS: dict[str, Callable[[Any], Records]] = {
     "coinbase: Matches": _coinbase,
     "coinbase: A whole exchange": _coinbase,
     "coinbase-advanced: Orders": _coinbase_advanced,
+    "devtools: The console": _devtools,
     "discord: Messages": _discord,
     "ethereum: New blocks": _ethereum,
     "graphql: A subscription": _graphql,
@@ -307,6 +338,8 @@ JOBS: dict[str, Callable[[Any], Records]] = {
     "signalr: Calls of a hub": _signalr,
     "slack: Events": _slack,
     "socketio: Events": _socketio,
+    "sockjs: Messages": _sockjs,
+    "stomp: A destination": _stomp,
     "supabase: Changes of a table": _supabase,
     "twitch-eventsub: Follows": _twitch,
 }
