@@ -6,9 +6,10 @@ import statistics
 from typing import TYPE_CHECKING
 
 from benchmarks.contestants import BENTO, FAUCET, PICOWS, SCRIPT
-from benchmarks.feed_targets import RECIPES, messages_over_faucet, over
+from benchmarks.feed_targets import messages_over_faucet, over, recipes_in
 from benchmarks.feeds import feed_names
 from benchmarks.markdown import decimal, rounded, rows, table
+from benchmarks.paced import FLUSHING
 from benchmarks.targets import HEADER
 
 if TYPE_CHECKING:
@@ -186,25 +187,27 @@ def expectations(
         plain: Names of those whose messages are records as they are.
         paced: Messages that come alone.
     """
-    slowest = sorted(RECIPES, key=lambda name: _tap_rate(feeds[name]))[:_SHOWN_SLOWEST]
-    alone = [
-        statistics.median(run.each for run in runs)
-        for name in (PICOWS.name, paced.script)
-        for (found, rate), runs in paced.items()
-        if found == name and rate == min(rate for _, rate in paced)
-    ]
+    recipes = recipes_in(feeds)
+    slowest = sorted(recipes, key=_tap_rate)[:_SHOWN_SLOWEST]
     rate = min(rate for _, rate in paced)
-    names = ", ".join(f"{name} ({rounded(_tap_rate(feeds[name]))})" for name in slowest)
-    plainly = f"Messages that become records as they are: {_figures(feeds, plain)}."
-    recipes = (
+    ours, script = (
+        statistics.median(run.each for run in paced[name, rate])
+        for name in (PICOWS.name, FLUSHING.name)
+    )
+    names = ", ".join(f"{feed.name} ({rounded(_tap_rate(feed))})" for feed in slowest)
+    plainly = (
+        "Messages that become records as they are: "
+        f"{_figures([feeds[name] for name in plain])}."
+    )
+    cut = (
         "The recipes, where records are cut out of messages, get fields, are watched "
-        f"for gaps and duplicates: {_figures(feeds, RECIPES)}. Slowest: {names}."
+        f"for gaps and duplicates: {_figures(recipes)}. Slowest: {names}."
     )
     singly = (
-        f"Messages that come one by one, {rate:,} a second: {alone[0]:.0f} µs of CPU "
-        f"for each, a script's {alone[1]:.0f}."
+        f"Messages that come one by one, {rate:,} a second: {ours:.0f} µs of CPU "
+        f"for each, a script's {script:.0f}."
     )
-    lines = (plainly, recipes, singly)
+    lines = (plainly, cut, singly)
     return "\n".join(f"- {line}" for line in lines)
 
 
@@ -212,9 +215,8 @@ def _tap_rate(found: FeedResults) -> float:
     return found.results.median(PICOWS.name, lambda sample: sample.rate) or 0
 
 
-def _figures(feeds: Mapping[str, FeedResults], names: Sequence[str]) -> str:
-    """Return rates and ratios over some feeds, from the lowest to the highest."""
-    found = [feeds[name] for name in names]
+def _figures(found: Sequence[FeedResults]) -> str:
+    """Return rates and ratios of some feeds, from the lowest to the highest."""
     rates = sorted(map(_tap_rate, found))
     text = f"{_between(list(map(rounded, (rates[0], rates[-1]))))} records a second"
     scripts = [ratio for feed in found if (ratio := over(feed, SCRIPT.name))]

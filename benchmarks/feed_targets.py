@@ -29,12 +29,16 @@ __all__ = [
     "over",
     "paced_targets",
     "recipe_targets",
+    "recipes_in",
     "rescue_targets",
 ]
 
 Feeds = dict[str, "FeedResults"]
 
 RECIPES = tuple(source.name for source in RECIPE_FEEDS)
+_MOST_RECIPES = 0.9
+"""The part of the recipes that has to be measured for something to be said of them."""
+
 _WORST = "an unknown field in every record"
 _SHARE = 0.4
 """Of the page path's rate, for feeds that do not pass as they are."""
@@ -84,6 +88,12 @@ def messages_over_faucet(found: FeedResults, *, apart: bool = False) -> float | 
     return None if ratio is None else ratio * found.records / found.messages
 
 
+def recipes_in(feeds: Mapping[str, FeedResults]) -> Sequence[FeedResults]:
+    """Return the recipes that were measured; none where those are too few."""
+    found = [feeds[name] for name in RECIPES if name in feeds]
+    return found if len(found) >= _MOST_RECIPES * len(RECIPES) else []
+
+
 def binance_targets(feeds: Feeds) -> Iterator[Target]:
     """Yield the target of Binance's trade, none of whose fields is rescued."""
     found = feeds.get(BINANCE)
@@ -96,9 +106,8 @@ def binance_targets(feeds: Feeds) -> Iterator[Target]:
 
 
 def recipe_targets(feeds: Feeds) -> Iterator[Target]:
-    """Yield the targets of the recipes; of some of them nothing is said."""
-    whole = all(name in feeds for name in RECIPES)
-    found = [feeds[name] for name in RECIPES] if whole else []
+    """Yield the targets of the recipes; of a few of them nothing is said."""
+    found = recipes_in(feeds)
 
     def each(value: Callable[[FeedResults], float | None]) -> Sequence[float]:
         return [ratio for ratio in map(value, found) if ratio is not None]

@@ -55,8 +55,6 @@ class Paced:
 class PacedResults(dict[tuple[str, int], list[Paced]]):
     """Name and messages a second, to a run for each round."""
 
-    script = FLUSHING.name
-
     def ratio(self, first: str, second: str, rate: int) -> float | None:
         """Return the first one's CPU a message over the second one's."""
         pairs = zip(

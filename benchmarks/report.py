@@ -91,7 +91,8 @@ class Report:
         """Return the parts of the README that were measured, by name."""
         parts = {}
         plain = (TRADES, BINANCE)
-        if self.paced and self.feeds.keys() >= {*plain, *aims.RECIPES}:
+        measured = self.feeds.keys() >= set(plain) and aims.recipes_in(self.feeds)
+        if self.paced and measured:
             parts["expect"] = expectations(self.feeds, plain, self.paced)
         if self.trades:
             size = min(self.trades)

@@ -98,7 +98,7 @@ class Results:
         value: Callable[[Sample], float | None],
     ) -> float | None:
         """Return the median of a value, or None when there is no value."""
-        values = [found for found in map(value, self._samples[name]) if found]
+        values = [found for found in map(value, self._samples.get(name, [])) if found]
         return statistics.median(values) if values else None
 
     def ratio(
