@@ -125,7 +125,7 @@ class Connection(Protocol):
         """Send a Ping frame with a payload of at most 125 bytes."""
 
     def close(self, code: int, reason: str = "") -> None:
-        """Start the closing handshake; it ends within `close_timeout`."""
+        """Start the closing handshake; it ends within `close_timeout` of reading."""
 
     def abort(self) -> None:
         """Drop the connection at once."""

@@ -350,3 +350,37 @@ def test_a_line_keeps_its_own_address_and_comes_back_to_it() -> None:
     assert run.error is None
     assert run.counts.outages == 0
     assert asked[2:] == ["two", "one", "two"]
+
+
+def test_what_a_slow_target_has_not_taken_of_a_replaced_connection_is_not_lost() -> (
+    None
+):
+    """Reading stops and goes on all the time; a Close is behind what is not read."""
+    count = 30_000
+    message = b'{"n": %d, "pad": "' + b"x" * 80 + b'"}'
+
+    async def script(peer: RawPeer) -> None:
+        await peer.upgrade()
+        if peer.number == 1:
+            for first in range(0, count, 100):
+                numbers = range(first, first + 100)
+                await peer.send(*(frame(message % n) for n in numbers))
+        await peer.wait()
+
+    with serve_raw(script) as server:
+        run = receive(
+            each=lambda _page, _bridge: time.sleep(0.01),
+            url=server.url,
+            reconnect=True,
+            connection_lifetime=0.5,
+            overlap=0.01,
+            close_timeout=1,
+            batch_size=50,
+            buffer_bytes=20_000,
+            spill_bytes=0,
+            infer_messages=1,
+            max_messages=count,
+            max_duration=60,
+        )
+    assert run.error is None
+    assert [row["n"] for row in run.records] == list(range(count))

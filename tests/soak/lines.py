@@ -116,7 +116,8 @@ def _problems(
         return
     times = collections.Counter(numbers)
     # A signal cuts off what is on its way.
-    lost = {n for n in feed.sent if n <= max(numbers)} - times.keys()
+    last = max(numbers)
+    lost = {n for n in feed.sent if n <= last} - times.keys()
     if lost:
         yield f"lost {len(lost)}, as {sorted(lost)[:5]}"
     doubled = sorted(n for n, count in times.items() if count > 1)
@@ -124,7 +125,7 @@ def _problems(
         yield f"doubled {len(numbers) - len(times)}, as {doubled[:5]}"
     if times.keys() - feed.sent:
         yield f"never sent: {sorted(times.keys() - feed.sent)[:5]}"
-    skipped = max(numbers) - min(numbers) + 1 - len(times)
+    skipped = last - min(numbers) + 1 - len(times)
     if mode.misses:
         yield from _unsaid(records, skipped, feed.outages, log)
         return

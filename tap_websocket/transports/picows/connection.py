@@ -16,6 +16,7 @@ import picows
 from tap_websocket.network.failures import describe_os_error
 from tap_websocket.network.peer import has_left, has_unread
 from tap_websocket.transports.base import LINGER_SECONDS, Closing
+from tap_websocket.transports.closing import ClosingDeadline
 from tap_websocket.transports.flow import STALLED_TEXT, FlowControl
 from tap_websocket.transports.rfc6455 import (
     ABNORMAL,
@@ -82,7 +83,7 @@ class Frames(picows.WSListener):
         # None before the connection is open.
         self._flow: FlowControl | None = None
         # Drops the connection when its closing handshake takes too long.
-        self._deadline: asyncio.TimerHandle | None = None
+        self.deadline = ClosingDeadline()
         # Keeps the task that reports the end from being collected.
         self._watcher: asyncio.Task[None] | None = None
 
@@ -190,11 +191,8 @@ class Frames(picows.WSListener):
 
     def bound_closing(self, seconds: float) -> None:
         """Drop the connection after a time, unless it has ended by then."""
-        if self._transport is not None and self._deadline is None:
-            self._deadline = self._loop.call_later(
-                seconds,
-                self._transport.underlying_transport.abort,
-            )
+        if self._transport is not None and not self.deadline.is_set:
+            self.deadline.start(seconds, self._transport.underlying_transport.abort)
 
     def _hand_on(self, messages: list[bytes], *, binary: bool) -> None:
         unchecked = binary or not self._handshake.checks_text
@@ -236,10 +234,7 @@ class Frames(picows.WSListener):
     def _give_up(self, transport: asyncio.Transport) -> None:
         """Read no more, and drop the connection once a Close frame may be out."""
         transport.pause_reading()
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-        self.bound_closing(LINGER_SECONDS)
+        self.deadline.start(LINGER_SECONDS, transport.abort, reads=False)
 
     async def _watch(self, transport: picows.WSTransport) -> None:
         """Wait for the end of the connection, and report it."""
@@ -259,8 +254,7 @@ class Frames(picows.WSListener):
         # picows' logger knows this object: with the reference the two would wait for
         # the garbage collector, with all that was read.
         self._transport = self._flow = None
-        if self._deadline is not None:
-            self._deadline.cancel()
+        self.deadline.stop()
         self._listener.closed(self._closing or closing or _lost(self.lost))
 
 
@@ -323,6 +317,8 @@ class _Handle:
 
     def pause(self) -> None:
         self._flow.pause()
+        self._frames.deadline.pause()
 
     def resume(self) -> None:
         self._flow.resume()
+        self._frames.deadline.resume()

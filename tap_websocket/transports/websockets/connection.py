@@ -18,6 +18,7 @@ from tap_websocket.network.failures import describe_os_error
 from tap_websocket.network.peer import has_left, has_unread, undelivered
 from tap_websocket.transports.answer import AnswerReader
 from tap_websocket.transports.base import LINGER_SECONDS, Closing
+from tap_websocket.transports.closing import ClosingDeadline
 from tap_websocket.transports.flow import STALLED_TEXT, FlowControl
 from tap_websocket.transports.rfc6455 import (
     ABNORMAL,
@@ -94,7 +95,7 @@ class FeedConnection(ClientConnection):
         # The payload so far of a fragmented message.
         self._fragments = bytearray()
         # Drops a connection whose closing handshake takes too long.
-        self._deadline: asyncio.TimerHandle | None = None
+        self.deadline = ClosingDeadline()
         self._flow: FlowControl | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -216,8 +217,7 @@ class FeedConnection(ClientConnection):
         self._take_undelivered()
         self._broken_by = self._broken_by or exc
         super().connection_lost(exc)
-        if self._deadline is not None:
-            self._deadline.cancel()
+        self.deadline.stop()
         if self._flow is not None:
             self._flow.stop()
         self._deliver()
@@ -251,10 +251,10 @@ class FeedConnection(ClientConnection):
 
     def bound_closing(self) -> None:
         """Set a deadline for a closing handshake, whatever the peer does."""
-        if self._deadline is None and self.protocol.close_expected():
+        if not self.deadline.is_set and self.protocol.close_expected():
             violated = self.protocol.parser_exc is not None
             wait = LINGER_SECONDS if violated else self.close_timeout
-            self._deadline = self.loop.call_later(wait or 0, self.transport.abort)
+            self.deadline.start(wait or 0, self.transport.abort, reads=not violated)
 
     def _take(self, frame: Frame) -> None:
         if self._failed:
@@ -365,6 +365,8 @@ class _Handle:
 
     def pause(self) -> None:
         self._flow.pause()
+        self._connection.deadline.pause()
 
     def resume(self) -> None:
         self._flow.resume()
+        self._connection.deadline.resume()
