@@ -57,7 +57,7 @@ def test_nothing_is_said_behind_a_close_frame(then: str) -> None:
             reconnect=True,
             reconnect_backoff=0.01,
             max_messages=3,
-            max_duration=3,
+            max_duration=20,
         )
     assert run.error is None
     first = server.peers[0]
@@ -112,7 +112,7 @@ def test_the_answer_to_the_server_s_close_is_the_last_word() -> None:
             heartbeat_message="beat",
             heartbeat_interval=0.1,
             close_timeout=2,
-            max_duration=0.5,
+            max_duration=2,
         )
         (peer,) = server.peers
     opcodes = [opcode for opcode, _ in peer.frames]
@@ -138,6 +138,6 @@ def test_a_feed_that_goes_on_behind_our_close_is_not_stale() -> None:
             reconnect=True,
             reconnect_backoff=0.01,
             max_messages=3,
-            max_duration=5,
+            max_duration=10,
         )
     assert [record["n"] for record in run.records][:2] == [1, 2]

@@ -49,6 +49,36 @@ class Live:
             await peer.send(json.dumps(message))
 
 
+class Both:
+    """Two lines at a server that go on together."""
+
+    def __init__(self) -> None:
+        self._open = 0
+        self._done = 0
+        self._changed = asyncio.Condition()
+
+    async def are_open(self, peer: Peer) -> None:
+        """Wait until both lines are open."""
+        del peer
+        async with self._changed:
+            self._open += 1
+            self._changed.notify_all()
+            await self._changed.wait_for(lambda: self._open == 2)
+
+    async def have_it_all(self, peer: Peer) -> None:
+        """End the feed when both lines have received what was sent on them."""
+        async with self._changed:
+            self._done += 1
+            self._changed.notify_all()
+            await self._changed.wait_for(lambda: self._done == 2)
+        await peer.send(json.dumps(END["match"]))
+        await peer.wait()
+
+
+END: dict[str, Any] = {"match": {"end": True}, "then": "stop"}
+"""The rule that ends a feed of `Both`."""
+
+
 def numbers(records: list[Any]) -> list[int]:
     return [record["n"] for record in records]
 
@@ -190,12 +220,15 @@ def test_replays_after_a_reconnect_come_once_by_name() -> None:
 
 
 def test_each_line_answers_its_own_copies() -> None:
+    both = Both()
+
     async def script(peer: Peer) -> None:
-        # Both lines are open before the first message.
-        await asyncio.sleep(0.3)
+        await both.are_open(peer)
         for n in range(30):
             await peer.send(json.dumps({"envelope_id": n, "text": "x"}))
-        await peer.wait()
+        for _ in range(30):
+            await peer.recv()
+        await both.have_it_all(peer)
 
     with serve(script) as server:
         run = receive(
@@ -206,9 +239,9 @@ def test_each_line_answers_its_own_copies() -> None:
                 {
                     "match": {"envelope_id": {"$exists": True}},
                     "reply": {"envelope_id": "{$.envelope_id}"},
-                }
+                },
+                END,
             ],
-            max_duration=1.5,
         )
         acknowledged = [
             [json.loads(text)["envelope_id"] for text in peer.received]
@@ -220,12 +253,14 @@ def test_each_line_answers_its_own_copies() -> None:
 
 @pytest.mark.parametrize("message_format", ["json", "raw_string", "binary"])
 def test_every_format_is_compared(message_format: str) -> None:
+    both = Both()
+
     async def script(peer: Peer) -> None:
-        # Both lines are open before the first message.
-        await asyncio.sleep(0.3)
+        await both.are_open(peer)
         for n in range(200):
             await peer.send(f'{{"n": {n}}}')
-        await peer.wait()
+        await peer.ping()
+        await both.have_it_all(peer)
 
     with serve(script) as server:
         run = receive(
@@ -233,18 +268,25 @@ def test_every_format_is_compared(message_format: str) -> None:
             reconnect=True,
             redundancy=2,
             message_format=message_format,
-            max_duration=1.5,
+            message_rules=[END],
         )
     assert len(run.records) == 200
     assert run.counts.deduplicated == 200
 
 
 def test_numbers_of_a_connection_have_gaps_where_the_other_was_first() -> None:
+    both = Both()
+    is_first_done = asyncio.Event()
+
     async def script(peer: Peer) -> None:
-        await asyncio.sleep(0.3 * peer.number)
+        await both.are_open(peer)
+        if peer.number == 2:
+            await is_first_done.wait()
         for n in range(10 * peer.number):
             await peer.send(f'{{"n": {n}}}')
-        await peer.wait()
+        await peer.ping()
+        is_first_done.set()
+        await both.have_it_all(peer)
 
     with serve(script) as server:
         run = receive(
@@ -252,7 +294,7 @@ def test_numbers_of_a_connection_have_gaps_where_the_other_was_first() -> None:
             reconnect=True,
             redundancy=2,
             record_metadata=True,
-            max_duration=1.5,
+            message_rules=[END],
         )
     found = [(row["_connection"], row["_sequence"]) for row in run.records]
     assert found == [(1, n) for n in range(1, 11)] + [(2, n) for n in range(11, 21)]

@@ -76,67 +76,65 @@ def test_max_messages_counts_messages_and_not_records(kind: Kind) -> None:
 
 def test_idle_timeout_ends_a_silent_feed(kind: Kind) -> None:
     with serve(hello, kind) as server:
-        run = receive(url=server.url, idle_timeout=0.3)
+        run = receive(url=server.url, idle_timeout=2, max_duration=30)
     assert run.error is None
     assert [record["n"] for record in run.records] == [0]
-    assert 0.3 <= run.seconds < 2
+    assert 2 <= run.seconds < 20
 
 
 def test_idle_timeout_is_reset_by_pings(kind: Kind) -> None:
     with serve(hello, kind) as server:
-        run = receive(
-            url=server.url, idle_timeout=0.4, ping_interval=0.1, max_duration=1
-        )
+        run = receive(url=server.url, idle_timeout=2, ping_interval=0.1, max_duration=3)
     assert run.error is None
-    assert run.seconds >= 1
+    assert run.seconds >= 3
 
 
 def test_idle_reset_message_is_not_reset_by_pongs(kind: Kind) -> None:
     with serve(hello, kind) as server:
         run = receive(
             url=server.url,
-            idle_timeout=0.4,
+            idle_timeout=2,
             idle_reset="message",
             ping_interval=0.1,
-            max_duration=5,
+            max_duration=30,
         )
     assert run.error is None
-    assert run.seconds < 2
+    assert run.seconds < 20
 
 
 def test_idle_timeout_is_reset_by_a_message_that_is_skipped(kind: Kind) -> None:
     async def script(peer: Peer) -> None:
         await peer.send('{"n": 0}')
         for _ in range(5):
-            await asyncio.sleep(0.15)
+            await asyncio.sleep(0.5)
             await peer.send("no json")
         await peer.wait()
 
     with serve(script, kind) as server:
-        run = receive(url=server.url, idle_timeout=0.4, on_parse_error="skip")
+        run = receive(url=server.url, idle_timeout=2, on_parse_error="skip")
     assert run.counts.skipped == 5
-    assert run.seconds > 1.0
+    assert run.seconds > 4
 
 
 def test_idle_timeout_runs_through_an_outage(kind: Kind) -> None:
     with serve(closing(1011), kind) as server:
         run = receive(
             url=server.url,
-            idle_timeout=0.5,
-            max_duration=5,
+            idle_timeout=2,
+            max_duration=30,
             reconnect=True,
-            reconnect_backoff=10,
+            reconnect_backoff=60,
         )
     assert run.error is None
     assert len(run.records) == 3
-    assert run.seconds < 2
+    assert run.seconds < 20
 
 
 def test_max_duration_alone_is_an_end(kind: Kind) -> None:
     with serve(hello, kind) as server:
-        run = receive(url=server.url, max_duration=0.4)
+        run = receive(url=server.url, max_duration=2)
     assert run.error is None
-    assert 0.4 <= run.seconds < 2
+    assert 2 <= run.seconds < 20
 
 
 def test_a_clean_close_ends_the_run(kind: Kind) -> None:

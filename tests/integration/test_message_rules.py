@@ -270,7 +270,7 @@ def test_a_stale_connection_is_dropped_though_it_answers_pings() -> None:
     with serve(script) as server:
         run = receive(
             url=server.url,
-            stale_timeout=0.3,
+            stale_timeout=2,
             ping_interval=0.05,
             reconnect=True,
             reconnect_backoff=0.01,
@@ -278,7 +278,7 @@ def test_a_stale_connection_is_dropped_though_it_answers_pings() -> None:
         )
     assert run.error is None
     assert numbers(run) == [1, 2]
-    assert time.monotonic() - begin >= 0.3
+    assert time.monotonic() - begin >= 2
 
 
 @pytest.mark.parametrize("form", ["raw_string", "binary"])

@@ -73,7 +73,7 @@ def test_gives_up_after_max_reconnect_attempts_the_first_connect_included() -> N
     assert isinstance(run.error, ConnectionFailed)
     assert "2 retries" in str(run.error)
     assert "max_reconnect_attempts" in str(run.error)
-    assert 0.2 <= time.monotonic() - begin < 2
+    assert 0.2 <= time.monotonic() - begin < 10
 
 
 def test_no_attempts_means_no_retry(kind: Kind) -> None:

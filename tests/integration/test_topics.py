@@ -79,7 +79,7 @@ def subscribed(**given: Any) -> tuple[list[str], list[list[str]], list[dict[str,
     with serve(record_messages) as server:
         given.setdefault("url", server.url)
         given["url"] = given["url"].replace("PORT", str(server.port))
-        run = receive(idle_timeout=0.5, infer_messages=0, **given)
+        run = receive(idle_timeout=2, infer_messages=0, **given)
         peers = sorted(server.peers, key=lambda peer: str(peer.received))
     assert run.error is None
     return (
@@ -200,7 +200,7 @@ def test_each_of_two_lines_asks_for_the_topics_of_its_connection() -> None:
                 deduplicate={"by": ["$.symbol"]},
                 reconnect=True,
                 max_messages=None,
-                idle_timeout=1,
+                idle_timeout=3,
             ),
         )
     assert run.error is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import socket
 import time
 from typing import TYPE_CHECKING, Any
@@ -203,13 +204,14 @@ def test_a_handshake_that_hangs_is_named(each_transport: str) -> None:
             url=server.url,
             transport=each_transport,
             reconnect=True,
-            idle_timeout=1.2,
+            idle_timeout=3,
         )
     assert isinstance(run.error, ConnectionFailed)
-    assert str(run.error) == (
-        "never connected (idle_timeout: nothing was received for 1.2 s); the last try: "
-        f"connected to localhost:{server.port}, no answer to the upgrade request after "
-        "1 s"
+    assert re.fullmatch(
+        r"never connected \(idle_timeout: nothing was received for 3 s\); "
+        rf"the last try: connected to localhost:{server.port}, no answer to the "
+        r"upgrade request after \d s",
+        str(run.error),
     )
 
 
@@ -312,7 +314,7 @@ def test_a_retry_after_that_cannot_be_read(value: str, each_transport: str) -> N
             reconnect=True,
             reconnect_backoff=0.02,
             max_messages=1,
-            max_duration=1,
+            max_duration=2 if value.startswith("999") else 20,
         )
     if value.startswith("999"):
         assert "HTTP 503" in str(run.error)
@@ -437,18 +439,18 @@ def test_an_answer_that_came_while_the_loop_was_held_up_counts(
     def hold_up(self: Session, what: str) -> None:
         waiting(self, what)
         if "upgrade" in what:
-            asyncio.get_running_loop().call_later(0.1, time.sleep, 0.7)
+            asyncio.get_running_loop().call_later(0.4, time.sleep, 3)
 
     monkeypatch.setattr(Session, "waiting", hold_up)
 
     async def play(peer: RawPeer) -> None:
         await peer.read_request()
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1)
         await peer.send(peer.answer(), HELLO, close_frame(1000))
         await peer.wait()
 
     with serve_raw(play) as server:
-        run = receive(url=server.url, connect_timeout=0.5, transport=each_transport)
+        run = receive(url=server.url, connect_timeout=2, transport=each_transport)
         assert len(server.peers) == 1
     assert run.error is None
     assert len(run.records) == 1
