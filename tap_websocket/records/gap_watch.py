@@ -112,11 +112,7 @@ class GapWatch:
             self._emitter.added.missing = 0
 
     def noted(self, batch: Batch, messages: list[bytes]) -> Iterator[list[bytes]]:
-        """Yield messages in order: those alone whose record says what was missing.
-
-        Raises:
-            SequenceError: When numbers are missing, with `on_gap: fail`.
-        """
+        """Yield messages in order: those alone whose record says what was missing."""
         group = batch.arrival.origin.group
         if self._outages and group in self._outages:
             self._emitter.put(batch.arrival)
@@ -134,9 +130,6 @@ class GapWatch:
                 self._outages[group] = self._emitter.added.outage
                 self._emitter.added.outage = None
             self._unnumbered.clear()
-        if tracker is not None and tracker.broken:
-            tracker.broken = False
-            self._act_on_gap(batch)
 
     def _apart(
         self, tracker: SequenceTracker | None, batch: Batch, messages: list[bytes]
@@ -189,13 +182,16 @@ class GapWatch:
         except (msgspec.MsgspecError, RecursionError):
             return None
 
-    def _act_on_gap(self, batch: Batch) -> None:
-        """Do what `on_gap` says about numbers that were found missing.
+    def act(self, batch: Batch) -> None:
+        """Do what `on_gap` says about numbers that were found missing in a batch.
 
         Raises:
             SequenceError: With `fail`.
         """
-        sequence = self._settings
+        tracker, sequence = self._tracker, self._settings
+        if tracker is None or not tracker.broken:
+            return
+        tracker.broken = False
         if sequence is None or sequence.on_gap == "log":
             return
         if sequence.on_gap == "fail":

@@ -168,6 +168,8 @@ class MessageHandler:
             finally:
                 # What came before a fatal message was received, and is written.
                 self._emitter.put(batch.arrival)
+            # Last, since it may end the run: a batch that ends it anyway has gaps, too.
+            self._gaps.act(batch)
         except TapError as error:
             batch.result.error = error
         self._gaps.taken(batch)
