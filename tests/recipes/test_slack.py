@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
+from tests.support.mishaps import first, play_with_drops
 from tests.support.recipes import drop, hear, play, recipe, say, with_changes
 
 if TYPE_CHECKING:
@@ -43,20 +44,13 @@ class Slack:
         assert ticket not in self.used
         self.used.append(ticket)
 
-
-async def deliver(peer: Peer, message: str) -> None:
-    """Send an envelope, and wait for its acknowledgement."""
-    await say(peer, message)
-    assert await hear(peer) == {"envelope_id": json.loads(message)["envelope_id"]}
-
-
-@pytest.mark.parametrize("apart", [True, False])
-def test_table(tmp_path: Path, *, apart: bool) -> None:
-    slack = Slack()
-
-    async def script(peer: Peer) -> None:
-        slack.redeem(peer)
+    async def greeted(self, peer: Peer) -> None:
+        self.redeem(peer)
         await say(peer, HELLO)
+
+    async def __call__(self, peer: Peer) -> None:
+        """Deliver an event, announce the end, lose the next, and go on."""
+        await self.greeted(peer)
         if peer.number == 1:
             await deliver(peer, FIRST)
             await say(peer, DISCONNECT)
@@ -67,8 +61,25 @@ def test_table(tmp_path: Path, *, apart: bool) -> None:
             await deliver(peer, SECOND)
         await peer.wait()
 
+
+async def deliver(peer: Peer, message: str) -> None:
+    """Send an envelope, and wait for its acknowledgement."""
+    await say(peer, message)
+    assert await hear(peer) == {"envelope_id": json.loads(message)["envelope_id"]}
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_table(tmp_path: Path, *, apart: bool) -> None:
+    slack = Slack()
     process = tmp_path if apart else None
-    run = play(RECIPE, script, process=process, http=slack.open, max_messages=2)
+    run = play(
+        RECIPE,
+        slack,
+        process=process,
+        http=slack.open,
+        max_messages=2,
+        reconnect_backoff=0.1,
+    )
     assert run.code == 0
     run.gives(RECIPE.tables)
     assert slack.used == slack.tickets == ["1234-0", "1234-1", "1234-2"]
@@ -112,3 +123,88 @@ def test_a_link_that_is_disabled() -> None:
     run = play(RECIPE, script, http=Slack().open)
     assert run.error is not None
     assert "link_disabled" in run.error
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_drops_before_the_greeting() -> None:
+    slack = Slack()
+    run = play_with_drops(
+        RECIPE, slack.greeted, slack, http=slack.open, max_messages=2, overlap=0.1
+    )
+    run.gives(RECIPE.tables)
+
+
+TOO_MANY = json.dumps({"type": "disconnect", "reason": "too_many_websockets"})
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_connection_too_many_is_tried_again() -> None:
+    slack = Slack()
+
+    async def refuses(peer: Peer) -> None:
+        slack.redeem(peer)
+        await say(peer, TOO_MANY)
+
+    run = play(
+        RECIPE,
+        first(refuses, slack),
+        http=slack.open,
+        max_messages=2,
+        reconnect_backoff=0.1,
+        overlap=0.1,
+    )
+    run.gives(RECIPE.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_connections_that_stay_too_many_end_the_run() -> None:
+    slack = Slack()
+
+    async def refuses(peer: Peer) -> None:
+        slack.redeem(peer)
+        await say(peer, TOO_MANY)
+        await peer.wait()
+
+    run = play(RECIPE, refuses, http=slack.open, max_duration=2, reconnect_backoff=0.1)
+    assert run.error is not None
+    assert "never subscribed" in run.error
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_call_that_comes_too_often_is_made_again() -> None:
+    slack = Slack()
+    statuses = [503, 429]
+
+    async def http(request: web.Request) -> web.Response:
+        if statuses:
+            return web.Response(status=statuses.pop(), headers={"Retry-After": "0"})
+        return await slack.open(request)
+
+    run = play(
+        RECIPE,
+        slack,
+        http=http,
+        max_messages=2,
+        reconnect_backoff=0.1,
+        overlap=0.1,
+    )
+    run.gives(RECIPE.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_an_event_whose_acknowledgement_was_lost_comes_once() -> None:
+    slack = Slack()
+    again = json.loads(FIRST) | {"envelope_id": "e2", "retry_attempt": 1}
+
+    async def script(peer: Peer) -> None:
+        await slack.greeted(peer)
+        if peer.number == 1:
+            await say(peer, FIRST)
+            await drop(peer)
+            return
+        await deliver(peer, json.dumps(again))
+        await deliver(peer, SECOND)
+        await peer.wait()
+
+    run = play(RECIPE, script, http=slack.open, max_messages=2, reconnect_backoff=0.1)
+    run.gives(RECIPE.tables)

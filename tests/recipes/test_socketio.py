@@ -6,7 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from aiohttp import web
 
+from tests.support.mishaps import answer, first, play_with_drops
 from tests.support.recipes import drop, play, recipe, say, with_changes
 
 if TYPE_CHECKING:
@@ -82,3 +84,45 @@ def test_no_reply_to_the_connection() -> None:
     run = play(RECIPE, script, reply_timeout=0.2, max_reconnect_attempts=0)
     assert run.error is not None
     assert "subscribe_messages[1]: no reply within 0.2 s (reply_timeout)" in run.error
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_drops_while_it_subscribes() -> None:
+    run = play_with_drops(RECIPE, connected, trades, max_messages=3)
+    run.gives(RECIPE.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_packet_of_a_new_kind_is_no_record() -> None:
+    shown = answer(connected, "6", "48[]", FIRST, SECOND, CHART)
+    play(RECIPE, shown, max_messages=3).gives(RECIPE.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_missed_ping_is_a_drop() -> None:
+    async def closes(peer: Peer) -> None:
+        await connected(peer)
+        await say(peer, "1")
+        await peer.close(1000, "ping timeout")
+
+    run = play(RECIPE, first(closes, trades), max_messages=3, reconnect_backoff=0.1)
+    run.gives(RECIPE.tables)
+
+
+def test_a_version_that_the_server_does_not_speak() -> None:
+    error = {"code": 5, "message": "Unsupported protocol version"}
+
+    def refuse(_: web.Request) -> web.Response:
+        return web.json_response(error, status=400)
+
+    run = play(RECIPE, trades, refuse=refuse)
+    assert run.error is not None
+    assert "HTTP 400" in run.error
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_an_event_that_is_no_json_ends_the_run() -> None:
+    run = play(RECIPE, answer(connected, FIRST, '42["trade",{"symbol":'))
+    assert run.error is not None
+    assert "not valid JSON" in run.error
+    assert len(run.records["messages"]) == 1

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.mishaps import play_with_drops
 from tests.support.recipes import PAGES, drop, play, recipe, say, with_changes
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ async def lines(peer: Peer, *texts: str) -> None:
     await say(peer, "".join(f"{text}\r\n" for text in texts))
 
 
-async def joined(peer: Peer) -> None:
+async def welcomed(peer: Peer) -> None:
     capabilities = "twitch.tv/tags twitch.tv/commands"
     assert await peer.recv() == f"CAP REQ :{capabilities}"
     await lines(peer, f":tmi.twitch.tv CAP * ACK :{capabilities}")
@@ -37,25 +38,30 @@ async def joined(peer: Peer) -> None:
     assert len(peer.received) == 3, "joined before the welcome"
     await lines(peer, WELCOME, ":tmi.twitch.tv 376 your_account :>")
     assert await peer.recv() == "JOIN #channel"
+
+
+async def joined(peer: Peer) -> None:
+    await welcomed(peer)
     await lines(peer, ":your_account!a@b.tmi.twitch.tv JOIN #channel")
+
+
+async def script(peer: Peer) -> None:
+    await joined(peer)
+    if peer.number == 1:
+        await lines(peer, PING, FIRST)
+        assert await asyncio.wait_for(peer.recv(), 5) == "PONG :tmi.twitch.tv"
+        await lines(peer, RECONNECT)
+    elif peer.number == 2:
+        await drop(peer)
+        return
+    else:
+        await lines(peer, ":tmi.twitch.tv ROOMSTATE #channel", SECOND)
+    await peer.wait()
+    assert peer.close_code == 1000
 
 
 @pytest.mark.parametrize("apart", [True, False])
 def test_table(tmp_path: Path, *, apart: bool) -> None:
-    async def script(peer: Peer) -> None:
-        await joined(peer)
-        if peer.number == 1:
-            await lines(peer, PING, FIRST)
-            assert await asyncio.wait_for(peer.recv(), 5) == "PONG :tmi.twitch.tv"
-            await lines(peer, RECONNECT)
-        elif peer.number == 2:
-            await drop(peer)
-            return
-        else:
-            await lines(peer, ":tmi.twitch.tv ROOMSTATE #channel", SECOND)
-        await peer.wait()
-        assert peer.close_code == 1000
-
     process = tmp_path if apart else None
     run = play(RECIPE, script, process=process, max_messages=2, reconnect_backoff=0.1)
     assert run.code == 0
@@ -97,3 +103,53 @@ def test_no_welcome() -> None:
     run = play(RECIPE, script, reply_timeout=0.2, max_reconnect_attempts=0)
     assert run.error is not None
     assert "subscribe_messages[2]: no reply within 0.2 s (reply_timeout)" in run.error
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_drops_while_it_joins() -> None:
+    play_with_drops(RECIPE, joined, script, max_messages=2).gives(RECIPE.tables)
+
+
+@pytest.mark.usefixtures("each_transport")
+@pytest.mark.parametrize(
+    ("notice", "text"),
+    [
+        ("msg_channel_suspended", "This channel does not exist or has been suspended."),
+        ("msg_banned", "You are permanently banned from talking in channel."),
+        ("tos_ban", "The community has closed channel channel."),
+    ],
+)
+def test_a_channel_that_cannot_be_joined_ends_the_run(notice: str, text: str) -> None:
+    line = f"@msg-id={notice} :tmi.twitch.tv NOTICE #channel :{text}"
+
+    async def refuses(peer: Peer) -> None:
+        await welcomed(peer)
+        await lines(peer, line)
+        await peer.wait()
+
+    run = play(RECIPE, refuses)
+    assert run.error is not None
+    assert run.error.endswith(line)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_join_without_an_answer_is_a_drop() -> None:
+    async def silent(peer: Peer) -> None:
+        await welcomed(peer)
+        await peer.wait()
+
+    run = play(RECIPE, silent, reply_timeout=0.2, max_reconnect_attempts=0)
+    assert run.error is not None
+    assert "subscribe_messages[3]: no reply within 0.2 s (reply_timeout)" in run.error
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_lines_of_another_kind_are_no_records() -> None:
+    async def shows(peer: Peer) -> None:
+        await joined(peer)
+        notice = "@msg-id=slow_on :tmi.twitch.tv NOTICE #channel :Slow mode is on."
+        await lines(peer, notice, "@x=y :tmi.twitch.tv SOMETHINGNEW #channel", FIRST)
+        await lines(peer, SECOND)
+        await peer.wait()
+
+    play(RECIPE, shows, max_messages=2).gives(RECIPE.tables)
