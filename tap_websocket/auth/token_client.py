@@ -157,6 +157,10 @@ class TokenClient:
             raise request_failure(
                 error, self.purpose, where, self._timed_out
             ) from error
+        finally:
+            # A server may leave the connection open, though it is asked not to. The
+            # time of the next request would not bound it.
+            self._session.close()
 
     def _watched(self, base: type[Any]) -> type[Any]:
         """Return a class of connections that the request under way bounds."""

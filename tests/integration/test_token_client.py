@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import http.server
 import json
@@ -513,6 +514,34 @@ def test_a_server_that_trickles_is_timed_out(head: bytes, piece: bytes) -> None:
             _ask(Authenticator(setting, TokenClient(0.1)))
         assert time.monotonic() - started < 5
         thread.join()
+
+
+def test_each_request_has_a_connection_of_its_own() -> None:
+    """Also where a server ignores `Connection: close`: the time bounds each of them."""
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        opened: list[socket.socket] = []
+
+        def serve() -> None:
+            while len(opened) < 2:
+                peer, _ = listener.accept()
+                opened.append(peer)
+                threading.Thread(target=keep, args=(peer,), daemon=True).start()
+
+        def keep(peer: socket.socket) -> None:
+            # The test closes it.
+            with contextlib.suppress(OSError):
+                while peer.recv(65536):
+                    peer.sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        client = TokenClient(20)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        for number in (1, 2):
+            assert client.send("GET", url).ok
+            assert len(opened) == number
+        for peer in opened:
+            peer.close()
 
 
 def test_interim_answers_are_skipped() -> None:
