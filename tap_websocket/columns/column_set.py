@@ -259,6 +259,18 @@ class ColumnSet:
             )
         return self._tests[field]
 
+    def kept_as(self, field: str, value: bytes) -> str | None:
+        """Return the column in which a field's value stays as it stands, if one is."""
+        test = self.field_decoder(field)
+        if test is None or not is_field_name(field):
+            return None
+        try:
+            test(value)
+        except (msgspec.MsgspecError, RecursionError):
+            return None
+        found = self.by_field.get(field)
+        return field if found is None else found[0]
+
     def _declare_all(
         self,
         properties: Mapping[str, Schema],

@@ -7,8 +7,9 @@ to `_rescued_data`, a string that holds a JSON object of such fields.
 from __future__ import annotations
 
 import types
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from tap_websocket import jsontext
 from tap_websocket.columns.column_set import ColumnSet
 from tap_websocket.columns.conversion import Mismatch
 from tap_websocket.columns.names import RESCUED, UNREAD_BYTES, UNREAD_TEXT
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from tap_websocket.columns.naming import ColumnNaming
     from tap_websocket.columns.new_fields import Evolution, Save
-    from tap_websocket.columns.raw_editor import Edited
+    from tap_websocket.columns.raw_editor import Edited, Fate
     from tap_websocket.jsontext import Record, Schema
 
 __all__ = ["Columns"]
@@ -180,6 +181,44 @@ class Columns:
         if len(text) > _MAX_EDITED_BYTES:
             return None
         return self._editor.edit(text, added, checked=checked)
+
+    def kept_as(self, name: str, value: bytes) -> str | None:
+        """Return the column in which a field's value stays as it stands, if one is.
+
+        Args:
+            name: The field's name.
+            value: The JSON text of its value.
+        """
+        return self._set.kept_as(name, value)
+
+    def column_of(self, name: str) -> str:
+        """Return the column of a field that has one."""
+        return self._set.by_field[name][0]
+
+    def fate_of(self, name: str, value: bytes) -> Fate | Literal["quote"] | None:
+        """Return what becomes of a field that does not stay as it stands.
+
+        Args:
+            name: The field's name.
+            value: The JSON text of its value.
+
+        Returns:
+            The same for all values of its JSON types that every target can hold;
+            `quote` for a number whose text becomes the column's. None where that is not
+            known.
+
+        Raises:
+            InvalidJson: When the value cannot be read.
+        """
+        found = self._set.by_field.get(name)
+        if found is None:
+            return self._new_fields.fate_of(name)
+        try:
+            converted = found[1](jsontext.parse(value))
+        except Mismatch:
+            return "rescue" if self._rescue.writes else None
+        is_number = value[:1] not in b'"{[tfn'
+        return "quote" if is_number and converted == value.decode() else None
 
     def prepare(self, records: Iterator[Mapping[str, Any]]) -> None:
         """Save the columns that records bring in one go, where each save takes time.

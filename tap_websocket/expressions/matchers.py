@@ -1,7 +1,7 @@
 """Matchers: whether a document is of a kind, by its text or its JSON value.
 
 A matcher also knows bytes that every payload with a match holds, so that plain data is
-recognised before it is parsed (`prefilter`).
+recognised before it is parsed (`prefilters`).
 """
 
 from __future__ import annotations
@@ -17,11 +17,9 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Matcher", "Prefilter", "compile_matcher", "prefilter", "quoted"]
+__all__ = ["Matcher", "compile_matcher", "quoted"]
 
 Test = Callable[[Any], bool]
-Prefilter = Callable[[bytes], bool]
-"""Returns whether anything may match a payload; False is certain."""
 
 
 class Matcher(msgspec.Struct, frozen=True):
@@ -36,12 +34,17 @@ class Matcher(msgspec.Struct, frozen=True):
             None where no bytes are known.
         looked_at: Names and indices that lead to each part of the value that `test`
             looks at.
+        compared: The same without parts that need only be there. What leads to them
+            decides by its being an object or array, and by the names in it, alone.
+        misses_json: It matches no text that begins with a brace or a bracket.
     """
 
     kind: Literal["text", "json", "frame"]
     test: Test
     needles: tuple[bytes, ...] | None
     looked_at: tuple[tuple[str | int, ...], ...] = ((),)
+    compared: tuple[tuple[str | int, ...], ...] = ((),)
+    misses_json: bool = False
 
 
 def compile_matcher(spec: Any) -> Matcher:  # noqa: ANN401 - any JSON
@@ -56,10 +59,16 @@ def compile_matcher(spec: Any) -> Matcher:  # noqa: ANN401 - any JSON
         ValueError: When it is none of these; the message says what is wrong.
     """
     if isinstance(spec, str):
-        return Matcher("text", _equals(spec), _encoded(spec))
+        misses = spec[:1] not in {"{", "["}
+        return Matcher("text", _equals(spec), _encoded(spec), misses_json=misses)
     pattern = _operand(spec, "$regex")
     if pattern is not None:
-        return Matcher("text", _searches(pattern), _literal(pattern))
+        return Matcher(
+            "text",
+            _searches(pattern),
+            _literal(pattern),
+            misses_json=_BEGINS_PLAINLY.match(str(pattern)) is not None,
+        )
     if _operand(spec, "$binary") is not None:
         if spec["$binary"] is not True:
             msg = "$binary takes true, and nothing else"
@@ -75,7 +84,13 @@ def compile_matcher(spec: Any) -> Matcher:  # noqa: ANN401 - any JSON
         )
         raise ValueError(msg)  # noqa: TRY004 - a value of the config
     needles = tuple(_needles(spec)) or None
-    return Matcher("json", _compile(spec), needles, tuple(_looked_at(spec)))
+    return Matcher(
+        "json",
+        _compile(spec),
+        needles,
+        tuple(_looked_at(spec)),
+        tuple(_compared(spec)),
+    )
 
 
 def _looked_at(
@@ -89,6 +104,29 @@ def _looked_at(
     elif isinstance(spec, list) and spec:
         for index, item in enumerate(spec):
             yield from _looked_at(item, (*at, index))
+    else:
+        yield at
+
+
+def _compared(
+    spec: Any,  # noqa: ANN401 - any JSON
+    at: tuple[str | int, ...] = (),
+) -> Iterator[tuple[str | int, ...]]:
+    """Yield the ways to the parts whose value is compared with something."""
+    if isinstance(spec, dict):
+        if _is_composite(spec):
+            ((operator, operand),) = spec.items()
+            for part in _operands(operator, operand):
+                yield from _compared(part, at)
+        elif _is_operator(spec):
+            if "$exists" not in spec:
+                yield at
+        else:
+            for name, item in spec.items():
+                yield from _compared(item, (*at, name))
+    elif isinstance(spec, list):
+        for index, item in enumerate(spec):
+            yield from _compared(item, (*at, index))
     else:
         yield at
 
@@ -127,7 +165,13 @@ def _combined(spec: dict[str, Any]) -> Matcher:
     needles: list[bytes] | None = None
     if operator == "$all":
         needles = [needle for part in parts for needle in part.needles or ()]
-    return Matcher(parts[0].kind, test, tuple(needles) if needles else None)
+    return Matcher(
+        parts[0].kind,
+        test,
+        tuple(needles) if needles else None,
+        compared=tuple(way for part in parts for way in part.compared),
+        misses_json=operator == "$any" and all(part.misses_json for part in parts),
+    )
 
 
 def _operands(operator: str, operand: Any) -> list[Any]:  # noqa: ANN401 - any JSON
@@ -248,6 +292,11 @@ def _encoded(text: str) -> tuple[bytes, ...] | None:
         return None
 
 
+_BEGINS_PLAINLY = re.compile(
+    r"\^[A-Za-z0-9_ \"':;,@#%&=<>/!~-](?![?*{])[^|]*$", re.DOTALL
+)
+"""A regular expression without alternatives that wants a plain character first."""
+
 _PLAIN_PATTERN = re.compile(
     r"\^?((?:[A-Za-z0-9_ \"':;,@#%&=<>/!~-]|\\[.\[\]{}()])+)\$?",
 )
@@ -298,61 +347,3 @@ def _required(spec: Any) -> Iterator[tuple[int, bytes]]:  # noqa: ANN401 - any J
         yield from ((_TEXT, needle) for needle in quoted(spec))
     elif isinstance(spec, bool) or spec is None:
         yield _CONSTANT, json.dumps(spec).encode()
-
-
-def prefilter(alternatives: Iterable[tuple[bytes, ...] | None]) -> Prefilter | None:
-    """Return a test that recognises plain data, which nothing can match.
-
-    Args:
-        alternatives: The needles of each matcher.
-
-    Returns:
-        The test of a payload; None where each may match.
-    """
-    # A payload with a backslash may hold any string in an escaped form.
-    needed: list[tuple[str, ...]] = [("\\",)]
-    for needles in alternatives:
-        if not needles:
-            return None
-        needed.append(tuple(needle.decode("latin-1") for needle in needles))
-
-    if len(needed) == 1:
-        return lambda _: False
-
-    def confirmed(text: str) -> bool:
-        return any(all(needle in text for needle in needles) for needles in needed)
-
-    return _quick([needles[0] for needles in needed], confirmed)
-
-
-def _quick(needles: list[str], confirmed: Callable[[str], bool]) -> Prefilter:
-    """Return the test for needles: each payload of a feed goes through it.
-
-    Searching a `str` is several times faster than searching `bytes` in CPython, and
-    Latin-1 makes one of any bytes; the loop is written out for one and two matchers.
-    """
-    if len(needles) == 2:  # noqa: PLR2004
-        one, two = needles
-
-        def has_either(payload: bytes) -> bool:
-            text = payload.decode("latin-1")
-            return (one in text or two in text) and confirmed(text)
-
-        return has_either
-    if len(needles) == 3:  # noqa: PLR2004
-        one, two, three = needles
-
-        def has_one(payload: bytes) -> bool:
-            text = payload.decode("latin-1")
-            return (one in text or two in text or three in text) and confirmed(text)
-
-        return has_one
-
-    def has_any(payload: bytes) -> bool:
-        text = payload.decode("latin-1")
-        for needle in needles:
-            if needle in text:
-                return confirmed(text)
-        return False
-
-    return has_any

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from tap_websocket.expressions.documents import Document
-from tap_websocket.expressions.matchers import Matcher, prefilter, quoted
+from tap_websocket.expressions.matchers import Matcher, quoted
 from tap_websocket.expressions.path import MISSING, Path
+from tap_websocket.expressions.prefilters import prefilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from tap_websocket.expressions.documents import Answered
-    from tap_websocket.expressions.matchers import Prefilter
+    from tap_websocket.expressions.prefilters import Prefilter
     from tap_websocket.expressions.templates import Template
 
 __all__ = [
@@ -155,7 +156,7 @@ class RuleSet:
 
     Attributes:
         needles: What a message's bytes, decompressed and not yet split, must hold for
-            a rule to do more than capture (see `matchers.prefilter`).
+            a rule to do more than capture (see `prefilters`).
         captured_names: The names of values that rules capture from parsed documents
             without doing anything else.
         asks_frames: There are rules that look at the kind of frame.
@@ -164,6 +165,8 @@ class RuleSet:
         asks_texts: There are rules that look at texts.
         asks_documents: There are rules that look at parsed documents.
         acknowledges: A rule replies to documents that are data.
+        compared: The ways to values in parsed documents that matchers compare.
+        asks_json_texts: There are rules for texts that may match that of an object.
     """
 
     def __init__(
@@ -202,6 +205,18 @@ class RuleSet:
         ]
         self.asks_texts = bool(self._texts)
         self.asks_documents = bool(self._documents)
+        self.compared = [
+            way
+            for rule in self._documents
+            if rule.matcher is not None
+            for way in rule.matcher.compared
+        ]
+        self.asks_json_texts = any(
+            rule.matcher is None or not rule.matcher.misses_json for rule in self._texts
+        )
+        self._captures_oddly = any(
+            rule.then is None and not rule.only_captures for rule in self._documents
+        )
         self.acknowledges = any(
             rule.reply is not None and rule.then == "emit" for rule in rules
         )
@@ -264,6 +279,20 @@ class RuleSet:
             if test is None or test(document):
                 return alone is not None and alone.then == "emit"
         return True
+
+    def only_captures(self, found: Answered) -> bool:
+        """Return whether a document is data, and rules do no more than `capture_only`.
+
+        That is so for each document that has the same values where matchers compare
+        them (`compared`), the same names, and objects and arrays in the same places.
+        """
+        match = self.decide_document(found)
+        return (
+            match.then == "emit"
+            and match.reply is None
+            and not match.own
+            and not (match.captures and self._captures_oddly)
+        )
 
     def capture_only(
         self,

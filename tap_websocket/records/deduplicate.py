@@ -46,6 +46,10 @@ _STAMP_SECONDS = 1.0
 """Credits that one connection gives within this time share a stamp, to save memory."""
 
 _HASH_BYTES = 16
+
+_SHORT = 32
+"""Bytes of a name that is remembered as it is: it takes hardly more memory than its
+hash, which takes longer than all the rest."""
 """128 bits: no two records of a run have the same hash."""
 
 
@@ -208,9 +212,7 @@ class Deduplicator:
         if self._by and value is not None:
             named = [path.first(value) for path in self._by]
             if not any(part is MISSING or part is None for part in named):
-                return self._is_unseen(
-                    self._hash(jsontext.canonical([group, *named])), now
-                )
+                return self._is_unseen(group, jsontext.canonical(named), now)
         key = self._hash(payload if value is None else jsontext.canonical(value))
         if self._spends(connection, key, now):
             return False
@@ -220,8 +222,11 @@ class Deduplicator:
     def _hash(self, text: bytes) -> bytes:
         return hashlib.blake2b(text, digest_size=_HASH_BYTES, key=self._secret).digest()
 
-    def _is_unseen(self, key: bytes, now: float) -> bool:
+    def _is_unseen(self, group: int, name: bytes, now: float) -> bool:
         """Return whether a name was not seen in time; each sight counts anew."""
+        key = b"%d%b" % (group, name)
+        if len(key) > _SHORT:
+            key = self._hash(key)
         seen = self._seen
         last = seen.pop(key, None)
         seen[key] = now
@@ -230,6 +235,16 @@ class Deduplicator:
         return last is None or (
             self._seconds is not None and now - last > self._seconds
         )
+
+    def are_new(self, origin: Origin, names: Sequence[bytes]) -> list[bool]:
+        """Return for each of several records whether it is new (`deduplicate.by`).
+
+        Args:
+            origin: The connection that brought them.
+            names: The canonical JSON of the values at the paths of each, in an array.
+        """
+        now, group = self._time(), origin.group
+        return [self._is_unseen(group, name, now) for name in names]
 
     def _forget_seen(self, now: float) -> None:
         """Forget the names that were seen the longest time ago."""

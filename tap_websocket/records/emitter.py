@@ -157,6 +157,21 @@ class RecordEmitter:
             self.added.note_nothing()
         return passed, len(lines)
 
+    @property
+    def columns(self) -> Columns | None:
+        """The columns, once they are settled."""
+        return self._columns
+
+    def put_lines(self, lines: list[bytes], *, rescued: int) -> None:
+        """Put finished records into pages; none waits.
+
+        Args:
+            lines: The records.
+            rescued: How many have a field in `_rescued_data`.
+        """
+        self._counts.rescued += rescued
+        self._pager.extend(lines)
+
     def lines(
         self, arrival: Arrival, texts: list[bytes], *, binary: bool = False
     ) -> list[bytes]:
@@ -206,23 +221,20 @@ class RecordEmitter:
         if len(self._rows) == MAX_BATCH:
             self.put(arrival)
 
-    def edit(self, arrival: Arrival, text: bytes, *, checked: bool) -> bool | None:
+    def edit(self, arrival: Arrival, text: bytes, *, checked: bool) -> bool:
         """Take a message that is a record, and change only what does not fit.
 
         Args:
             arrival: Where it came from.
-            text: A JSON object in UTF-8.
+            text: In UTF-8; a JSON object, unless it cannot be read.
             checked: `payload_check.needs_slow_path` is known to be false for it.
 
         Returns:
-            Whether it is new, else it is dropped; None where it has to be read whole,
-            and nothing was done.
+            Whether it was taken; else it has to be read whole, and nothing was done.
 
         Raises:
             SchemaError: When it may not be made to fit.
         """
-        if self._deduplicator is not None or self.added.notes:
-            return self.take_text(arrival, text)
         if self._rows:
             self.put(arrival)
         origin = arrival.origin
@@ -230,7 +242,7 @@ class RecordEmitter:
         if self._edit(text, self.added.of(arrival), checked=checked):
             return True
         origin.sequence -= 1
-        return None
+        return False
 
     def _is_new(self, arrival: Arrival, text: bytes) -> bool:
         deduplicator, origin = self._deduplicator, arrival.origin

@@ -6,24 +6,20 @@ passes as the bytes that the server sent; everything else goes the slow way.
 
 from __future__ import annotations
 
-import itertools
 import logging
 from typing import TYPE_CHECKING
 
-from tap_websocket.columns.payload_check import any_may_need_slow_path
 from tap_websocket.errors import TapError
-from tap_websocket.records.batch import AdaptiveBatchSize, Batch, take_fast
+from tap_websocket.records.batch import Batch
 from tap_websocket.records.document_reader import DocumentReader
 from tap_websocket.records.extractor import Extractor
-from tap_websocket.records.formats import codec_of, is_utf8
+from tap_websocket.records.formats import codec_of
 from tap_websocket.records.gap_watch import GapWatch
+from tap_websocket.records.paths import Paths
 from tap_websocket.records.payloads import PayloadReader
-from tap_websocket.records.sliced_path import SlicedPath
-from tap_websocket.records.slicer import make_slicer
-from tap_websocket.records.slow_path import SlowPath
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from tap_websocket.counts import Counts
     from tap_websocket.feed.inbound import BatchResult, Origin
@@ -75,7 +71,6 @@ class MessageHandler:
         documents: Documents | None = None,
     ) -> None:
         decoding = settings.decoding
-        self._decoding = decoding
         self._router = router
         self._emitter = emitter
         self._counts = counts
@@ -86,47 +81,25 @@ class MessageHandler:
             opens_arrays=plan.opens_arrays,
             structured=decoding.is_structured,
         )
-        self._documents = DocumentReader(decoding, self._extractor, documents)
-        self._single_column = plan.single_column
-        # Whether a message is one record, or an array of them, as it stands.
-        self._passes_messages = self._documents.is_own and decoding.takes_payloads_whole
-        self._batch_size = AdaptiveBatchSize()
+        reader = DocumentReader(decoding, self._extractor, documents)
         self._deduplicator = deduplicator
         self._clock = clock
         self._gaps = GapWatch(
-            settings, tracker=tracker, emitter=emitter, documents=self._documents
+            settings, tracker=tracker, emitter=emitter, documents=reader
         )
-        self._slow = SlowPath(
-            decoding,
-            documents=self._documents,
+        self._paths = Paths(
+            settings,
+            single_column=plan.single_column,
+            documents=reader,
+            extractor=self._extractor,
             router=router,
             emitter=emitter,
             gaps=self._gaps,
             counts=counts,
+            deduplicator=deduplicator,
         )
-        self._sliced = self._make_sliced_path()
         self._reader = PayloadReader(
-            decoding, codec_of(decoding), unreadable=self._slow.take_unreadable
-        )
-
-    def _make_sliced_path(self) -> SlicedPath | None:
-        if not self._documents.is_own:
-            return None
-        slicer = make_slicer(
-            self._decoding,
-            self._extractor,
-            single_column=self._single_column,
-            looked_at=self._router.looked_at,
-        )
-        if slicer is None:
-            return None
-        return SlicedPath(
-            self._decoding,
-            slicer,
-            documents=self._documents,
-            router=self._router,
-            emitter=self._emitter,
-            counts=self._counts,
+            decoding, codec_of(decoding), unreadable=self._paths.slow.take_unreadable
         )
 
     def dialing(self, origin: Origin) -> None:
@@ -186,15 +159,9 @@ class MessageHandler:
             payloads = self._without_taken(batch, payloads)
         for messages in self._reader.messages(batch, payloads):
             for part in self._gaps.noted(batch, messages):
-                for plain, run in self._runs(part):
-                    self._take_run(batch, run, plain=plain)
-                    if plain and self._router.captures_from_data:
-                        origin = batch.arrival.origin
-                        self._router.capture(
-                            origin, reversed(run), self._documents.parsed
-                        )
-                    if batch.is_over:
-                        return
+                self._paths.take(batch, part)
+                if batch.is_over:
+                    return
 
     def _without_taken(self, batch: Batch, payloads: list[bytes]) -> list[bytes]:
         """Return the messages that are data, as far as their frames tell.
@@ -216,129 +183,6 @@ class MessageHandler:
             else:
                 left.append(payload)
         return left
-
-    def _runs(self, messages: list[bytes]) -> Iterator[tuple[bool, list[bytes]]]:
-        """Yield messages in order: runs that are plain data, and others."""
-        may_match = self._router.prefilter
-        if self._router.idle:
-            yield True, messages
-        elif may_match is None or not self._documents.is_own:
-            yield False, messages
-        else:
-            for found, run in itertools.groupby(messages, may_match):
-                yield not found, list(run)
-
-    def _take_run(self, batch: Batch, run: list[bytes], *, plain: bool) -> None:
-        """Take messages: as they are while they can be, else one by one.
-
-        Raises:
-            TapError: When one of them is fatal.
-        """
-        start = 0
-        while not self._emitter.is_settled and start < len(run) and not batch.is_over:
-            # The sample ends within a batch: what follows may pass at once.
-            self._slow.take(batch, run[start], plain=plain)
-            start += 1
-        run = run[start:] if start else run
-        if plain and self._passes_messages:
-
-            def fast(part: list[bytes]) -> int:
-                return self._pass(batch, part)
-
-            def slow(part: list[bytes], _: int) -> bool:
-                return self._take_each(batch, part, plain=True, edits=True)
-
-            take_fast(run, self._batch_size, fast, slow)
-        else:
-            self._take_each(batch, run, plain=plain)
-
-    def _take_each(
-        self, batch: Batch, part: list[bytes], *, plain: bool, edits: bool = False
-    ) -> bool:
-        """Take messages one by one: by their bytes if it can be, else read whole.
-
-        Args:
-            batch: What they belong to.
-            part: The messages.
-            plain: No rule or reply can match them.
-            edits: A message that is an object is a record as it stands.
-
-        Returns:
-            Whether more may be taken.
-
-        Raises:
-            TapError: When one of them is fatal.
-        """
-        sliced = self._sliced_path(plain=plain)
-        edits = edits and sliced is not None and not self._single_column
-        checked = edits and not any_may_need_slow_path(b"".join(part))
-        for index, payload in enumerate(part):
-            if batch.is_over:
-                return False
-            version = self._emitter.version
-            if not (
-                sliced is not None
-                and (payload.isascii() or is_utf8(payload))
-                and (
-                    self._edit(batch, payload, checked=checked)
-                    if edits and payload[:1] == b"{"
-                    else sliced.take(batch, payload, plain=plain)
-                )
-            ):
-                self._slow.take(batch, payload, plain=plain)
-            if edits and self._emitter.version != version:
-                self._emitter.prepare(part[index + 1 :])
-        return True
-
-    def _sliced_path(self, *, plain: bool) -> SlicedPath | None:
-        """Return what cuts messages up, where that is right for these now."""
-        sliced = self._sliced
-        if sliced is None or not (plain or sliced.takes_rules):
-            return None
-        # Where the feed's numbers stand in its records, each of these is looked at.
-        if self._gaps.asks_records or not self._emitter.is_settled:
-            return None
-        return sliced
-
-    def _edit(self, batch: Batch, payload: bytes, *, checked: bool) -> bool:
-        """Take a message that is one record, and change only what does not fit.
-
-        Returns:
-            Whether it was taken; else it has to be read whole.
-        """
-        new = self._emitter.edit(batch.arrival, payload, checked=checked)
-        if new is None:
-            return False
-        result = batch.result
-        result.taken += len(payload)
-        if new:
-            result.messages += 1
-            result.records += 1
-        else:
-            result.deduplicated += 1
-        return True
-
-    def _pass(self, batch: Batch, part: list[bytes]) -> int:
-        """Take messages whose bytes are records as they stand.
-
-        Returns:
-            How many of them, from the first on, are.
-        """
-        self._emitter.put(batch.arrival)
-        passed, new = self._emitter.pass_on(
-            batch.arrival,
-            part[: batch.left],
-            # Unchecked text is as uncertain as what came in binary frames.
-            binary=batch.binary or self._decoding.takes_any_text,
-        )
-        if passed:
-            taken = part if passed == len(part) else part[:passed]
-            # To join them is the fastest way to add their lengths up.
-            batch.result.taken += len(b"".join(taken))
-            batch.result.messages += new
-            batch.result.records += new
-            batch.result.deduplicated += passed - new
-        return passed
 
     def count_missing(self) -> None:
         """Count the numbers that are still missing at the end of a run."""

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from tap_websocket import jsontext
 from tap_websocket.errors import FeedError
-from tap_websocket.expressions.matchers import prefilter
 from tap_websocket.expressions.path import MISSING
+from tap_websocket.expressions.prefilters import prefilter
 from tap_websocket.feed.inbound import CloseAction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from tap_websocket.expressions.documents import Answered
-    from tap_websocket.expressions.matchers import Prefilter
+    from tap_websocket.expressions.prefilters import Prefilter
     from tap_websocket.expressions.rules import RuleMatch
     from tap_websocket.feed.inbound import BatchResult, Origin
     from tap_websocket.settings import SubscriptionSettings
@@ -41,6 +41,9 @@ class MessageRouter:
         prefilter: Returns whether a payload may match a rule or reply; False is
             certain. None if any payload may.
         looked_at: The ways to what rules and replies look at in parsed documents.
+        compared: The ways to values in these that they compare with something.
+        asks_json_texts: A rule or reply looks at texts, and may match that of an
+            object.
     """
 
     def __init__(
@@ -53,7 +56,7 @@ class MessageRouter:
         self.rules = settings.message_rules
         self.excerpt = excerpt
         self._learn = learn
-        replies = [
+        replies = self._replies = [
             item.reply for item in settings.subscribe_messages if item.reply is not None
         ]
         needles = [
@@ -69,6 +72,18 @@ class MessageRouter:
             *self.rules.looked_at,
             *(path for reply in replies for path in reply.looked_at),
         ]
+        self.compared = [
+            *self.rules.compared,
+            *(
+                way
+                for reply in replies
+                if reply.kind == "json"
+                for way in reply.compared
+            ),
+        ]
+        self.asks_json_texts = self.rules.asks_json_texts or any(
+            reply.kind == "text" and not reply.misses_json for reply in replies
+        )
 
     @property
     def captures_from_data(self) -> bool:
@@ -83,6 +98,17 @@ class MessageRouter:
     ) -> None:
         """Capture from plain data (see `RuleSet.capture_only`)."""
         self._keep(origin, self.rules.capture_only(newest_first, parse))
+
+    def is_data(self, found: Answered) -> bool:
+        """Return whether a document is data, and no more is done than to `capture`.
+
+        So is each document that has the same values where they are `compared`, and
+        otherwise the same names, objects and arrays.
+        """
+        document = found.document
+        return self.rules.only_captures(found) and not any(
+            reply.kind == "json" and reply.test(document) for reply in self._replies
+        )
 
     def route(
         self, origin: Origin, result: BatchResult, *, acted: bool = False

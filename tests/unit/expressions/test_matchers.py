@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_websocket import jsontext
-from tap_websocket.expressions.matchers import Matcher, compile_matcher, prefilter
+from tap_websocket.expressions.matchers import Matcher, compile_matcher
+from tap_websocket.expressions.prefilters import prefilter
 
 _NAMES = st.sampled_from(["a", "b", "type", 'q"t', "ü", "n\nl", "\ud800", ""])
 _SCALARS = (

@@ -9,9 +9,9 @@ import pytest
 
 from tap_websocket.errors import ConfigError
 from tap_websocket.expressions.documents import Document
-from tap_websocket.expressions.matchers import prefilter
 from tap_websocket.expressions.path import MISSING
 from tap_websocket.expressions.placeholders import ConnectionBuiltins
+from tap_websocket.expressions.prefilters import prefilter
 from tap_websocket.expressions.rule_compiler import Rule, compile_rules
 from tap_websocket.expressions.rules import DATA, RuleMatch, RuleSet
 

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from tap_websocket import jsontext
 from tap_websocket.feed.inbound import Origin
-from tap_websocket.records import message_handler
+from tap_websocket.records import paths
 from tap_websocket.records.emitter import RecordEmitter
 from tap_websocket.records.plan import RecordPlan
 from tap_websocket.records.slicer import make_slicer
+from tap_websocket.records.template_path import TemplatePath
 from tests.support.examples import examples
 from tests.support.intake import by_hand
 from tests.support.json_objects import objects
@@ -38,9 +39,7 @@ class Trial:
             mock.patch.object(
                 RecordPlan, "fast_path", RecordPlan.fast_path if fast else none
             ),
-            mock.patch.object(
-                message_handler, "make_slicer", make_slicer if fast else none
-            ),
+            mock.patch.object(paths, "make_slicer", make_slicer if fast else none),
         ):
             self.hand = by_hand(config, deselected)
         self.handler, self.counts = self.hand.handler, self.hand.counts
@@ -50,8 +49,12 @@ class Trial:
 
     def send(self, batches: list[list[bytes]], *, binary: bool = False) -> None:
         source = Origin(1, "ws://feed/path", {"region": "eu"} if self.regional else {})
-        with mock.patch.object(
-            RecordPlan, "fast_path", RecordPlan.fast_path if self.fast else none
+        with (
+            mock.patch.object(
+                RecordPlan, "fast_path", RecordPlan.fast_path if self.fast else none
+            ),
+            # Templates, which have tests of their own, would come before it.
+            mock.patch.object(TemplatePath, "_is_for", return_value=False),
         ):
             for batch in batches:
                 outcome = self.handler.consume(source, batch, binary, None)

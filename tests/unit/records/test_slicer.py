@@ -4,136 +4,15 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tap_websocket import jsontext
-from tap_websocket.columns.columns import Columns
-from tap_websocket.expressions.placeholders import PlaceholderValues
-from tap_websocket.feed.inbound import Origin
-from tap_websocket.records import message_handler
-from tap_websocket.records.emitter import RecordEmitter
-from tap_websocket.records.plan import RecordPlan
-from tap_websocket.records.slicer import make_slicer
 from tests.support.examples import examples
-from tests.support.intake import by_hand
+from tests.support.gears import WAYS, gears, through
 from tests.support.json_objects import objects
-from tests.support.receive import make_settings
-
-
-class Gears:
-    """A handler by hand, which counts what went each way.
-
-    Attributes:
-        passed: Records that went as they came.
-        edited: Records of which a part was changed.
-        parsed: Records that were read whole.
-    """
-
-    def __init__(self, *, slices: bool, **given: Any) -> None:
-        given = {"infer_messages": 2, "on_parse_error": "skip", **given}
-        self.hand = by_hand(make_settings(max_messages=10**9, **given))
-        self.regional = "contexts" in given
-        self.slices = slices
-        self.passed = self.edited = self.parsed = 0
-        self.sent: list[str] = []
-        self.error = ""
-
-    def send(self, batches: list[list[bytes]], *, binary: bool) -> None:
-        handler = self.hand.handler
-        origin = Origin(
-            1,
-            "ws://feed/",
-            {"region": "eu"} if self.regional else {},
-            values=PlaceholderValues(),
-            send=self.sent.append,
-        )
-        with (
-            mock.patch.object(RecordEmitter, "lines", self._lines()),
-            mock.patch.object(Columns, "edit", self._edit()),
-            mock.patch.object(RecordEmitter, "_emit", self._emit()),
-        ):
-            for batch in batches:
-                outcome = handler.consume(origin, batch, binary, None)
-                if outcome.error is not None:
-                    self.error = str(outcome.error)
-                    break
-            self.hand.finish()
-        self.values = dict(origin.values)
-
-    def _lines(self) -> Any:
-        plain = RecordEmitter.lines
-
-        def counted(emitter: RecordEmitter, *given: Any, **options: Any) -> Any:
-            passed = plain(emitter, *given, **options)
-            self.passed += len(passed)
-            return passed
-
-        return counted
-
-    def _edit(self) -> Any:
-        plain = Columns.edit
-
-        def counted(columns: Columns, *given: Any, **options: Any) -> Any:
-            edited = plain(columns, *given, **options)
-            self.edited += edited is not None
-            return edited
-
-        return counted
-
-    def _emit(self) -> Any:
-        plain = RecordEmitter._emit  # noqa: SLF001 - what is counted
-
-        def counted(emitter: RecordEmitter, *given: Any) -> None:
-            self.parsed += 1
-            plain(emitter, *given)
-
-        return counted
-
-    @property
-    def lines(self) -> list[bytes]:
-        return [line for page in self.hand.pages for line in page.records()]
-
-    @property
-    def outcome(self) -> Any:
-        records = [jsontext.parse(line) for line in self.lines]
-        schemas = [page.schema for page in self.hand.pages]
-        if self.error:
-            # One way sees it at once, the other at the end of the batch.
-            return records, schemas, self.error
-        return (
-            records,
-            schemas,
-            self.hand.counts,
-            self.sent,
-            self.values,
-            self.error,
-        )
-
-
-def gears(
-    form: dict[str, Any], batches: list[list[bytes]], *, binary: bool = False
-) -> tuple[Gears, Gears]:
-    """Take messages by slices, and by reading each whole."""
-    made = []
-    for slices in (True, False):
-        never: Any = lambda *_, **__: None  # noqa: E731
-        with (
-            mock.patch.object(
-                message_handler, "make_slicer", make_slicer if slices else never
-            ),
-            mock.patch.object(
-                RecordPlan, "fast_path", RecordPlan.fast_path if slices else never
-            ),
-        ):
-            one = Gears(slices=slices, **form)
-            one.send(batches, binary=binary)
-        made.append(one)
-    return made[0], made[1]
-
 
 RULES: list[dict[str, Any]] = [
     {"capture": {"cursor": "$.n"}},
@@ -308,3 +187,15 @@ def test_odd_records_among_plain_ones_are_edited(every: int) -> None:
     assert sliced.edited >= 2000 // every
     # What goes past the fast path untried is a stretch behind each odd record.
     assert sliced.edited <= 2000 // every * 3 + 64
+
+
+@pytest.mark.parametrize(
+    "form", [{"deduplicate": {"by": ["$.n"]}}, {"redundancy": 2, "reconnect": True}]
+)
+def test_what_is_no_json_is_skipped_with_deduplicate_too(form: dict[str, Any]) -> None:
+    sample, huge = [b'{"n": 1}'] * 2, b'{"n": 1e9999999999999999999}'
+    batch = [b'{"n": 2"}', b'{"n": 3}', huge, b'{"n": 4']
+    for fastest in WAYS:
+        one = through(fastest, form, [sample, batch])
+        assert one.hand.counts.skipped == 3
+        assert one.error == ""

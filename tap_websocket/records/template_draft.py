@@ -1,0 +1,285 @@
+"""A template on its way: where the values of a message go, and what they may be."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tap_websocket import jsontext
+from tap_websocket.columns.names import RESCUED
+from tap_websocket.records.leaf_patterns import LeafPattern
+from tap_websocket.records.shape import shape_of
+from tap_websocket.records.template_format import HEAD, Span, Template, format_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from tap_websocket.columns.columns import Columns
+    from tap_websocket.expressions.path import Path, Step
+    from tap_websocket.records.shape import Kind, Shape, Value
+    from tap_websocket.records.template_format import Piece
+
+__all__ = ["Draft", "NoTemplateError", "is_markable", "marked"]
+
+_STEM = b"@value"
+_MARK = re.compile(rb'"@value([0-9]{4})@"')
+_ESCAPED_MARK = re.compile(rb'\\"@value([0-9]{4})@\\"')
+
+_TOKENS: Mapping[Kind, bytes] = {
+    "string": b'"a"',
+    "integer": b"1",
+    "decimal": b"1.5",
+    "boolean": b"true",
+    "null": b"null",
+}
+_JSON_LIKE = b'"1"'
+
+_encode = msgspec.json.Encoder().encode
+
+
+class NoTemplateError(Exception):
+    """The messages of a shape cannot be taken by a template."""
+
+
+def is_markable(message: bytes) -> bool:
+    """Return whether no value of a message could be taken for a mark."""
+    return _STEM not in message
+
+
+def marked(shape: Shape) -> bytes:
+    """Return the text of a shape with marks for its values."""
+    return shape.written(
+        [b'"%b%04d@"' % (_STEM, index) for index in range(len(shape.leaves))]
+    )
+
+
+class Draft:
+    """A template that is being made.
+
+    Args:
+        shape: The shape of its messages.
+        columns: What becomes of their records' fields.
+    """
+
+    def __init__(self, shape: Shape, columns: Columns) -> None:
+        self._shape = shape
+        self._columns = columns
+        self._tokens = [shape.token(index) for index in range(len(shape.leaves))]
+        has_escapes = b"\\" in shape.text
+        self._patterns = [LeafPattern(has_escapes=has_escapes) for _ in self._tokens]
+        self._pinned: set[int] = set()
+        self._rescued = 0
+
+    def pin(self, compared: Iterable[tuple[Step, ...]], inside: int) -> None:
+        """Make values that decide something part of the shape.
+
+        Args:
+            compared: The ways to them in a document.
+            inside: Steps that lead from the message to a document.
+        """
+        ways = set(compared)
+        for index, leaf in enumerate(self._shape.leaves):
+            # What is compared is no object or array: these match nothing.
+            if leaf.path[inside:] in ways:
+                self._pinned.add(index)
+
+    def line(self, record: bytes) -> list[Piece]:
+        """Return the pieces of a record's line.
+
+        Args:
+            record: The record, with marks for its values.
+
+        Raises:
+            NoTemplateError: When a field of it has no fate that is always the same.
+        """
+        shape = shape_of(record)
+        if shape is None:
+            raise NoTemplateError
+        text = bytearray()
+        aside: dict[str, Any] = {}
+        end = -1
+        for name, value in shape.members():
+            raw = record[value.start : value.end]
+            column = self._columns.kept_as(name, self._filled(raw))
+            if column is not None:
+                self._keep(name, raw)
+                if column != name:
+                    text += b",%b:%b" % (_encode(column), raw)
+                    end = -1
+                    continue
+                # As it was sent, with the comma and the space in front of it.
+                text += b"," if end < 0 else record[end : value.key_at]
+                text += record[value.key_at : value.end]
+                end = value.end
+                continue
+            end = -1
+            match self._columns.fate_of(name, self._filled(raw)):
+                case "rescue":
+                    aside[name] = jsontext.parse(raw)
+                    self._hold(raw)
+                case "quote":
+                    (index,) = self._hold(raw)
+                    self._patterns[index].is_long = True
+                    column = self._columns.column_of(name)
+                    text += b',%b:"%b"' % (_encode(column), raw)
+                case None:
+                    raise NoTemplateError
+        pieces = list(self._pieces(bytes(text), _MARK))
+        if aside:
+            self._rescued += 1
+            rescued = _encode({RESCUED: jsontext.dumps(aside).decode()})[1:-1]
+            pieces += self._pieces(b"," + rescued, _ESCAPED_MARK)
+        if not pieces or not isinstance(pieces[0], bytes):
+            raise NoTemplateError
+        # The comma in front of the first member.
+        return [b"{", HEAD, pieces[0][1:], *pieces[1:], b"}"]
+
+    def key(self, record: bytes, by: Iterable[Path]) -> list[Piece]:
+        """Return the pieces of what a record is known again by.
+
+        Raises:
+            NoTemplateError: When that is not its values at these paths.
+        """
+        value = jsontext.parse(record)
+        named = []
+        for path in by:
+            found = path.first(value) if path.steps is not None else None
+            mark = _MARK.fullmatch(_encode(found)) if isinstance(found, str) else None
+            if mark is None or self._leaf(int(mark[1])).kind == "null":
+                raise NoTemplateError
+            named.append(found)
+        text = jsontext.canonical(named)
+        self._hold(text)
+        return list(self._pieces(text, _MARK))
+
+    def template(
+        self, lines: list[Piece], keys: list[Piece] | None, records: int
+    ) -> Template:
+        """Return the template of what was drafted."""
+        formats = [self._merged(lines), *([] if keys is None else [self._merged(keys)])]
+        spans = {p for pieces in formats for p in pieces if isinstance(p, Span)}
+        if not _are_nested(spans):
+            formats = [lines, *([] if keys is None else [keys])]
+            spans = {p for pieces in formats for p in pieces if isinstance(p, Span)}
+        groups = sorted(spans, key=lambda span: (span.first, -span.last, span.inner))
+        pattern = self._pattern(groups)
+        find = re.compile(pattern).findall
+        made = [format_of(pieces, groups) for pieces in formats]
+        return Template(
+            find,
+            (b"",) * (len(groups) + 2),
+            made[0],
+            made[1] if keys is not None else None,
+            records,
+            self._rescued,
+        )
+
+    def _filled(self, raw: bytes) -> bytes:
+        """Return a text with its values in the place of the marks."""
+        return _MARK.sub(lambda mark: self._tokens[int(mark[1])], raw)
+
+    def _pieces(self, text: bytes, mark: re.Pattern[bytes]) -> Iterable[Piece]:
+        """Yield a text and the values in it, in turn."""
+        for number, part in enumerate(mark.split(text)):
+            if number % 2 == 0:
+                if part:
+                    yield part
+                continue
+            index = int(part)
+            if mark is _ESCAPED_MARK and self._leaf(index).kind == "string":
+                yield b'\\"'
+                yield Span(index, index, inner=True)
+                yield b'\\"'
+            else:
+                yield Span(index, index)
+
+    def _leaf(self, index: int) -> Value:
+        return self._shape.leaves[index]
+
+    def _keep(self, name: str, raw: bytes) -> None:
+        """Let the values of a field be those that stay as they are in its column."""
+        for mark in _MARK.finditer(raw):
+            index = int(mark[1])
+            pattern = self._patterns[index]
+            pattern.kinds = frozenset(
+                kind
+                for kind in pattern.kinds
+                if self._stays(name, raw, index, _TOKENS[kind])
+            )
+            if "string" in pattern.kinds:
+                pattern.is_text |= not self._stays(name, raw, index, _JSON_LIKE)
+
+    def _stays(self, name: str, raw: bytes, index: int, token: bytes) -> bool:
+        """Return whether a field stays as it is with another value inside of it."""
+        tokens = [*self._tokens[:index], token, *self._tokens[index + 1 :]]
+        text = _MARK.sub(lambda mark: tokens[int(mark[1])], raw)
+        return self._columns.kept_as(name, text) is not None
+
+    def _hold(self, text: bytes) -> list[int]:
+        """Let values be of their kind alone, which are written again; return them."""
+        marks = [int(mark[1]) for mark in _MARK.finditer(text)]
+        for index in marks:
+            pattern = self._patterns[index]
+            pattern.kinds &= {self._leaf(index).kind}
+            pattern.is_exact = True
+        return marks
+
+    def _merged(self, pieces: Sequence[Piece]) -> list[Piece]:
+        """Return pieces with values in one that stand together in the message, too."""
+        merged: list[Piece] = []
+        for piece in pieces:
+            if (
+                isinstance(piece, Span)
+                and not piece.inner
+                and len(merged) > 1
+                and isinstance(before := merged[-2], Span)
+                and not before.inner
+                and before.last + 1 == piece.first
+                and merged[-1] == self._shape.before(piece.first)
+            ):
+                merged[-2:] = [Span(before.first, piece.last)]
+            else:
+                merged.append(piece)
+        return merged
+
+    def _pattern(self, groups: Sequence[Span]) -> bytes:
+        r"""Return the regular expression of the shape.
+
+        It matches each message of a text in which one stands behind each line break,
+        be it of the shape or not: so the matches are as many as the messages.
+        """
+        inner = {span.first for span in groups if span.inner}
+        first = self._shape.before(0)
+        parts = [rb"\n(?:(%b)%b" % (re.escape(first[:1]), re.escape(first[1:]))]
+        for index in range(len(self._shape.leaves)):
+            opened = [s for s in groups if s.first == index and not s.inner]
+            closed = [s for s in groups if s.last == index and not s.inner]
+            if index in self._pinned:
+                value = re.escape(self._tokens[index])
+                if index in inner:
+                    value = b'"(%b)"' % re.escape(self._tokens[index][1:-1])
+            else:
+                pattern = self._patterns[index]
+                if not pattern.kinds:
+                    raise NoTemplateError
+                value = pattern.written(group=index in inner)
+            parts += b"(" * len(opened), value, b")" * len(closed)
+            parts.append(re.escape(self._shape.before(index + 1)))
+        # Of two groups at least `findall` makes a tuple.
+        parts.append(rb"()(?![^\n])|[^\n]*+)")
+        return b"".join(parts)
+
+
+def _are_nested(spans: Iterable[Span]) -> bool:
+    """Return whether of two spans with a common value one is part of the other."""
+    ordered = sorted(spans, key=lambda span: (span.first, -span.last))
+    ends: list[int] = []
+    for span in ordered:
+        while ends and ends[-1] < span.first:
+            ends.pop()
+        if ends and ends[-1] < span.last:
+            return False
+        ends.append(span.last)
+    return True

@@ -1,0 +1,208 @@
+"""The gear that takes messages of known shapes, many at once.
+
+A feed has few shapes of messages. One pass of a regular expression over a batch finds
+those of a shape and cuts out what their records are made of; what is left takes the
+other ways, and shows which shapes are worth a template.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tap_websocket.records.template_format import Groups, Template
+
+    Make = Callable[[], Template | None]
+    """Derives a template from a message."""
+
+__all__ = ["Taken", "TemplateGear"]
+
+_MOST_TEMPLATES = 16
+_WINDOW = 256
+"""Messages after which it is asked whether templates are worth their tries."""
+
+_LEAST_SHARE = 16
+"""A template is kept that takes one message in so many that it is tried on: a try costs
+a fraction of a microsecond, and the other ways ten."""
+
+_LEAST_TAKEN = 8
+"""The gear goes on that takes one message in so many; else it rests."""
+
+_LONGEST_REST = 1 << 16
+_PRICE, _HIGHEST_PRICE = 64, 1 << 14
+"""Messages that take another way, at least, between two that are made to templates:
+that takes as long as hundreds of them."""
+
+
+class Taken(msgspec.Struct, gc=False):
+    """What templates make of messages.
+
+    Attributes:
+        texts: The records of each message, a line each.
+        keys: What these are known again by, a line each, where that is asked for.
+        by: The template of each message; None: it is of no known shape.
+        misses: How many are of no known shape.
+    """
+
+    texts: list[bytes]
+    keys: list[bytes]
+    by: list[Template | None]
+    misses: int
+
+    def part(self, start: int, end: int) -> Taken:
+        """Return what is made of some of the messages, all of known shapes."""
+        return Taken(
+            self.texts[start:end],
+            self.keys[start:end] if self.keys and self.keys[start] else [],
+            self.by[start:end],
+            0,
+        )
+
+    def put(
+        self,
+        template: Template,
+        which: Sequence[int],
+        found: list[Groups],
+        head: bytes,
+    ) -> None:
+        """Put in what a template makes of messages, given by their index."""
+        texts = template.lines.texts(found, head)
+        keys = None if template.keys is None else template.keys.texts(found, b"")
+        self.misses -= len(which)
+        if len(which) == len(self.by):
+            self.texts = texts
+            self.by = [template] * len(texts)
+            self.keys = keys or []
+            return
+        for at, text in zip(which, texts, strict=True):
+            self.texts[at] = text
+            self.by[at] = template
+        for at, key in zip(which, keys or (), strict=False):
+            self.keys[at] = key
+
+
+class _Tried:
+    """A template, and what it was good for since the last window."""
+
+    __slots__ = ("taken", "template", "tried")
+
+    def __init__(self, template: Template) -> None:
+        self.template = template
+        self.taken = 0
+        self.tried = 0
+
+
+class TemplateGear:
+    """Takes messages by templates, as far as that is worth it."""
+
+    def __init__(self) -> None:
+        self._known: list[_Tried] = []
+        # Messages that are still to go past the gear, and how many went last.
+        self._rest = 0
+        self._rested = 0
+        # Messages that took another way since one was made to a template, and how many
+        # have to before the next one is.
+        self._missed = _PRICE
+        self._price = _PRICE
+        # Messages of this window, and those of them that a template took.
+        self._seen = 0
+        self._taken = 0
+
+    def forget(self) -> None:
+        """Forget the templates: what they were made for has changed."""
+        self._known.clear()
+        self._seen = self._taken = 0
+        self._rest = 0
+
+    @property
+    def wants(self) -> bool:
+        """Whether a message that took another way is to be learnt."""
+        return self._rest == 0 and self._missed >= self._price
+
+    def learn(self, make: Make) -> bool:
+        """Take the template of a message that took another way, if it has one."""
+        self._missed = 0
+        template = make()
+        if template is None:
+            self._price = min(4 * self._price, _HIGHEST_PRICE)
+            return False
+        self._price = min(2 * self._price, _HIGHEST_PRICE)
+        self._known.append(_Tried(template))
+        if len(self._known) > _MOST_TEMPLATES:
+            self._known.remove(min(self._known[:-1], key=lambda known: known.taken))
+        return True
+
+    def take(self, messages: list[bytes], head: bytes) -> Taken | None:
+        """Return what templates make of messages.
+
+        Args:
+            messages: JSON texts in UTF-8.
+            head: The columns that the tap adds, with a comma behind them.
+
+        Returns:
+            None where no message is taken.
+        """
+        count = len(messages)
+        if self._rest:
+            self._rest = max(0, self._rest - count)
+            return None
+        taken = self._tried(messages, head) if self._known else None
+        misses = count if taken is None else taken.misses
+        self._missed += misses
+        self._seen += count
+        self._taken += count - misses
+        if self._seen >= _WINDOW:
+            self._judge()
+        return taken
+
+    def _tried(self, messages: list[bytes], head: bytes) -> Taken | None:
+        """Return what templates make of messages; those that take most come first."""
+        count = len(messages)
+        text = b"\n" + b"\n".join(messages)
+        left = list(range(count))
+        if text.count(b"\n") > count:
+            # A line break between tokens; inside of a string it would be an error.
+            left = [at for at in left if b"\n" not in messages[at]]
+            text = _joined(messages, left)
+        taken = Taken([b""] * count, [b""] * count, [None] * count, count)
+        for known in self._known:
+            template = known.template
+            found = template.find(text)
+            missed = found.count(template.missed)
+            known.tried += len(found)
+            known.taken += len(found) - missed
+            if missed == 0:
+                taken.put(template, left, found, head)
+                left = []
+                break
+            if missed < len(found):
+                hits = [at for at, groups in zip(left, found, strict=True) if groups[0]]
+                groups = [groups for groups in found if groups[0]]
+                taken.put(template, hits, groups, head)
+                left = [at for at in left if taken.by[at] is None]
+                text = _joined(messages, left)
+        return None if taken.misses == count else taken
+
+    def _judge(self) -> None:
+        """Drop templates that are not worth their tries; rest where none is."""
+        for known in self._known[:]:
+            if known.taken * _LEAST_SHARE < known.tried >= _WINDOW // 4:
+                self._known.remove(known)
+        self._known.sort(key=lambda known: known.taken, reverse=True)
+        for known in self._known:
+            known.taken //= 2
+            known.tried //= 2
+        if self._taken * _LEAST_TAKEN < self._seen:
+            self._rested = min(max(2 * self._rested, _WINDOW), _LONGEST_REST)
+            self._rest = self._rested
+        else:
+            self._rested = 0
+        self._seen = self._taken = 0
+
+
+def _joined(messages: list[bytes], which: list[int]) -> bytes:
+    return b"".join([b"\n" + messages[at] for at in which])

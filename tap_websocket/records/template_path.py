@@ -1,0 +1,244 @@
+"""The way of messages of known shapes: from their bytes to lines, many at once."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from tap_websocket import jsontext
+from tap_websocket.columns.names import SEQUENCE
+from tap_websocket.expressions.documents import Document
+from tap_websocket.records.batch import MAX_BATCH
+from tap_websocket.records.formats import is_utf8
+from tap_websocket.records.template_gear import TemplateGear
+from tap_websocket.records.templates import TemplateMaker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tap_websocket.expressions.path import Path
+    from tap_websocket.records.batch import Arrival, Batch
+    from tap_websocket.records.deduplicate import Deduplicator
+    from tap_websocket.records.document_reader import DocumentReader
+    from tap_websocket.records.emitter import RecordEmitter
+    from tap_websocket.records.gap_watch import GapWatch
+    from tap_websocket.records.router import MessageRouter
+    from tap_websocket.records.slicer import Slicer
+    from tap_websocket.records.template_format import Template
+    from tap_websocket.records.template_gear import Taken
+
+    Others = Callable[[list[bytes]], None]
+    """Takes messages in all the other ways."""
+
+__all__ = ["TemplatePath"]
+
+_NUMBER = b"\x00"
+"""Stands for the number of a record (`_sequence`) in a line: no line has one."""
+
+
+class TemplatePath:
+    """Takes messages by templates, and leaves the rest to the other ways.
+
+    Args:
+        slicer: Cuts records out of messages.
+        documents: Reads messages.
+        router: Decides what is no data.
+        emitter: Takes the records.
+        gaps: Watches the feed's own numbers.
+        deduplicator: Decides which records were emitted before, if any may be.
+        by: The paths of `deduplicate.by`.
+    """
+
+    def __init__(  # noqa: PLR0913 - its collaborators, by keyword
+        self,
+        slicer: Slicer,
+        *,
+        documents: DocumentReader,
+        router: MessageRouter,
+        emitter: RecordEmitter,
+        gaps: GapWatch,
+        deduplicator: Deduplicator | None,
+        by: Sequence[Path],
+    ) -> None:
+        self._slicer = slicer
+        self._documents = documents
+        self._router = router
+        self._emitter = emitter
+        self._gaps = gaps
+        self._deduplicator = deduplicator
+        self._by = by
+        self._gear = TemplateGear()
+        # Makes templates for the columns of this version, and lines of this group.
+        self._maker: TemplateMaker | None = None
+        self._version = -1
+
+    def take(
+        self, batch: Batch, messages: list[bytes], others: Others, *, plain: bool
+    ) -> None:
+        """Take messages in order.
+
+        Args:
+            batch: What they belong to.
+            messages: The messages.
+            others: Takes those that no template does.
+            plain: No rule or reply can match them, and who asks captures from them.
+
+        Raises:
+            TapError: When one of them is fatal.
+        """
+        start = 0
+        while start < len(messages) and not batch.is_over:
+            if not self._emitter.is_settled:
+                # The sample ends within a batch.
+                others(messages[start : start + 1])
+                start += 1
+                continue
+            end = start + min(MAX_BATCH, batch.left or MAX_BATCH)
+            part = messages[start:end]
+            if self._is_for(batch, plain=plain) and _are_utf8(part):
+                start += self._take(batch, part, others, plain=plain)
+            else:
+                others(part)
+                start += len(part)
+
+    def _is_for(self, batch: Batch, *, plain: bool) -> bool:
+        """Return whether templates say all that there is to do for a message now."""
+        emitter, origin = self._emitter, batch.arrival.origin
+        deduplicator = self._deduplicator
+        return (
+            # What was missing is said by one record alone.
+            not emitter.added.notes
+            # Where the feed's numbers stand in its records, each of these is looked at.
+            and not self._gaps.asks_records
+            and not batch.acted
+            and (plain or not self._router.asks_json_texts)
+            and (deduplicator is None or bool(self._by) or deduplicator.is_idle(origin))
+        )
+
+    def _take(
+        self, batch: Batch, messages: list[bytes], others: Others, *, plain: bool
+    ) -> int:
+        """Take messages up to one that brings a template, and return how many."""
+        emitter, gear = self._emitter, self._gear
+        if emitter.version != self._version:
+            self._version = emitter.version
+            self._maker = None
+            gear.forget()
+        taken = gear.take(messages, self._head(batch.arrival))
+        if taken is not None and taken.misses == 0:
+            self._emit(batch, messages, taken, plain=plain)
+            return len(messages)
+        at, count = 0, len(messages)
+        while at < count and not batch.is_over:
+            is_known = taken is not None and taken.by[at] is not None
+            end = at + 1
+            while end < count and (
+                (taken is not None and taken.by[end] is not None) == is_known
+            ):
+                end += 1
+            if is_known and emitter.version == self._version and taken is not None:
+                self._emit(batch, messages[at:end], taken.part(at, end), plain=plain)
+            elif is_known:
+                # The columns have grown meanwhile.
+                others(messages[at:end])
+            else:
+                if gear.wants:
+                    if self._teach(batch, messages[at], others):
+                        return at + 1
+                    at += 1
+                others(messages[at:end])
+            at = end
+        return count
+
+    def _head(self, arrival: Arrival) -> bytes:
+        """Return the columns that the tap adds, with a comma behind them."""
+        added = self._emitter.added.of(arrival)
+        if not added:
+            return b""
+        if SEQUENCE not in added:
+            return jsontext.dumps(added)[1:-1] + b","
+        others = {name: added[name] for name in added if name != SEQUENCE}
+        head = jsontext.dumps(others)[1:-1]
+        return b'%b"%b":%b,' % (head and head + b",", SEQUENCE.encode(), _NUMBER)
+
+    def _emit(
+        self, batch: Batch, messages: list[bytes], taken: Taken, *, plain: bool
+    ) -> None:
+        """Hand the records of messages on, all of which templates have taken."""
+        emitter, origin, result = self._emitter, batch.arrival.origin, batch.result
+        emitter.put(batch.arrival)
+        text = b"\n".join(taken.texts)
+        lines = text.split(b"\n")
+        count = len(lines)
+        if _NUMBER in text:
+            lines = _numbered(text, origin.sequence + 1)
+        origin.sequence += count
+        new_messages = len(messages)
+        deduplicator = self._deduplicator
+        if deduplicator is not None and taken.keys:
+            new = deduplicator.are_new(origin, b"\n".join(taken.keys).split(b"\n"))
+            if not all(new):
+                lines = list(itertools.compress(lines, new))
+                flags = iter(new)
+                new_messages = sum(
+                    any(list(itertools.islice(flags, template.records)))
+                    for template in taken.by
+                    if template is not None
+                )
+        emitter.put_lines(lines, rescued=_rescued(taken.by))
+        # To join them is the fastest way to add their lengths up.
+        result.taken += len(b"".join(messages))
+        result.messages += new_messages
+        result.records += len(lines)
+        result.deduplicated += count - len(lines)
+        if not plain and self._router.captures_from_data:
+            self._router.capture(origin, reversed(messages), self._documents.parsed)
+
+    def _teach(self, batch: Batch, message: bytes, others: Others) -> bool:
+        """Take a message another way, and return whether that brought a template."""
+        result = batch.result
+        before = result.records + result.deduplicated
+        others([message])
+        self._emitter.put(batch.arrival)
+        return (
+            not batch.is_over
+            and result.records + result.deduplicated > before
+            and self._emitter.version == self._version
+            and self._gear.learn(lambda: self._made(batch.arrival, message))
+        )
+
+    def _made(self, arrival: Arrival, message: bytes) -> Template | None:
+        """Return the template of a message that was taken another way."""
+        columns = self._emitter.columns
+        router = self._router
+        if columns is None or not all(
+            router.is_data(Document(value)) for value in self._documents.values(message)
+        ):
+            return None
+        if self._maker is None:
+            self._maker = TemplateMaker(
+                self._slicer, columns, compared=router.compared, by=self._by
+            )
+        return self._maker.make(message, self._emitter.added.of(arrival))
+
+
+def _are_utf8(messages: list[bytes]) -> bool:
+    text = b"\n".join(messages)
+    return text.isascii() or is_utf8(text)
+
+
+def _numbered(text: bytes, first: int) -> list[bytes]:
+    """Return lines with their numbers in them."""
+    pieces = text.split(_NUMBER)
+    parts = [b""] * (2 * len(pieces) - 1)
+    parts[::2] = pieces
+    parts[1::2] = map(b"%d".__mod__, range(first, first + len(pieces) - 1))
+    return b"".join(parts).split(b"\n")
+
+
+def _rescued(templates: Sequence[Template | None]) -> int:
+    """Return how many of the records have a field in `_rescued_data`."""
+    used = set(templates)
+    if not any(template.rescued for template in used if template is not None):
+        return 0
+    return sum(template.rescued for template in templates if template is not None)

@@ -1,0 +1,289 @@
+"""Records that templates make are those that the slow way finds in their messages."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tap_websocket import jsontext
+from tests.support.examples import examples
+from tests.support.gears import Gears, through
+
+if TYPE_CHECKING:
+    import random
+
+TRADE = b'{"s":"BTC","p":"1.50","n":7,"q":0.25,"m":true,"note":null}'
+NESTED = (
+    b'{"ch": "trade", "seq": 41, "d": [{"s": "BTC", "n": 7, "q": 1.5, "odd": "x"},'
+    b' {"s": "ETH", "n": 8, "q": 2, "odd": "y"}], "o": {"a": {"b": "deep"}}}'
+)
+LIST = b'{"ch":"candle","d":[["1","2.5",3,true],["4","5.5",6,false]]}'
+DOCUMENTS = b'[{"s":"A","n":1},{"s":"B","n":2}]'
+ODD = TRADE[:-1] + b',"venue":"XNAS","deep":{"a":[1,"b",2.5,null,{"c":true}]}}'
+QUOTED = b'{"s":"1","p":"{","n":7,"q":0.25,"m":false,"id":123456789012345678901234}'
+
+SCHEMA = {
+    "properties": {
+        "s": {"type": "string"},
+        "S": {"type": "string"},
+        "p": {"type": "string"},
+        "n": {"type": "integer"},
+        "q": {"type": "number"},
+        "m": {"type": "boolean"},
+        "note": {"type": "string"},
+        "d": {"type": "array"},
+        "id": {"type": ["string", "number", "object", "array", "boolean"]},
+    },
+}
+RULES: list[dict[str, Any]] = [
+    {"capture": {"last": "$.seq", "size": "$.q"}},
+    {"match": "pong", "then": "ignore"},
+    {"match": {"ch": "trade", "o": {"a": {"b": {"$exists": True}}}}},
+    {"match": {"ch": {"$regex": "^err"}}, "then": "fail"},
+    {"match": {"n": 8}, "then": "ignore"},
+    {"match": {"s": {"$not": "BTC"}, "q": {"$exists": True}}, "then": "ignore"},
+    {
+        "match": {"ch": {"$any": ["x", "y"]}},
+        "then": "emit",
+        "reply": {"ack": "{$.seq}"},
+    },
+]
+
+FORMS: list[dict[str, Any]] = [
+    {},
+    {"schema": SCHEMA, "schema_evolution": "rescue"},
+    {"schema": SCHEMA, "schema_evolution": "ignore", "primary_keys": ["n"]},
+    {"schema": SCHEMA, "schema_evolution": "fail"},
+    {"schema": SCHEMA, "column_names": "portable"},
+    {"schema": SCHEMA, "schema_evolution": "add_columns", "record_metadata": True},
+    {"records_path": "$.d[*]"},
+    {"records_path": "$.d[*]", "message_fields": {"ch": "$.ch", "b": "$.o.a.b"}},
+    {
+        "records_path": "$.d[0]",
+        "contexts": [{"region": "eu%"}],
+        "record_metadata": True,
+    },
+    {"records_path": "$.d[*]", "array_columns": ["i", "j", "k", "l"]},
+    {"message_fields": {"copied": "$.n", "again": "$.n"}},
+    {"message_rules": RULES},
+    {"message_rules": RULES, "records_path": "$.d[*]"},
+    {"message_rules": [*RULES, {"then": "ignore"}], "records_path": "$.d[*]"},
+    {"deduplicate": {"by": ["$.s", "$.n"]}, "record_metadata": True},
+    {
+        "deduplicate": {"by": ["$.n"]},
+        "records_path": "$.d[*]",
+        "message_fields": {"ch": "$.ch"},
+        "schema_evolution": "rescue",
+    },
+    {"infer_nested": True},
+]
+
+_TOKEN = re.compile(
+    rb'"(?:[^"\\]|\\.)*"(?!\s*:)|-?[0-9]+(?:\.[0-9]+)?|true|false|null',
+)
+POOLS: dict[str, list[bytes]] = {
+    "string": [
+        b'"BTC"',
+        b'"ETH"',
+        b'""',
+        b'"a%b"',
+        b'"\xc3\xa9"',
+        b'"12"',
+        b'" {"',
+        b'"null"',
+        b'"nullable"',
+        b'"\\n"',
+        b'"\\u0041"',
+        b'"\\u0000"',
+        b'"\\ud800"',
+        b'"\\ud83d\\ude00"',
+        b'"trade"',
+        b'"s"',
+        b'"\x7f"',
+        b'"a\nb"',
+        b'"\xff"',
+        b'"\\x"',
+    ],
+    "number": [
+        b"0",
+        b"-0",
+        b"7",
+        b"8",
+        b"-12",
+        b"01",
+        b"1.50",
+        b"-0.0",
+        b"0.10",
+        b"1.",
+        b"1e3",
+        b"1E400",
+        b"9223372036854775807",
+        b"9223372036854775808",
+        b"123456789012345678",
+        b"1" * 40,
+        b"1" * 41,
+        b"0." + b"1" * 41,
+    ],
+    "other": [b"true", b"false", b"null", b"{}", b"[]", b'{"a":1}', b"[1]"],
+}
+
+
+def _pool(token: bytes) -> str:
+    if token[:1] == b'"':
+        return "string"
+    return "other" if token[:1] in b"tfn" else "number"
+
+
+def varied(rng: random.Random, message: bytes) -> bytes:
+    """Return a message with other values, most of them of the same kinds."""
+
+    def value(found: re.Match[bytes]) -> bytes:
+        choice = rng.random()
+        if choice < 0.5:
+            return found[0]
+        pool = _pool(found[0]) if choice < 0.95 else rng.choice([*POOLS])
+        if pool == "other":
+            return rng.choice(POOLS[pool][: 2 if choice < 0.9 else None])
+        # The first of each are harmless.
+        return rng.choice(POOLS[pool][: 5 if choice < 0.85 else None])
+
+    return _TOKEN.sub(value, message)
+
+
+def mutated(rng: random.Random, message: bytes) -> bytes:
+    """Return a message that differs in a byte."""
+    at = rng.randrange(len(message) + 1)
+    byte = rng.choice(
+        [b" ", b"\n", b"\t", b'"', b"\\", b",", b"}", b"]", b"0", b"\xff"]
+    )
+    match rng.randrange(3):
+        case 0:
+            return message[:at] + byte + message[at:]
+        case 1:
+            return message[:at] + message[at + 1 :]
+        case _:
+            return message[:at] + byte + message[at + 1 :]
+
+
+@st.composite
+def feeds(draw: Any) -> list[list[bytes]]:
+    """Draw batches of messages of few shapes."""
+    rng = draw(st.randoms(use_true_random=False))
+    shapes = draw(
+        st.lists(
+            st.sampled_from([TRADE, NESTED, LIST, DOCUMENTS, ODD, QUOTED]),
+            min_size=1,
+            max_size=2,
+        ),
+    )
+    sizes = draw(st.lists(st.integers(1, 8), min_size=1, max_size=5))
+    batches = [[rng.choice(shapes) for _ in range(2)]]
+    for size in sizes:
+        batch = [varied(rng, rng.choice(shapes)) for _ in range(size)]
+        batches.append(
+            [
+                mutated(rng, message) if rng.random() < 0.15 else message
+                for message in batch
+            ]
+        )
+    return batches
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+@settings(max_examples=examples(100), deadline=None)
+@given(batches=feeds())
+def test_templates_give_what_reading_whole_gives(
+    form: dict[str, Any], batches: list[list[bytes]]
+) -> None:
+    templates = through("templates", form, batches, binary=True)
+    whole = through("whole", form, batches, binary=True)
+    assert templates.outcome == whole.outcome
+    assert all(b"\n" not in line and b"\x00" not in line for line in templates.lines)
+
+
+def taken(form: dict[str, Any], messages: list[bytes], *, size: int = 100) -> Gears:
+    """Take messages by templates, and compare with what the other ways make of them."""
+    batches = [messages[at : at + size] for at in range(0, len(messages), size)]
+    templates = through("templates", form, batches)
+    assert templates.outcome == through("whole", form, batches).outcome
+    return templates
+
+
+CASES: list[tuple[dict[str, Any], bytes]] = [
+    ({"schema": SCHEMA, "schema_evolution": "rescue"}, ODD),
+    ({"infer_messages": 2}, QUOTED),
+    ({"schema": SCHEMA, "schema_evolution": "ignore"}, ODD),
+    ({"schema": SCHEMA, "column_names": "portable"}, b'{"S":"x","s":"y","n":%d}'),
+    (FORMS[6], NESTED),
+    (FORMS[7], NESTED),
+    (FORMS[8], NESTED),
+    (FORMS[9], LIST),
+    (FORMS[10], TRADE),
+    (FORMS[12], NESTED),
+    (FORMS[14], TRADE),
+    (FORMS[15], NESTED),
+    ({"records_path": "$.d[*]", "record_metadata": True}, NESTED),
+    (
+        {"records_path": "$.o", "message_rules": [{"capture": {"last": "$.seq"}}]},
+        NESTED,
+    ),
+]
+
+
+@pytest.mark.parametrize(("form", "message"), CASES, ids=str)
+def test_messages_of_a_shape_are_taken_by_its_template(
+    form: dict[str, Any], message: bytes
+) -> None:
+    messages = [
+        re.sub(rb'("n": ?)(?:7|%d)', rb"\g<1>%d" % (1000 + number), message)
+        for number in range(400)
+    ]
+    one = taken(form, messages)
+    assert one.templated >= 250
+    assert one.parsed <= 202
+
+
+def test_shapes_in_turn_are_each_taken_by_their_template() -> None:
+    one = b'{"ch":"a","d":[{"n":%d}]}'
+    two = b'{"ch":"b","d":[{"n":%d},{"n":5}]}'
+    messages = [(one, two)[number % 2] % number for number in range(1000)]
+    assert taken({"records_path": "$.d[*]"}, messages).templated >= 1000
+
+
+def test_a_rule_sees_each_value_that_it_compares() -> None:
+    rules = [{"match": {"ch": "x", "n": 7}, "then": "fail"}, {"capture": {"n": "$.n"}}]
+    form = {"records_path": "$.d", "message_rules": rules}
+    message = b'{"ch":"x","n":%d,"d":{"v":1}}'
+    messages = [message % number for number in (1, 2, 3, 4, 5, 6, 7, 8)]
+    one = taken(form, messages, size=2)
+    assert "what a rule calls fatal" in one.error
+    assert len(one.lines) == 6
+
+
+def test_each_record_has_its_own_number() -> None:
+    form = {"records_path": "$.d[*]", "record_metadata": True}
+    messages = [b'{"d":[{"n":%d},{"n":0}]}' % number for number in range(300)]
+    one = taken(form, messages)
+    assert one.templated > 300
+    numbers = [jsontext.parse(line)["_sequence"] for line in one.lines]
+    assert numbers == list(range(1, 601))
+
+
+def test_the_last_value_is_captured() -> None:
+    rules = [{"capture": {"last": "$.seq"}}]
+    form = {"records_path": "$.d", "message_rules": rules}
+    messages = [b'{"seq":%d,"d":{"n":1}}' % number for number in range(300)]
+    assert taken(form, messages).values == {"last": 299}
+
+
+def test_a_feed_without_shapes_is_left_alone() -> None:
+    messages = [
+        json.dumps({"d": {f"n{number}": 1, "n": 2}}).encode() for number in range(3000)
+    ]
+    form = {"records_path": "$.d", "schema_evolution": "ignore", "schema": SCHEMA}
+    assert taken(form, messages).templated == 0
