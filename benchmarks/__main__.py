@@ -34,7 +34,7 @@ from benchmarks.throughput import compete
 from scripts.tools import tool
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from benchmarks.contestants import Contestant
     from benchmarks.real import FeedResults
@@ -44,16 +44,16 @@ __all__ = ["main"]
 
 ROOT = Path(__file__).resolve().parent.parent
 _CASES = (
-    "feeds",
-    "paced",
-    "long",
-    "throughput",
-    "latency",
-    "connections",
-    "connection-memory",
-    "memory",
     "start-up",
+    "long",
+    "paced",
+    "connection-memory",
+    "connections",
+    "memory",
     "rules",
+    "latency",
+    "throughput",
+    "feeds",
 )
 _FEED_CASES = ("feeds", "long")
 _FEW_MESSAGES = 10_000
@@ -85,7 +85,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     add("--connections", type=int, default=1000)
     add("--cases", nargs="+", choices=_CASES, default=_CASES)
     add("--feeds", nargs="+", choices=feed_names(), default=feed_names())
-    add("--feed-messages", type=int, default=600_000, help="of each feed")
+    add("--feed-records", type=int, default=600_000, help="of each feed")
     add("--feed-rounds", type=int, default=1, help="of feeds and of the long run")
     add(
         "--long",
@@ -111,10 +111,14 @@ class _Run:
 
     Args:
         options: Of the command line.
+        write: Called whenever something was measured.
     """
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(
+        self, options: argparse.Namespace, write: Callable[[Report], None]
+    ) -> None:
         self._options = options
+        self._write = write
         day = dt.datetime.now(tz=dt.UTC).date().isoformat()
         load = f"Load at the start {os.getloadavg()[0]:.1f}."
         self.report = Report(f"{machine.describe()} {load}", day, {})
@@ -132,12 +136,12 @@ class _Run:
         if case in _FEED_CASES:
             rounds = self._options.feed_rounds
         rounds *= _TIMES.get(case, 1)
+        self.report.rounds[case] = rounds
         try:
             method(rounds)
         except (FailedError, ValueError) as error:
             self.failed.append(f"{case}: {error}")
-        else:
-            self.report.rounds[case] = rounds
+        self._write(self.report)
         _say(f"{case}: {time.monotonic() - begin:.0f} s")
 
     def _chosen(self, contestants: Sequence[Contestant]) -> dict[Contestant, Cost]:
@@ -175,12 +179,13 @@ class _Run:
     def _feeds(self, rounds: int) -> None:
         for name in self._options.feeds:
             try:
-                count = round(self._options.feed_messages * feed(name).weight)
+                count = feed(name).messages_for(self._options.feed_records)
                 found = self._feed(name, count, rounds, FEED_CONTESTANTS)
             except ValueError as error:
                 self.failed.append(f"{name}: {error}")
             else:
                 self.report.feeds[name] = found
+                self._write(self.report)
 
     def _long(self, rounds: int) -> None:
         for count in self._options.long:
@@ -239,7 +244,7 @@ class _Run:
 
 
 def _write(report: Report, directory: Path) -> None:
-    """Write the page's parts that were measured, and the chart and the README's part.
+    """Write the parts of the page and of the README that were measured.
 
     Args:
         report: What was measured.
@@ -252,8 +257,6 @@ def _write(report: Report, directory: Path) -> None:
     readme = directory / "README.md"
     text = readme.read_text(encoding="utf-8")
     readme.write_text(in_parts(text, report.readme_parts()), encoding="utf-8")
-    if report.trades:
-        _draw(report, docs / "benchmark.png")
 
 
 def _draw(report: Report, path: Path) -> None:
@@ -283,11 +286,16 @@ def main(arguments: list[str]) -> int:
     options = _options(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # servers are stopped then
     compile_all()
-    run = _Run(options)
+
+    def write(report: Report) -> None:
+        if options.write is not None:
+            _write(report, options.write)
+
+    run = _Run(options, write)
     for case in options.cases:
         run.measure(case)
-        if options.write is not None:
-            _write(run.report, options.write)
+        if case == "throughput" and options.write is not None and run.report.trades:
+            _draw(run.report, options.write / "docs" / "benchmark.png")
     print(run.report.whole())
     for failure in run.failed:
         _say(f"FAILED: {failure}")

@@ -99,7 +99,7 @@ class Feed:
         text: Whether a message is no JSON document.
         beside: Messages that an answer over HTTP counts for.
         keys: Kind of a private key to the file that the config names for it.
-        weight: Messages of it for each one of the other feeds.
+        weight: Records of it for each one of the other feeds.
         rescued: Whether fields without a column are kept beside the others.
     """
 
@@ -120,6 +120,11 @@ class Feed:
     def size(self) -> float:
         """Bytes of a message."""
         return sum(map(len, self.lines)) / len(self.lines)
+
+    def messages_for(self, records: int) -> int:
+        """Return how many messages are sent where other feeds have so many records."""
+        each = sum(line.count(_SLOT) for line in self.lines) / len(self.lines)
+        return round(records * self.weight / each)
 
     def turns(self, count: int) -> tuple[int, int]:
         """Return how many of so many messages differ, and how often these are sent.

@@ -40,7 +40,7 @@ SMALLEST = (
     *("--seconds", "0.5"),
     *("--connections", "20"),
     *("--feeds", *FEEDS),
-    *("--feed-messages", "2000"),
+    *("--feed-records", "2000"),
     *("--long", "2000"),
     *("--paced", "200"),
     *("--only", *ONLY),
@@ -258,6 +258,9 @@ def test_a_slow_contestant_reads_a_fifth_of_a_long_feed() -> None:
 def test_a_long_feed_is_sent_again_and_again() -> None:
     assert feed(TRADES).turns(1000) == (1000, 1)
     assert feed(TRADES).turns(10_000_000) == (1_000_000, 10)
+    assert feed(BINANCE).messages_for(600_000) == 1_000_000
+    assert feed("order books").messages_for(600_000) == 30_000
+    assert feed("okx: Trades").messages_for(600_000) == 400_000
     each, times = feed("order books").turns(30_000)
     assert 1 < times < 10
     assert each * times == 30_000
