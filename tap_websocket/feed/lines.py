@@ -62,8 +62,8 @@ class Group:
         # When the last open connection ended, by the loop's clock; None while there is
         # one, and before the first.
         self._gone_at: float | None = None
-        # Lines whose first attempt has failed, while the group never was up.
-        self._failed: set[Line] = set()
+        # When the first attempt of lines failed, while the group never was up.
+        self._failed: dict[Line, float] = {}
         self._was_up = False
         # The attempts under way, which may bring the group up.
         self._attempts: dict[Line, asyncio.Future[None]] = {}
@@ -135,9 +135,10 @@ class Group:
         if self.is_up:
             return False
         if not self._was_up:
-            self._failed.add(line)
+            self._failed.setdefault(line, at)
             if len(self._failed) < len(self.lines):
                 return False
+            at = min(self._failed.values())
         self._begin_outage(at)
         return True
 

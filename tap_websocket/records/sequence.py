@@ -7,6 +7,7 @@ has brought it within `overlap`.
 
 from __future__ import annotations
 
+import bisect
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,10 @@ class _Gap:
         self.high = high
         self.until = until
         self.breaks = breaks
+
+
+def _high(gap: _Gap) -> int:
+    return gap.high
 
 
 class Watched:
@@ -213,17 +218,18 @@ class SequenceTracker:
 
     def _fill(self, watched: Watched, first: int, number: int) -> None:
         """Take numbers that another connection skipped out of the gaps."""
-        step = self._settings.step
+        step, gaps = self._settings.step, watched.gaps
+        # There may be thousands, where a line that lost nothing is behind one that did.
+        begin = end = bisect.bisect_left(gaps, first, key=_high)
         left: list[_Gap] = []
-        for gap in watched.gaps:
-            if number < gap.low or first > gap.high:
-                left.append(gap)
-                continue
+        while end < len(gaps) and gaps[end].low <= number:
+            gap = gaps[end]
+            end += 1
             if gap.low < first:
                 left.append(_Gap(gap.low, first - step, gap.until, breaks=gap.breaks))
             if number < gap.high:
                 left.append(_Gap(number + step, gap.high, gap.until, breaks=gap.breaks))
-        watched.gaps = left
+        gaps[begin:end] = left
 
     def _skip(
         self, watched: Watched, low: int, high: int, origin: Origin, *, is_new: bool

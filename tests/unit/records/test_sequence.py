@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -143,6 +144,21 @@ def test_a_line_fills_what_another_one_skipped() -> None:
     # 3 and 6 came on no line.
     assert feed.send(one, 8) == 2
     assert feed.send(two, 8, 9) == 0
+
+
+def test_thousands_of_open_gaps_do_not_hold_the_run_up() -> None:
+    """One line loses every second message, and another one is seconds behind it."""
+    feed = Feed()
+    one, other = feed.open(), feed.open()
+    count = 16_000
+    began = time.process_time()
+    feed.send(one, *range(0, 2 * count, 2))
+    feed.send(other, *range(2 * count))
+    # It takes half a second; a look through all gaps each time, half a minute.
+    assert time.process_time() - began < 5
+    assert feed.tracker.missing == 0
+    feed.tracker.settle()
+    assert feed.tracker.missing == 0
 
 
 def test_what_is_open_at_the_end_counts() -> None:
