@@ -250,7 +250,7 @@ def test_two_messages_too_big_without_a_record_between_end_the_run() -> None:
 
 
 HANDSHAKES: list[tuple[str, Any, str]] = [
-    ("never answers", lambda peer: peer.silence(), "no answer within 0.5 s"),
+    ("never answers", lambda peer: peer.silence(), "no answer within 2 s"),
     ("hangs up", lambda peer: peer.read_request(), "hung up during the handshake"),
     ("is not HTTP", lambda peer: peer.send(b"SSH-2.0-OpenSSH\r\n\r\n"), "is not HTTP"),
     (
@@ -284,10 +284,10 @@ HANDSHAKES: list[tuple[str, Any, str]] = [
 def test_each_bad_handshake_is_an_error(name: str, play: Any, error: str) -> None:
     del name
     with serve_raw(play) as server:
-        run = receive(url=server.url, connect_timeout=0.5, max_duration=10)
+        run = receive(url=server.url, connect_timeout=2, max_duration=20)
     assert isinstance(run.error, ConnectionFailed)
     assert error in str(run.error)
-    assert run.seconds < 3
+    assert run.seconds < 10
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503])
@@ -477,6 +477,6 @@ def test_a_body_of_a_gigabyte_is_not_read() -> None:
             await peer.send(b"x" * 1_000_000)
 
     with serve_raw(play) as server:
-        run = receive(url=server.url, connect_timeout=5, max_duration=20)
+        run = receive(url=server.url, connect_timeout=5, max_duration=60)
     assert isinstance(run.error, ConnectionFailed)
-    assert run.seconds < 5
+    assert run.seconds < 20

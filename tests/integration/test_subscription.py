@@ -117,13 +117,13 @@ def test_a_reply_that_does_not_come_in_time_is_a_drop() -> None:
 
     settings: dict[str, Any] = {
         "subscribe_messages": [
-            {"message": "s", "reply": ACK, "reply_timeout": 0.2},
+            {"message": "s", "reply": ACK, "reply_timeout": 2},
         ],
     }
     with serve(script) as server:
         run = receive(url=server.url, **settings)
         assert isinstance(run.error, ConnectionFailed)
-        assert "subscribe_messages[0]: no reply within 0.2 s (reply_timeout)" in str(
+        assert "subscribe_messages[0]: no reply within 2 s (reply_timeout)" in str(
             run.error
         )
         assert [record["n"] for record in run.records] == [1]
@@ -133,7 +133,7 @@ def test_a_reply_that_does_not_come_in_time_is_a_drop() -> None:
             reconnect=True,
             reconnect_backoff=0.01,
             max_messages=2,
-            idle_timeout=5,
+            idle_timeout=20,
             **settings,
         )
     assert again.error is None
@@ -184,16 +184,18 @@ def test_the_interval_lies_between_two_messages() -> None:
         await peer.send('{"n": 1}')
         await peer.wait()
 
+    begin = time.monotonic()
     with serve(script) as server:
         receive(
             url=server.url,
             subscribe_messages=["1", "2", "3"],
-            subscribe_interval=0.15,
+            subscribe_interval=0.5,
             max_messages=1,
         )
     assert server.received == ["1", "2", "3"]
-    assert times[1] - times[0] > 0.1
-    assert times[2] - times[1] > 0.1
+    # From the start on: a busy server may read the first message late.
+    assert times[1] - begin >= 0.5
+    assert times[2] - begin >= 1
 
 
 def test_replies_are_found_inside_of_arrays_and_by_text() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -182,12 +183,14 @@ def test_a_reply_may_be_awaited_for_each_topic() -> None:
 
 def test_starts_of_connection_attempts_keep_their_distance() -> None:
     limits = Limits(connection=1, message=1, connects=100)
+    begin = time.monotonic()
     with serve_exchange(6, limits) as exchange:
         run = receive(**settings(exchange, connect_interval=0.25))
     assert run.error is None
     starts = exchange.attempts
     assert len(starts) == 6
-    assert starts[-1] - starts[0] >= 5 * 0.25 - 0.05
+    # From the start on: a busy server may see the first attempt late.
+    assert starts[-1] - begin >= 5 * 0.25
 
 
 def test_each_of_two_lines_asks_for_the_topics_of_its_connection() -> None:

@@ -188,7 +188,7 @@ def test_a_shard_whose_tap_fails_fails(tmp_path: Path) -> None:
 
 def test_a_shard_whose_target_fails_fails(tmp_path: Path) -> None:
     with serve(steady) as server:
-        config = {**config_for(server.url), "idle_timeout": 1}
+        config = {**config_for(server.url), "idle_timeout": 3}
         script = run_shard(tmp_path, config, "false")
         _, errors = script.communicate(timeout=60)
     assert script.returncode == 1, errors.decode()

@@ -442,7 +442,7 @@ def test_on_a_terminal_one_live_line(tmp_path: Path) -> None:
     with serve(script) as server:
         config = {
             "url": server.url,
-            "idle_timeout": 1.2,
+            "idle_timeout": 3,
             "flush_interval": 0.1,
             "infer_messages": 1,
         }

@@ -45,7 +45,7 @@ def symbols(records: list[dict[str, Any]]) -> list[str]:
 
 def test_one_symbol(tmp_path: Path) -> None:
     with serve_exchange(20) as exchange:
-        config = step(exchange, "1. One symbol", idle_timeout=1)
+        config = step(exchange, "1. One symbol", idle_timeout=3)
         run = run_tap(tmp_path, config)
     assert run.code == 0, run.stderr
     assert symbols(run.records) == ["S0007-USDT"]
@@ -54,7 +54,7 @@ def test_one_symbol(tmp_path: Path) -> None:
 
 def test_several_symbols(tmp_path: Path) -> None:
     with serve_exchange(20) as exchange:
-        run = run_tap(tmp_path, step(exchange, "2. Several", idle_timeout=1))
+        run = run_tap(tmp_path, step(exchange, "2. Several", idle_timeout=3))
     assert run.code == 0, run.stderr
     assert symbols(run.records) == ["S0007-USDT", "S0008-USDT", "S0009-USDT"]
 
