@@ -331,9 +331,15 @@ def test_refused_credentials_are_refreshed_once(http: Http, kind: Kind) -> None:
                 "values": {"t": "$.token"},
             },
             "subscribe_messages": [
-                {"request": {"url": f"{http.url}/x", "headers": {"X-T": "{t}"}}},
+                {
+                    "request": {"url": f"{http.url}/x", "headers": {"X-T": "{t}"}},
+                    "reply_timeout": 60,
+                },
                 "go",
             ],
+            # Four requests and a handshake, on a machine that may be busy.
+            "connect_timeout": 60,
+            "max_duration": 200,
         }
         run = receive(**settings)
         assert run.error is None
