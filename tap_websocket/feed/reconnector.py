@@ -193,14 +193,15 @@ class Reconnector:
         if self._group.is_closed:
             session.end(NORMAL)
         await asyncio.wait(
-            (session.ended, session.replacement), return_when=asyncio.FIRST_COMPLETED
+            (session.ended, session.replacement.asked),
+            return_when=asyncio.FIRST_COMPLETED,
         )
         if session.ended.done():
             return await self._reconnect(session)
         _LOGGER.info(
             "Replacing the connection to %s: %s",
             session.label,
-            session.replacement.result(),
+            session.replacement.asked.result(),
         )
         replaced = await Replacement(
             session,
@@ -224,7 +225,7 @@ class Reconnector:
             and is_retryable(replaced.error)
         ):
             await self._recovery.after_refusal(replaced.error)
-        return await self._connect(session.forgotten)
+        return await self._connect(session.replacement.announced)
 
     async def _reconnect(self, session: Session) -> Session | None:
         """Return the connection that follows one that has ended, or None."""
@@ -233,7 +234,7 @@ class Reconnector:
         if await self._recovery.is_done_after(session):
             return None
         await self._recovery.wait_after(session)
-        return await self._connect(session.forgotten)
+        return await self._connect(session.replacement.announced)
 
     def dialing(self, session: Session, label: str) -> None:
         """Keep where the attempt goes to, for logs."""
@@ -247,7 +248,7 @@ class Reconnector:
         lifetime = self._settings.continuity.connection_lifetime
         if lifetime is not None:
             jitter = random.random()  # noqa: S311 - no secret depends on it
-            session.replace_after(lifetime * (1 - _LIFETIME_JITTER * jitter))
+            session.replacement.ask_after(lifetime * (1 - _LIFETIME_JITTER * jitter))
 
     def produced(self, session: Session) -> None:
         """Reset the count of retries: the connection is a good one."""

@@ -92,8 +92,8 @@ class Replacement:
         attempt = 0
         while not old.ended.done():
             # Where it was asked for again, the old connection has little time left.
-            attempt = 1 if old.replacement.done() else attempt + 1
-            announced = old.take_request()
+            attempt = 1 if old.replacement.asked.done() else attempt + 1
+            announced = old.replacement.take()
             new = self._line.make_session()
             error = await self._attempt(new, announced)
             if error is not None and group.is_complete:
@@ -147,7 +147,7 @@ class Replacement:
             dialing.cancel()
             new.values.forget(announced)
             # What was announced meanwhile serves the next attempt.
-            old.values.forget(announced - old.forgotten)
+            old.values.forget(announced - old.replacement.announced)
         return None
 
     async def _take_over(self, new: Session) -> str | None:
@@ -194,7 +194,7 @@ class Replacement:
         await _first(old.ended, seconds=soonest)
         if not old.ended.done():
             # Another announcement is not left to wait for as long.
-            await _first(old.ended, old.replacement, seconds=seconds - soonest)
+            await _first(old.ended, old.replacement.asked, seconds=seconds - soonest)
 
 
 async def _first(*futures: asyncio.Future[Any], seconds: float | None = None) -> None:

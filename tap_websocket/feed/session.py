@@ -9,6 +9,7 @@ from tap_websocket.errors import FeedError
 from tap_websocket.expressions.placeholders import ConnectionBuiltins
 from tap_websocket.feed.inbound import BatchResult, CloseAction, Origin
 from tap_websocket.feed.outbound import Outbound
+from tap_websocket.feed.replacement_request import ReplacementRequest
 from tap_websocket.jsontext import text_of
 from tap_websocket.transports.base import LINGER_SECONDS, Closing, Connection
 from tap_websocket.transports.rfc6455 import (
@@ -88,10 +89,7 @@ class Session:
         refused: Whether the server refused the subscription or the connection, so that
             another attempt is not to be hurried; known at the end at the latest.
         retry_after: Seconds that a server wants to be left alone before the next.
-        replacement: Is given why another connection is to take this one's place; a
-            new one, each time that this was heard.
-        forgotten: Names of captured values that serve the replacement's first attempt
-            alone; whoever makes it takes them.
+        replacement: Whether another connection is to take this one's place.
         ended: Is given how the connection ended; nothing is taken afterwards.
         ended_at: When it did, by the loop's clock; 0 before.
     """
@@ -131,10 +129,7 @@ class Session:
         self.refused = False
         self.values = values
         self.subscribed: asyncio.Future[None] = self._loop.create_future()
-        self.replacement: asyncio.Future[str] = self._loop.create_future()
-        self.forgotten: frozenset[str] = frozenset()
-        # Asks for a replacement at the end of `connection_lifetime`; None without it.
-        self._lifetime: asyncio.TimerHandle | None = None
+        self.replacement = ReplacementRequest()
         self.retry_after = 0.0
         self.label = ""
         self.has_data = False
@@ -207,27 +202,6 @@ class Session:
     def waiting(self, what: str) -> None:
         """Keep what the handshake waits for."""
         self._run.waiting(what)
-
-    def replace_after(self, seconds: float) -> None:
-        """Ask for a replacement at this age (`connection_lifetime`)."""
-        self._lifetime = self._loop.call_later(
-            seconds, self.ask_replacement, "connection_lifetime is over"
-        )
-
-    def ask_replacement(self, reason: str) -> None:
-        """Have another connection opened, which then takes this one's place."""
-        if not self.replacement.done():
-            self.replacement.set_result(reason)
-
-    def take_request(self) -> frozenset[str]:
-        """Return what serves the attempt that was asked for; wait for another request.
-
-        Returns:
-            Names of captured values that serve that attempt alone.
-        """
-        announced, self.forgotten = self.forgotten, frozenset()
-        self.replacement = self._loop.create_future()
-        return announced
 
     def expect_data(self) -> None:
         """Count the seconds of `stale_timeout` anew."""
@@ -355,8 +329,7 @@ class Session:
             return
         if directive is CloseAction.REPLACE:
             # The connection goes on; another message may still close it.
-            self.forgotten |= result.captured
-            self.ask_replacement("a message rule asked for it")
+            self.replacement.ask("a message rule asked for it", result.captured)
             return
         self.directive = directive
         self.verdict = directive.verdict
@@ -377,8 +350,7 @@ class Session:
 
     def _stop_clocks(self) -> None:
         self._outbound.stop()
-        if self._lifetime is not None:
-            self._lifetime.cancel()
+        self.replacement.stop()
 
     def deliver(self, body: bytes) -> None:
         """Take the reply to a request as a text message of the connection."""
