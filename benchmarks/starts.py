@@ -98,7 +98,8 @@ def whole_cost(part: Cost, start: Cost, share: float) -> Cost:
         start: What a start costs.
         share: Messages of the feed over those that were read.
     """
+    rest = share - 1
     return Cost(
-        start.seconds + max(0.0, part.seconds - start.seconds) * share,
-        start.cpu + max(0.0, part.cpu - start.cpu) * share,
+        part.seconds + rest * max(0.0, part.seconds - start.seconds),
+        part.cpu + rest * max(0.0, part.cpu - start.cpu),
     )

@@ -242,6 +242,8 @@ def test_a_slow_contestant_reads_a_fifth_of_a_long_feed() -> None:
     assert messages_for(SCRIPT, 30_000, 65_536) == 6000
     # A start of one second, and two seconds for the fifth.
     assert whole_cost(Cost(3, 1.5), Cost(1, 0.5), 5) == Cost(11, 5.5)
+    # One that had a slower start: what was read whole is as it was measured.
+    assert whole_cost(Cost(2, 1), Cost(3, 2), 1) == Cost(2, 1)
     sample = Sample(20_000 / 3, None, 1.5e6 / 20_000, 1)
     whole = sample.of_whole(20_000, 100_000, Cost(1, 0.5))
     assert whole.rate == pytest.approx(100_000 / 11)
