@@ -43,7 +43,8 @@ class Taken(msgspec.Struct, gc=False):
 
     Attributes:
         texts: The records of each message, a line each.
-        keys: What these are known again by, a line each, where that is asked for.
+        keys: What these are known again by, a line each; empty where that is not asked
+            for.
         by: The template of each message; None: it is of no known shape.
         misses: How many are of no known shape.
     """
@@ -57,7 +58,7 @@ class Taken(msgspec.Struct, gc=False):
         """Return what is made of some of the messages, all of known shapes."""
         return Taken(
             self.texts[start:end],
-            self.keys[start:end] if self.keys and self.keys[start] else [],
+            self.keys[start:end],
             self.by[start:end],
             0,
         )
@@ -81,8 +82,10 @@ class Taken(msgspec.Struct, gc=False):
         for at, text in zip(which, texts, strict=True):
             self.texts[at] = text
             self.by[at] = template
-        for at, key in zip(which, keys or (), strict=False):
-            self.keys[at] = key
+        if keys is not None:
+            self.keys = self.keys or [b""] * len(self.by)
+            for at, key in zip(which, keys, strict=True):
+                self.keys[at] = key
 
 
 class _Tried:
@@ -168,7 +171,7 @@ class TemplateGear:
             # A line break between tokens; inside of a string it would be an error.
             left = [at for at in left if b"\n" not in messages[at]]
             text = _joined(messages, left)
-        taken = Taken([b""] * count, [b""] * count, [None] * count, count)
+        taken = Taken([b""] * count, [], [None] * count, count)
         for known in self._known:
             template = known.template
             found = template.find(text)

@@ -255,6 +255,18 @@ def test_shapes_in_turn_are_each_taken_by_their_template() -> None:
     assert taken({"records_path": "$.d[*]"}, messages).templated >= 1000
 
 
+@pytest.mark.parametrize("deduplicate", [{}, {"by": ["$.n"]}], ids=str)
+def test_records_of_shapes_in_turn_are_no_duplicates_of_each_other(
+    deduplicate: dict[str, Any],
+) -> None:
+    one, two = b'{"ch":"a","d":{"n":%d}}', b'{"d":{"n":%d,"m":1}}'
+    messages = [(one, two)[number % 2] % number for number in range(1000)]
+    found = taken({"records_path": "$.d", "deduplicate": deduplicate}, messages)
+    assert found.templated >= 500
+    numbers = [jsontext.parse(line)["n"] for line in found.lines]
+    assert numbers == list(range(1000))
+
+
 def test_a_rule_sees_each_value_that_it_compares() -> None:
     rules = [{"match": {"ch": "x", "n": 7}, "then": "fail"}, {"capture": {"n": "$.n"}}]
     form = {"records_path": "$.d", "message_rules": rules}
