@@ -101,6 +101,8 @@ async def soak(
     if gate is not None:
         report.faults += collections.Counter[str](gate.shut)
     report.problems = list(_problems(mode, records, feed, log))
+    if mode.pads and "reading pauses" not in log:
+        report.problems.append("reading did not pause")
     if pair.tap.returncode != 0:
         report.problems.append(f"exit code {pair.tap.returncode}: {log[-500:]}")
     return report

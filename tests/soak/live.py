@@ -45,6 +45,11 @@ class Mode:
         shuts_until: Age of a connection until which no other one is let in, in
             seconds; None where all are.
         misses: There are outages: what is sent then is missing.
+        settles: For how long another line has to be up before one is killed, in
+            seconds. A reset takes away what is not read yet, so a target that makes
+            reading pause asks for more.
+        pads: Bytes that each message has for nothing. Where it has any, reading has to
+            pause, as more arrives than buffers hold while the target stalls.
     """
 
     config: dict[str, Any]
@@ -54,11 +59,14 @@ class Mode:
     outages: bool = False
     shuts_until: float | None = None
     misses: bool = False
+    settles: float = 2 * OVERLAP
+    pads: int = 0
 
 
 _KILLED = {"redundancy": 2, "stale_timeout": 1}
 _WATCHED = {"sequence": {"path": "$.n"}, "record_metadata": True}
 _REPLACED = {"connection_lifetime": 2}
+_PAUSED = {"buffer_bytes": 16_384, "spill_bytes": 0}
 
 MODES = {
     "two lines": Mode(_KILLED, kills=True, ends_after=3),
@@ -71,7 +79,13 @@ MODES = {
         noise=True,
         ends_after=3,
     ),
+    "two lines, slow target": Mode(
+        {**_KILLED, **_PAUSED}, kills=True, ends_after=4, settles=3.5, pads=2000
+    ),
     "one line, replaced": Mode(_REPLACED, ends_after=5),
+    "one line, replaced, slow target": Mode(
+        {**_REPLACED, **_PAUSED}, ends_after=5, pads=2000
+    ),
     "one line, kept while it cannot be replaced": Mode(
         {**_REPLACED, "connect_timeout": 1}, ends_after=12, shuts_until=4
     ),
@@ -164,7 +178,7 @@ class LiveFeed:
         """Return whether another line has been up for long enough."""
         now = time.monotonic()
         return any(
-            now - since > 2 * OVERLAP
+            now - since > self._mode.settles
             for other, since in self._up.items()
             if other is not peer
         )
@@ -188,6 +202,8 @@ class LiveFeed:
                 if await self._fail(peer):
                     return
             message: dict[str, Any] = {"n": n, "text": f"number {n}"}
+            if mode.pads:
+                message["pad"] = "x" * mode.pads
             if mode.noise:
                 message["delivery"] = f"{peer.number}-{n}"
             await peer.send(json.dumps(message))
