@@ -12,7 +12,7 @@ from tap_websocket.records.formats import is_utf8
 from tap_websocket.records.views import partial_view
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tap_websocket.feed.inbound import Origin
     from tap_websocket.records.batch import Batch
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tap_websocket.records.extractor import Extracted
     from tap_websocket.records.sequence import SequenceTracker, Watched
     from tap_websocket.records.views import PartialView
-    from tap_websocket.settings import Settings
+    from tap_websocket.settings import SequenceSettings, Settings
 
 __all__ = ["GapWatch"]
 
@@ -51,6 +51,7 @@ class GapWatch:
         # Whether records have columns that say what was missing.
         self._says = settings.decoding.record_metadata
         self._view = _number_view(settings, documents)
+        self._quick = _quick_values(self._settings, self._view)
         # Seconds of the outage of each group whose first record after it is to come.
         self._outages: dict[int, float] = {}
         # Identities of the messages at hand in whose documents no number was found: it
@@ -137,6 +138,9 @@ class GapWatch:
         """Yield messages in order, those apart whose record has something to say."""
         ready: list[bytes] = []
         for message in messages:
+            if self._follows(tracker, batch, message):
+                ready.append(message)
+                continue
             watched = None if tracker is None else self._watch(tracker, batch, message)
             missing = 0 if watched is None else watched.missing
             if not self._says or (missing == 0 and self._emitter.added.outage is None):
@@ -156,6 +160,24 @@ class GapWatch:
                 self._emitter.added.missing = 0
         if ready:
             yield ready
+
+    def _follows(
+        self, tracker: SequenceTracker | None, batch: Batch, message: bytes
+    ) -> bool:
+        """Return whether a message has the next number, and nothing is to be said."""
+        if (
+            tracker is None
+            or self._quick is None
+            or self._emitter.added.outage is not None
+            or message[:1] != b"{"
+            or not (message.isascii() or is_utf8(message))
+        ):
+            return False
+        try:
+            return tracker.takes(batch.arrival.origin, *self._quick(message))
+        except (msgspec.MsgspecError, RecursionError, AttributeError, TypeError):
+            # It is built otherwise, or a part of the key cannot be looked up.
+            return False
 
     def _watch(
         self, tracker: SequenceTracker, batch: Batch, message: bytes
@@ -206,6 +228,16 @@ class GapWatch:
             self._records_at_gap = records
             if batch.result.directive in {None, CloseAction.REPLACE}:
                 batch.result.directive = CloseAction.GAP
+
+
+def _quick_values(
+    settings: SequenceSettings | None, view: PartialView | None
+) -> Callable[[bytes], tuple[Any, ...]] | None:
+    """Return what finds number and key in a message, where these are all there is."""
+    if settings is None or view is None or settings.first or settings.previous:
+        return None
+    paths = [path.steps or () for path in (settings.path, *settings.by)]
+    return view.values_at(paths) if all(paths) else None
 
 
 def _number_view(settings: Settings, documents: DocumentReader) -> PartialView | None:

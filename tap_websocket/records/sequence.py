@@ -16,7 +16,7 @@ from tap_websocket.expressions.path import MISSING
 from tap_websocket.logs import LogThrottle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tap_websocket.feed.inbound import Origin
     from tap_websocket.settings import SequenceSettings
@@ -110,6 +110,8 @@ class SequenceTracker:
         # Identities of the open connections of each group. Their origins are kept, so
         # that no identity is used twice.
         self._open: dict[int, dict[int, Origin]] = {}
+        # The same by who counts and the texts of the key, for those looked at before.
+        self._by_texts: dict[tuple[Any, ...], Watched] = {}
         self.missing = 0
         self.broken = False
         self._log = LogThrottle(_LOG_SECONDS, clock=clock)
@@ -123,11 +125,38 @@ class SequenceTracker:
         group = self._open.get(origin.group, {})
         if group.pop(id(origin), None) is None:
             return
+        # The identity of this connection may be another's soon.
+        self._by_texts.clear()
         if not self._is_shared:
             self._watched.pop(id(origin), None)
             return
         for watched in self._watched.get(origin.group, {}).values():
             watched.connections.discard(id(origin))
+
+    def takes(self, origin: Origin, number: Any, *key: Any) -> bool:  # noqa: ANN401 - any JSON
+        """Take a number if it is the next one, and there is nothing else to do.
+
+        Args:
+            origin: The connection that brought it.
+            number: What stands at `path`; there is no `first` and no `previous`.
+            key: What stands at the paths of `by`.
+
+        Returns:
+            Whether it was taken; else its document has to be observed.
+        """
+        owner = origin.group if self._is_shared else id(origin)
+        watched = self._by_texts.get((owner, *key))
+        if (
+            watched is None
+            or type(number) is not int
+            or number != watched.last + self._settings.step
+            or watched.gaps
+            or watched.missing
+            or id(origin) not in watched.connections
+        ):
+            return False
+        watched.last = number
+        return True
 
     def observe(self, origin: Origin, value: Any) -> Watched | None:  # noqa: ANN401 - any JSON
         """Take a document, or a record, which may have a number.
@@ -147,7 +176,8 @@ class SequenceTracker:
         if settings.first is not None:
             given = _whole(settings.first.first(value))
             first = number if given is None else min(given, number)
-        key = self._key(value)
+        parts = [path.first(value) for path in settings.by]
+        key = _key(parts)
         owner = origin.group if self._is_shared else id(origin)
         watched_keys = self._watched.setdefault(owner, {})
         watched = watched_keys.get(key)
@@ -155,6 +185,9 @@ class SequenceTracker:
             watched = watched_keys[key] = Watched(key, number)
             watched.connections.add(id(origin))
             return watched
+        if all(isinstance(part, str) for part in parts):
+            # Of other values some are equal that are not the same, such as 1 and true.
+            self._by_texts[owner, *parts] = watched
         self._lapse(watched)
         is_new = id(origin) not in watched.connections
         if is_new and number < watched.last and not watched.connections:
@@ -169,14 +202,6 @@ class SequenceTracker:
             self._step(watched, first, number, origin, is_new=is_new)
         watched.connections.add(id(origin))
         return watched
-
-    def _key(self, value: Any) -> str:  # noqa: ANN401 - any JSON
-        if not self._settings.by:
-            return ""
-        parts = [path.first(value) for path in self._settings.by]
-        return jsontext.dumps(
-            [None if part is MISSING else part for part in parts]
-        ).decode()
 
     def _step(
         self, watched: Watched, first: int, number: int, origin: Origin, *, is_new: bool
@@ -282,6 +307,15 @@ class SequenceTracker:
             # What lies between two numbers that are not neighbours is not known.
             return 1
         return (gap.high - gap.low) // self._settings.step + 1
+
+
+def _key(parts: Sequence[Any]) -> str:
+    """Return the values of a key as a text."""
+    if not parts:
+        return ""
+    return jsontext.dumps(
+        [None if part is MISSING else part for part in parts]
+    ).decode()
 
 
 def _whole(value: Any) -> int | None:  # noqa: ANN401 - any JSON

@@ -70,7 +70,8 @@ class Draft:
         has_escapes = b"\\" in shape.text
         self._patterns = [LeafPattern(has_escapes=has_escapes) for _ in self._tokens]
         self._pinned: set[int] = set()
-        self._rescued = 0
+        # Whether each of the records has a field in `_rescued_data`.
+        self._rescues: list[bool] = []
 
     def pin(self, compared: Iterable[tuple[Step, ...]], inside: int) -> None:
         """Make values that decide something part of the shape.
@@ -127,8 +128,8 @@ class Draft:
                 case None:
                     raise NoTemplateError
         pieces = list(self._pieces(bytes(text), _MARK))
+        self._rescues.append(bool(aside))
         if aside:
-            self._rescued += 1
             rescued = _encode({RESCUED: jsontext.dumps(aside).decode()})[1:-1]
             pieces += self._pieces(b"," + rescued, _ESCAPED_MARK)
         if not pieces or not isinstance(pieces[0], bytes):
@@ -154,9 +155,7 @@ class Draft:
         self._hold(text)
         return list(self._pieces(text, _MARK))
 
-    def template(
-        self, lines: list[Piece], keys: list[Piece] | None, records: int
-    ) -> Template:
+    def template(self, lines: list[Piece], keys: list[Piece] | None) -> Template:
         """Return the template of what was drafted."""
         formats = [self._merged(lines), *([] if keys is None else [self._merged(keys)])]
         spans = {p for pieces in formats for p in pieces if isinstance(p, Span)}
@@ -172,8 +171,7 @@ class Draft:
             (b"",) * (len(groups) + 2),
             made[0],
             made[1] if keys is not None else None,
-            records,
-            self._rescued,
+            tuple(self._rescues),
         )
 
     def _filled(self, raw: bytes) -> bytes:

@@ -74,16 +74,14 @@ class Template(msgspec.Struct, frozen=True):
         missed: The groups of one that is of another shape.
         lines: Makes the records, each on a line.
         keys: Makes what each record is known again by (`deduplicate.by`), if anything.
-        records: How many records a message has.
-        rescued: How many of them have a field in `_rescued_data`.
+        rescues: Whether each of the records has a field in `_rescued_data`.
     """
 
     find: Callable[[bytes], list[Groups]]
     missed: Groups
     lines: Format
     keys: Format | None
-    records: int
-    rescued: int
+    rescues: tuple[bool, ...]
 
 
 def format_of(pieces: Sequence[Piece], groups: Sequence[Span]) -> Format:

@@ -174,18 +174,16 @@ class TemplatePath:
             lines = _numbered(text, origin.sequence + 1)
         origin.sequence += count
         new_messages = len(messages)
+        new: list[bool] | None = None
         deduplicator = self._deduplicator
         if deduplicator is not None and taken.keys:
             new = deduplicator.are_new(origin, b"\n".join(taken.keys).split(b"\n"))
-            if not all(new):
+            if all(new):
+                new = None
+            else:
                 lines = list(itertools.compress(lines, new))
-                flags = iter(new)
-                new_messages = sum(
-                    any(list(itertools.islice(flags, template.records)))
-                    for template in taken.by
-                    if template is not None
-                )
-        emitter.put_lines(lines, rescued=_rescued(taken.by))
+                new_messages = _messages_of(taken.by, new)
+        emitter.put_lines(lines, rescued=_rescued(taken.by, new))
         # To join them is the fastest way to add their lengths up.
         result.taken += len(b"".join(messages))
         result.messages += new_messages
@@ -236,9 +234,23 @@ def _numbered(text: bytes, first: int) -> list[bytes]:
     return b"".join(parts).split(b"\n")
 
 
-def _rescued(templates: Sequence[Template | None]) -> int:
-    """Return how many of the records have a field in `_rescued_data`."""
-    used = set(templates)
-    if not any(template.rescued for template in used if template is not None):
+def _messages_of(templates: Sequence[Template | None], new: Sequence[bool]) -> int:
+    """Return how many messages have a record that is new."""
+    flags = iter(new)
+    return sum(
+        any(list(itertools.islice(flags, len(template.rescues))))
+        for template in templates
+        if template is not None
+    )
+
+
+def _rescued(templates: Sequence[Template | None], new: Sequence[bool] | None) -> int:
+    """Return how many records have a field in `_rescued_data`, new ones if not all."""
+    if not any(
+        template is not None and any(template.rescues) for template in set(templates)
+    ):
         return 0
-    return sum(template.rescued for template in templates if template is not None)
+    each = itertools.chain.from_iterable(
+        template.rescues for template in templates if template is not None
+    )
+    return sum(each if new is None else itertools.compress(each, new))

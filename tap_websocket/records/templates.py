@@ -100,7 +100,7 @@ class TemplateMaker:
             lines += draft.line(record)
             if self._by:
                 keys += draft.key(record, self._by)
-        template = draft.template(lines, keys if self._by else None, len(records))
+        template = draft.template(lines, keys if self._by else None)
         self._check(template, shape.text, samples, added)
         return template
 

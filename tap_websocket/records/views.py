@@ -83,6 +83,26 @@ class PartialView:
                 if isinstance(step, str)
             ] or None
 
+    def values_at(
+        self, paths: Sequence[Sequence[Step]]
+    ) -> Callable[[bytes], tuple[Any, ...]]:
+        """Return what finds the values of a document at some of the paths.
+
+        It raises what `of` does, or AttributeError where nothing stands in front of a
+        path's last name; a value that is missing is `UNSET`.
+
+        Args:
+            paths: One at least.
+        """
+        decode: Callable[[bytes], Any] = self._decode or _nothing
+        get = operator.attrgetter(
+            *(".".join(map(str, _chain(self._root, path))) for path in paths)
+        )
+
+        if len(paths) == 1:
+            return lambda document: (get(decode(document)),)
+        return lambda document: get(decode(document))
+
     def of(self, document: bytes) -> Any:  # noqa: ANN401 - any JSON
         """Return what of a document the paths lead to.
 
@@ -100,6 +120,10 @@ class PartialView:
             for name, field in self._flat
             if (value := getattr(decoded, field)) is not msgspec.UNSET
         }
+
+
+def _nothing(document: bytes) -> None:
+    del document
 
 
 def partial_view(paths: Iterable[Path]) -> PartialView | None:

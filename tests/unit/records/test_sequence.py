@@ -238,3 +238,55 @@ def test_with_two_lines_exactly_what_both_lost_is_missing(
         feed.send(lines[line], left[line].pop(0))
     feed.tracker.settle()
     assert feed.tracker.missing == len(lost_one & lost_two)
+
+
+@given(
+    scope=st.sampled_from(["feed", "connection"]),
+    steps=st.lists(
+        st.tuples(
+            st.integers(0, 2),
+            st.sampled_from(["a", "b", 1, True, None]),
+            st.sampled_from([1, 1, 1, 1, 2, 0, -1, "next", "drop"]),
+        ),
+        max_size=60,
+    ),
+)
+def test_the_next_number_of_a_key_needs_no_look_at_the_others(
+    scope: str, steps: list[tuple[int, Any, Any]]
+) -> None:
+    feeds = Feed(by=["$.k"], scope=scope), Feed(by=["$.k"], scope=scope)
+    lines = [[feed.open() for _ in range(3)] for feed in feeds]
+    last = 10
+    for at, key, step in steps:
+        if step == "drop":
+            for feed, open_lines in zip(feeds, lines, strict=True):
+                feed.tracker.dropped(open_lines[at])
+                open_lines[at] = feed.open()
+            continue
+        last = last + 1 if step == "next" else last + step
+        number = str(last) if step == "next" else last
+        quick, plain = feeds
+        if not quick.tracker.takes(lines[0][at], number, key):
+            quick.send(lines[0][at], number, k=key)
+        plain.send(lines[1][at], number, k=key)
+        assert quick.tracker.missing == plain.tracker.missing
+        assert quick.tracker.broken == plain.tracker.broken
+    found = [
+        feed.send(open_lines[0], last + 9, k="a")
+        for feed, open_lines in zip(feeds, lines, strict=True)
+    ]
+    assert found[0] == found[1]
+
+
+def test_the_next_number_of_a_key_is_taken_quickly() -> None:
+    feed = Feed(by=["$.k"])
+    one, other = feed.open(), feed.open()
+    feed.send(one, 1, 2, k="a")
+    assert feed.tracker.takes(one, 3, "a")
+    assert not feed.tracker.takes(one, 3, "a")
+    assert not feed.tracker.takes(one, 5, "a")
+    assert not feed.tracker.takes(one, 4, "b")
+    # It has brought no number of this key yet.
+    assert not feed.tracker.takes(other, 4, "a")
+    feed.tracker.dropped(other)
+    assert not feed.tracker.takes(one, 4, "a")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tap_websocket import jsontext
+from tap_websocket.records.template_gear import TemplateGear
 from tests.support.examples import examples
 from tests.support.gears import Gears, through
 
@@ -293,9 +295,73 @@ def test_the_last_value_is_captured() -> None:
     assert taken(form, messages).values == {"last": 299}
 
 
-def test_a_feed_without_shapes_is_left_alone() -> None:
+HARD: dict[str, tuple[bytes, dict[str, Any]]] = {
+    # A string that reads like JSON is quoted in a column of text.
+    "text": (b'{"id":%b,"n":1,"odd":0}', {"infer_messages": 2}),
+    # It is written anew, without its escapes and the sign of a zero.
+    "rescued": (b'{"n":1,"odd":%b}', {"schema": SCHEMA}),
+    # A column of numbers holds no other kind.
+    "number": (b'{"n":%b,"odd":0}', {"schema": SCHEMA}),
+    "nested": (b'{"n":1,"d":[{"a":%b}],"odd":0}', {"schema": SCHEMA}),
+    "name": (
+        b'{"n":1,"s":%b,"odd":0}',
+        {"schema": SCHEMA, "deduplicate": {"by": ["$.s"]}},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HARD)
+def test_a_value_that_needs_more_takes_another_way(case: str) -> None:
+    message, form = HARD[case]
+    others = [value for pool in POOLS.values() for value in pool]
+    form = {**form, "on_parse_error": "rescue", "schema_evolution": "rescue"}
+    sample = [b'{"id":"x","n":1}', b'{"id":1,"n":1}'] if case == "text" else []
+    templated = 0
+    for plain in (b'"a"', b"7", b"1.5", b"true", b"null"):
+        messages = [message % plain] * 3 + [message % value for value in others]
+        batches = [sample, *([one] for one in messages)]
+        templates = through("templates", form, batches, binary=True)
+        assert templates.outcome == through("whole", form, batches, binary=True).outcome
+        templated += templates.templated
+    assert templated >= 15
+
+
+def test_a_message_that_goes_on_takes_another_way() -> None:
+    form = {"records_path": "$.d", "on_parse_error": "skip"}
+    good = b'{"d":{"n":1}}'
+    for end in (b"}", b"x", b"\n" + good, b" \n " + good, b"\n"):
+        batch = [good] * 300 + [good + end] + [good] * 3
+        one = taken(form, [good] * 100 + batch)
+        assert one.templated >= 300
+        assert one.hand.counts.skipped == (end != b"\n")
+
+
+def test_a_message_that_is_no_utf8_takes_another_way() -> None:
+    form = {"records_path": "$.d", "message_fields": {"s": "$.s"}}
+    plain = [b'{"s":"x","d":{"n":1}}'] * 300
+    batches = [plain[:100], plain, [b'{"s":"\xff","d":{"n":1}}', *plain[:5]]]
+    templates = through("templates", form, batches, binary=True)
+    assert templates.outcome == through("whole", form, batches, binary=True).outcome
+    assert templates.templated >= 300
+    assert templates.hand.counts.skipped == 1
+
+
+def test_templates_follow_columns_that_grow() -> None:
+    form = {"records_path": "$.d", "schema": SCHEMA, "schema_evolution": "add_columns"}
+    narrow, wide = b'{"d":{"n":%d}}', b'{"d":{"n":%d,"later":%s}}'
+    messages = [narrow % number for number in range(200)]
+    messages += [wide % (number, b"7") for number in range(200)]
+    messages += [wide % (number, b'"7"') for number in range(200)]
+    assert taken(form, messages).templated >= 200
+
+
+def test_a_feed_of_many_shapes_is_left_alone() -> None:
     messages = [
-        json.dumps({"d": {f"n{number}": 1, "n": 2}}).encode() for number in range(3000)
+        json.dumps({"d": {f"n{number}": 1, "n": 2}}).encode() for number in range(4000)
     ]
     form = {"records_path": "$.d", "schema_evolution": "ignore", "schema": SCHEMA}
-    assert taken(form, messages).templated == 0
+    with mock.patch.object(TemplateGear, "_tried", autospec=True) as tried:
+        tried.return_value = None
+        assert taken(form, messages).templated == 0
+    # The rests grow: of 4,000 messages few were tried.
+    assert sum(len(call.args[1]) for call in tried.call_args_list) < 2000
