@@ -164,6 +164,9 @@ def _command(contestant: Contestant, played: Feed, job: Job) -> Command:
             for key, value in located(given, port).items()
             if key not in _ENDS
         }
+        if config.get("reconnect") and "redundancy" not in config:
+            # A tap that lost a record would read the feed again, for what is missing.
+            config["max_reconnect_attempts"] = 0
         for kind, file in played.keys.items():
             write_key(kind, job.directory / file)
         messages = job.count + played.beside

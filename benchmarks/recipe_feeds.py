@@ -303,7 +303,7 @@ RECIPE_FEEDS = (
     RecipeFeed(
         "slack",
         "Events",
-        [['"ts": "1610241741.000200'], ['"ts": "1610241745.000100']],
+        [['"event_id": "Ev111'], ['"event_id": "Ev112']],
         [0],
         http={"": {"ok": True, "url": "{url}"}},
     ),
@@ -327,7 +327,7 @@ RECIPE_FEEDS = (
     RecipeFeed(
         "twitch-eventsub",
         "Follows",
-        [['"user_id":"1234'], ['"user_id":"5678']],
+        [['"message_id":"m1'], ['"message_id":"m4']],
         [0],
         {"": {}},
     ),
