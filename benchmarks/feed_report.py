@@ -178,7 +178,10 @@ def target_part(targets: Sequence[Target], run: str, before: str) -> str:
 
 
 def expectations(
-    feeds: Mapping[str, FeedResults], plain: Sequence[str], paced: PacedResults
+    feeds: Mapping[str, FeedResults],
+    plain: Sequence[str],
+    paced: PacedResults,
+    start: float,
 ) -> str:
     """Return what a user can expect on a feed, in three lines.
 
@@ -186,6 +189,7 @@ def expectations(
         feeds: All feeds, by name.
         plain: Names of those whose messages are records as they are.
         paced: Messages that come alone.
+        start: Seconds to the first record.
     """
     recipes = recipes_in(feeds)
     slowest = sorted(recipes, key=_tap_rate)[:_SHOWN_SLOWEST]
@@ -205,7 +209,8 @@ def expectations(
     )
     singly = (
         f"Messages that come one by one, {rate:,} a second: {ours:.0f} µs of CPU "
-        f"for each, a script's {script:.0f}."
+        f"for each, a script's {script:.0f}. The first record comes {start:.1f} s "
+        "after the start."
     )
     lines = (plainly, cut, singly)
     return "\n".join(f"- {line}" for line in lines)

@@ -92,8 +92,9 @@ class Report:
         parts = {}
         plain = (TRADES, BINANCE)
         measured = self.feeds.keys() >= set(plain) and aims.recipes_in(self.feeds)
-        if self.paced and measured:
-            parts["expect"] = expectations(self.feeds, plain, self.paced)
+        if self.paced and self.start_up and measured:
+            start = statistics.median(self.start_up[PICOWS.name])
+            parts["expect"] = expectations(self.feeds, plain, self.paced, start)
         if self.trades:
             size = min(self.trades)
             shown = (

@@ -224,14 +224,18 @@ def test_what_a_user_can_expect_is_taken_from_the_rows() -> None:
     for rate, each in ((1000, 25), (10_000, 5)):
         paced[PICOWS.name, rate] = [Paced(1, each)]
         paced[FLUSHING.name, rate] = [Paced(1, each * 4)]
-    plain, recipes, singly = expectations(feeds, (TRADES, BINANCE), paced).splitlines()
+    plain, recipes, singly = expectations(
+        feeds, (TRADES, BINANCE), paced, 0.42
+    ).splitlines()
     assert ": 1,000 to 4,000 records a second, 2.0 times what a Python script" in plain
     assert ": 50 to 1,000 records a second" in recipes
     assert f"Slowest: {RECIPES[3]} (50), " in recipes
     assert "1,000 a second: 25 µs of CPU for each, a script's 100." in singly
+    assert singly.endswith("The first record comes 0.4 s after the start.")
     report = Report("A machine.", "monday", {"feeds": 1}, feeds=feeds)
     assert "expect" not in report.readme_parts()
     report.paced = paced
+    report.start_up = {PICOWS.name: [0.42]}
     assert report.readme_parts()["expect"].splitlines() == [plain, recipes, singly]
 
 
