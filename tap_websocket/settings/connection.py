@@ -52,16 +52,16 @@ DECLARATIONS = group(
     ),
     headers=setting(
         {**STRING_MAP, "x-merge": True},
-        "Extra headers of the upgrade request, `Origin` say. They are merged over the "
-        "default, and what `auth` adds over both.",
+        "Extra headers of the upgrade request, such as `Origin`. They are merged over "
+        "the default, and what `auth` adds over both.",
         default={"User-Agent": f"tap-websocket/{__version__}"},
         secret=True,
     ),
     trusted_origins=setting(
         STRINGS,
-        "Other origins (`wss://host:port`) that credentials may go to, when a server "
-        "names an address there: by a message, a redirect or the reply of a request. "
-        "The origins of `url` and `alternate_urls` are trusted.",
+        "Other origins (`wss://host:port`) to which credentials may be sent when a "
+        "server names an address there, in a message, a redirect or the reply to a "
+        "request. The origins of `url` and `alternate_urls` are trusted.",
         default=[],
     ),
     subprotocols=setting(
@@ -89,8 +89,8 @@ DECLARATIONS = group(
     ),
     proxy=setting(
         STRING,
-        "`http://`, `https://`, `socks5://` or `socks5h://`; from the environment by "
-        "default, which `none` ignores. SOCKS needs the extra `socks`.",
+        "`http://`, `https://`, `socks5://` or `socks5h://`. By default the "
+        "environment says which; `none` ignores that. SOCKS needs the extra `socks`.",
         secret=True,
     ),
     connect_timeout=setting(
@@ -106,8 +106,8 @@ DECLARATIONS = group(
     ),
     compression=setting(
         BOOLEAN,
-        f"Offer permessage-deflate, which the {_COMPRESSING} transport does: "
-        "`transport: auto` takes that one, any other is a config error.",
+        f"Offer permessage-deflate. Only the {_COMPRESSING} transport can: `transport: "
+        "auto` chooses it, and any other is a config error.",
         default=False,
     ),
     max_message_bytes=setting(
@@ -129,10 +129,10 @@ DECLARATIONS = group(
             "type": "object",
             "additionalProperties": {"type": ["string", "number", "boolean"]},
         },
-        "Values for `{name}` in `url`, `headers`, `auth` and in what is sent, by name: "
-        "fixed ones, or what a name holds until a rule captures another. "
+        "Values for `{name}` in `url`, `headers`, `auth` and in what is sent, by "
+        "name: fixed ones, or what a name holds until a rule captures another. "
         "`{name|filter}` changes its form: `lower`, `upper`, `json`, `base64`, "
-        "`base64url`, `url` (percent-encoded), `raw` (not, in a URL).",
+        "`base64url`, `url` (percent-encoded), `raw` (not percent-encoded in a URL).",
         default={},
         secret=True,
     ),

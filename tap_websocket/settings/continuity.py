@@ -55,9 +55,9 @@ DECLARATIONS = group(
     "No gap",
     redundancy=setting(
         whole(1),
-        "Lines for each of `contexts`: connections that are subscribed alike, at the "
-        "same time. A message that several of them bring becomes records once. More "
-        "than one needs `reconnect: true`.",
+        "Number of lines for each of `contexts`: connections that are subscribed "
+        "alike, at the same time. A message that several lines bring becomes records "
+        "once. More than one line needs `reconnect: true`.",
         default=1,
     ),
     alternate_urls=setting(
@@ -82,10 +82,10 @@ DECLARATIONS = group(
     deduplicate=setting(
         _DEDUPLICATE,
         "What makes two records the same: `by` (JSONPaths into the record; the whole "
-        "record without it) and `seconds` (how long they may be apart; "
-        f"{_SECONDS} without `by`, no limit with it). On by itself, for the whole "
-        "record, with `redundancy` over 1, `connection_lifetime` or a rule with "
-        "`then: replace`; `false` switches it off.",
+        f"record without it) and `seconds` (how long they may be apart; {_SECONDS} "
+        "without `by`, no limit with it). On by default, for the whole record, with "
+        "`redundancy` over 1, `connection_lifetime` or a rule with `then: replace`; "
+        "`false` switches it off.",
     ),
     sequence=setting(
         obj(
@@ -100,9 +100,9 @@ DECLARATIONS = group(
         ),
         "The feed's own numbers, to find what is missing: JSONPaths to the number "
         "(`path`), the `first` one where a message covers a range, the `previous` one "
-        "where each names it, and to what they are counted `by`; `step` (1); "
-        "`scope` (`feed`, or `connection` where each counts for itself); `on_gap` "
-        "(`log`, `reconnect` or `fail`).",
+        "where each message names it, and what they are counted by (`by`); `step` "
+        "(1); `scope` (`feed`, or `connection` where each counts for itself); "
+        "`on_gap` (`log`, `reconnect` or `fail`).",
     ),
 )
 

@@ -65,7 +65,7 @@ DECLARATIONS = group(
     payload_compression=setting(
         choice(*get_args(Compression)),
         "How the feed itself compresses each binary message: `none`, `gzip`, `zlib`, "
-        "`deflate`, which is raw, or `zstd` (extra `zstd`). With `zlib_stream` and "
+        "`deflate` (raw) or `zstd` (extra `zstd`). With `zlib_stream` and "
         "`zstd_stream` the binary messages of a connection are one compressed stream, "
         "flushed at the end of each. Text frames pass as they are.",
         default="none",
@@ -90,8 +90,8 @@ DECLARATIONS = group(
         "A message that cannot be read ends the run (`fail`), is dropped, counted and "
         "logged (`skip`), or becomes a record with nothing but `_rescued_data` "
         "(`rescue`): `_message` in it is its text, or `_message_base64`. With `skip` "
-        "and `rescue` a text message that is not UTF-8 is such a message, too, and "
-        "drops no connection.",
+        "and `rescue` a text message that is not UTF-8 counts as one, and does not "
+        "end the connection.",
         default="fail",
     ),
     json_fields=setting(
@@ -121,8 +121,7 @@ DECLARATIONS = group(
         BOOLEAN,
         "A record is `{data, received_at, url}`: the message, when it came (UTC), and "
         "the feed's `url` as it is set, placeholders and all, without user-info and "
-        "query. A key that is written into the path shows there: make a placeholder "
-        "of it.",
+        "query. An API key in its path would show there: make it a placeholder.",
         default=False,
     ),
     record_metadata=setting(
@@ -130,13 +129,15 @@ DECLARATIONS = group(
         "Adds the columns `_received_at` (UTC), `_connection` (number of the "
         "connection in the run), `_sequence` (number of the record on its "
         "connection), `_missing` (numbers of the feed that did not come before it, "
-        "with `sequence`) and `_outage_seconds`.",
+        "with `sequence`) and `_outage_seconds` (how long no connection was open "
+        "before it).",
         default=False,
     ),
     contexts=setting(
         {"type": "array", "items": STRING_MAP},
-        "One connection for each, all at once, merged into the stream; the values are "
-        "placeholders, and each key is a column of its records. A key that begins with "
+        "One connection for each item, all at once, merged into one stream; the "
+        "values are placeholders, and each key is a column of its records. A key that "
+        "begins with "
         '`$` is no column, and its value a secret: `{"account": "a", "$token": "…"}` '
         "offers `{token}`.",
         default=[],

@@ -22,7 +22,7 @@ DECLARATIONS = group(
     ),
     flush_interval=setting(
         seconds(),
-        "A partial page is flushed after this long (not with `batch_size: 0`).",
+        "A partial page is flushed after this many seconds (not with `batch_size: 0`).",
         default=1,
     ),
     buffer_bytes=setting(
@@ -39,7 +39,7 @@ DECLARATIONS = group(
     ),
     drain_timeout=setting(
         seconds(),
-        "After a signal, the target has this long to take what was received.",
+        "After a signal, the target has this many seconds to take what was received.",
         default=30,
     ),
 )

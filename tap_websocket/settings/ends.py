@@ -23,8 +23,8 @@ DECLARATIONS = group(
     ),
     idle_timeout=setting(
         seconds(),
-        "Stop after this long with no inbound frame on any connection. The clock also "
-        "runs through outages.",
+        "Stop after this many seconds without an inbound frame on any connection. The "
+        "clock also runs through outages.",
     ),
     idle_reset=setting(
         choice(*get_args(IdleReset)),
@@ -34,7 +34,7 @@ DECLARATIONS = group(
     ),
     max_duration=setting(
         seconds(),
-        "Stop this long after the start.",
+        "Stop this many seconds after the start.",
     ),
 )
 

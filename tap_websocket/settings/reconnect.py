@@ -39,9 +39,9 @@ DECLARATIONS = group(
     ),
     max_reconnect_attempts=setting(
         whole(0),
-        "Retries after a failure, the first connect included; unlimited by default, "
-        "0: none. A message that produced output resets the count, each connection "
-        "has its own.",
+        "Maximum number of retries after a failure, that of the first connect "
+        "included; unlimited by default, 0 for none. Each connection has its own "
+        "count, which a message that produced output resets.",
     ),
     fatal_close_codes=setting(
         {

@@ -38,7 +38,8 @@ DECLARATIONS = group(
     ),
     primary_keys=setting(
         STRINGS,
-        "Key properties. A record whose key is missing, null or unfit ends the run.",
+        "Key properties. A record without a key, or whose key is null or does not fit "
+        "its column, ends the run.",
         default=[],
     ),
     schema=setting(
@@ -65,10 +66,11 @@ DECLARATIONS = group(
     ),
     column_names=setting(
         choice(*get_args(ColumnNaming)),
-        "Names that differ only by case, or by `.`, `-` and space in place of `_`, "
-        "are columns of their own (`exact`), or the later one gets a suffix, `E_2` "
-        "(`portable`), for targets that take such for one: DuckDB, BigQuery, "
-        "Snowflake. `portable` needs `schema_location` or `schema`.",
+        "What becomes of names that differ only by case, or by `.`, `-` and space in "
+        "place of `_`: each has a column of its own (`exact`), or the later one gets "
+        "a suffix, as in `E_2` (`portable`), for targets that take such names for the "
+        "same: DuckDB, BigQuery, Snowflake. `portable` needs `schema_location` or "
+        "`schema`.",
         default="exact",
     ),
     infer_nested=setting(
@@ -78,9 +80,10 @@ DECLARATIONS = group(
     ),
     schema_evolution=setting(
         choice(*get_args(Evolution)),
-        "A field that the schema lacks: announce a new SCHEMA (`add_columns`, the "
-        "default), put it into `_rescued_data` (`rescue`, the default with `schema`), "
-        "drop it with a warning for each field (`ignore`), or end the run (`fail`).",
+        "What becomes of a field that the schema lacks: announce a new SCHEMA "
+        "(`add_columns`, the default), put it into `_rescued_data` (`rescue`, the "
+        "default with `schema`), drop it with a warning for each field (`ignore`), or "
+        "end the run (`fail`).",
     ),
 )
 

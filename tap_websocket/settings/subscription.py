@@ -63,15 +63,15 @@ DECLARATIONS = group(
         "object with `message` (a string, or a JSON value that is serialised), "
         "`binary: true` (the string is base64), and `reply` (a matcher), "
         f"`reply_count` ({REPLY_COUNT}) and `reply_timeout` ({REPLY_TIMEOUT}): wait "
-        "for this many documents that match before the next item. `message` may be "
-        "left out where a `reply` is awaited: a greeting. An item may be an HTTP "
-        "request instead: `request` (`url`, `method`, `headers`, `body`), `values` "
-        "(name to JSONPath into the reply), `records: true` (the reply is a message), "
-        "`every` (seconds between repetitions) and `reply_timeout`. With `when` or "
-        "`unless` an item is sent only if the placeholder of this name was captured "
-        "before the connection was opened, or only if it was not. "
-        "`records: true` beside a `reply` makes data of the documents that match. "
-        "`reply_count: topics` waits for as many as there are topics in the message.",
+        "for this many documents that match before the next item. Without `message` "
+        "an item only awaits its `reply`: a greeting. An item may be an HTTP request "
+        "instead: `request` (`url`, `method`, `headers`, `body`), `values` (name to "
+        "JSONPath into the reply), `records: true` (the reply is a message), `every` "
+        "(seconds between repetitions) and `reply_timeout`. With `when` or `unless` "
+        "an item is sent only if the placeholder of this name was captured before the "
+        "connection was opened, or only if it was not. `records: true` beside a "
+        "`reply` makes data of the documents that match. `reply_count: topics` waits "
+        "for as many as there are topics in the message.",
         default=[],
         secret=True,
     ),
@@ -104,12 +104,14 @@ DECLARATIONS = group(
             ),
         },
         "What to do with messages that are not just data: the first rule whose "
-        "`match` fits acts. `then` is `emit`, `ignore`, `reconnect`, `replace`, `stop` "
-        f"or `fail`; `close_code` ({NORMAL_CLOSURE}) is sent where the connection is "
-        "closed; "
-        "`replace` opens the next connection first, and needs `reconnect: true`; "
-        "`reply` is sent; `capture` keeps values (name to JSONPath, or to a group of "
-        "`message_pattern`) as placeholders, `{path, add}` with a sum.",
+        "`match` fits acts. `then` is `emit`, `ignore`, `reconnect`, `replace`, "
+        f"`stop` or `fail`; `close_code` ({NORMAL_CLOSURE}) is sent where the "
+        "connection is closed; `replace` opens the next connection first, and needs "
+        "`reconnect: true`; `reply` is sent; `capture` keeps values (name to "
+        "JSONPath, or to a group of `message_pattern`) as placeholders. Instead of a "
+        "JSONPath it may have an object, with `path`, `add` (a number to be added) "
+        "and `scope` (`line`, or `group` for all lines), or null, which forgets the "
+        "value.",
         default=[],
         secret=True,
     ),

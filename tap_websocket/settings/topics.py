@@ -72,7 +72,7 @@ DECLARATIONS = group(
         },
         "What the feed is asked for: symbols, channels, streams, devices. An object "
         "fetches them once a run: `url`, `method` (`GET`), `headers`, `body`, and "
-        "`path`, each match of which in the JSON reply is one. `{topics}` and "
+        "`path` (JSONPath: each match in the JSON reply is a topic). `{topics}` and "
         "`{topic}` stand for them in `url` and `subscribe_messages`.",
         secret=True,
     ),
@@ -84,14 +84,15 @@ DECLARATIONS = group(
     ),
     topics_per_connection=setting(
         {**whole(1), **_UNSET_WHEN_EMPTY},
-        "Topics on one connection; further connections take the others. All are on one "
-        "by default. With 1, `topic` is a column of the records.",
+        "Maximum number of topics on one connection; further connections take the "
+        "others. By default one connection has all. With 1, `topic` is a column of "
+        "the records.",
     ),
     topics_per_message=setting(
         {**whole(1), **_UNSET_WHEN_EMPTY},
-        "Topics in one subscribe message that holds `{topics}`; it is sent again for "
-        "the others, each time awaiting its `reply`. By default one holds all topics "
-        "of its connection.",
+        "Maximum number of topics in one subscribe message that holds `{topics}`; it "
+        "is sent again for the others, and awaits its `reply` each time. By default "
+        "one message has all topics of its connection.",
     ),
     topic_separator=setting(
         STRING,
