@@ -98,7 +98,7 @@ class AwsSigner:
         """
         names = [name for name, _ in parse_qsl(urlsplit(url).query, True)]  # noqa: FBT003 - blank ones too
         if len(set(names)) < len(names):
-            msg = "url: a name stands twice in its query, which aws cannot sign"
+            msg = "url: its query has a name twice, which aws cannot sign"
             raise CredentialError(msg)
         aside = keys.token if self._service in _TOKEN_IS_NOT_SIGNED else None
         if aside:

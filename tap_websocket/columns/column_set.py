@@ -338,7 +338,7 @@ class ColumnSet:
             more = len(self._alike) - _MAX_PAIRS
             _LOGGER.warning(
                 "Columns have names that differ from an earlier one's only by case or "
-                "separators: %s%s; DuckDB, BigQuery and Snowflake take such for one: "
+                "separators: %s%s; DuckDB, BigQuery and Snowflake treat them as one: "
                 "set column_names: portable for them",
                 pairs,
                 f" and {more} more" if more > 0 else "",

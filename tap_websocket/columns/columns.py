@@ -278,5 +278,8 @@ def _key_error(key: str, record: Record) -> SchemaError:
         state = "is null"
     else:
         state = "holds a value that its column cannot hold"
-    msg = f"the key {key!r} {state} in a record; choose primary_keys that each has"
+    msg = (
+        f"the key {key!r} {state} in a record; choose primary_keys that every record "
+        "has"
+    )
     return SchemaError(msg)

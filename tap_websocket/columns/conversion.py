@@ -48,7 +48,7 @@ def mismatch_reason(declared: Mapping[str, Any], value: Any) -> str:  # noqa: AN
     types = " or ".join(sorted(json_types.types_of(declared) - {"null"})) or "null"
     given = json_types.type_name(value)
     if given in json_types.types_of(declared):
-        return f"what is inside of the {given} is not what the column's schema says"
+        return f"the contents of the {given} do not match the column's schema"
     article = "an" if given[0] in "aeiou" else "a"
     return f"{article} {given} came, and the column's type is {types}"
 

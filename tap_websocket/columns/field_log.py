@@ -56,7 +56,8 @@ class FieldLog:
             _LOGGER.warning("The field %s %s: %s", quoted(name), self._what, why())
         if len(self._seen) == _MAX_WARNINGS:
             _LOGGER.warning(
-                "%d fields were named; more are counted only, at the end of the run",
+                "%d fields were named; others are only counted, until the end of the "
+                "run",
                 _MAX_WARNINGS,
             )
 

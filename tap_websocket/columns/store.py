@@ -71,7 +71,7 @@ class ColumnStore:
         if not location.is_conditional:
             _LOGGER.warning(
                 "schema_location: two runs at once could undo each other's new columns "
-                "there: only local paths and s3:// are written on a condition",
+                "there: only local paths and s3:// are safe from that",
             )
         self._location = location
         return self._load(location.read())

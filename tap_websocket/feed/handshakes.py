@@ -136,9 +136,8 @@ def _redirected(handshake: Handshake, target: str, *, trusted: bool) -> Handshak
 
 def _untrusted(url: str, target: str) -> BadHandshake:
     return BadHandshake(
-        f"{log_label(url)} redirects to {log_label(target)}, another origin, to which "
-        "nothing goes that auth has resolved; if it is to be trusted, put it into "
-        "trusted_origins"
+        f"{log_label(url)} redirects to {log_label(target)}, another origin, where "
+        "values of auth are not sent; to trust it, put it into trusted_origins"
     )
 
 

@@ -107,8 +107,8 @@ def _redirected(
         subject = answer.purpose.subject
         msg = (
             f"the {subject} request to {answer.where} is redirected to "
-            f"{log_label(target)}, another origin, to which its body is not sent; if "
-            "it is to be trusted, put it into trusted_origins"
+            f"{log_label(target)}, another origin, where its body is not sent; to "
+            "trust it, put it into trusted_origins"
         )
         raise CredentialError(msg)
     headers = headers_after(headers, target, trusted=is_trusted)

@@ -126,8 +126,8 @@ def without_credentials(headers: Headers, label: str) -> Headers:
     kept = headers_for_anybody(headers)
     if len(kept) < len(headers):
         _LOGGER.warning(
-            "%s is the address that a server has named: headers and the credentials of "
-            "auth are not sent there, unless trusted_origins has it",
+            "A server has named the address %s: headers and the credentials of auth "
+            "are not sent there, unless trusted_origins has it",
             label,
         )
     return kept

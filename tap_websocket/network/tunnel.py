@@ -198,7 +198,7 @@ async def _through_socks(
         msg = f"the connection to the proxy broke: {describe_os_error(error)}"
         raise Unreachable(msg) from error
     except ValueError as error:
-        msg = "the server's name is none that a SOCKS proxy can be given"
+        msg = "the server's name cannot be given to a SOCKS proxy"
         raise BadHandshake(msg) from error
     if window is not None:
         bound_window(opened, window)

@@ -257,7 +257,7 @@ def _check_endpoint(auth: TokenEndpoint, problems: list[str]) -> None:
         check_http_url("auth.url", auth.url, problems)
     check_headers("auth.headers", dict(auth.given), problems)
     if not HTTP_METHOD.fullmatch(auth.method):
-        problems.append("auth.method: must be an HTTP method, POST or GET say")
+        problems.append("auth.method: must be an HTTP method, such as POST")
     if not auth.values:
         problems.append("auth.values: is empty; name at least one value of the reply")
     check_names("auth.values", auth.names, problems)

@@ -109,10 +109,14 @@ def _check_aws(auth: Aws, problems: list[str]) -> None:
     elif auth.session_token and not auth.access_key:
         problems.append("auth.session_token: goes with access_key and secret_key")
     if auth.access_key and auth.profile:
-        problems.append("auth.profile: is for keys that are not given; remove one")
+        problems.append(
+            "auth.profile: does not go with access_key and secret_key; remove one"
+        )
     check_names("auth.bodies", auth.names, problems)
     if auth.http_url is None:
         if auth.bodies:
-            problems.append("auth.bodies: needs http_url, which they are posted to")
+            problems.append(
+                "auth.bodies: needs http_url, the address that they are posted to"
+            )
     elif not auth.http_url.startswith("{"):
         check_http_url("auth.http_url", auth.http_url, problems)

@@ -95,7 +95,7 @@ def check_request(
         check_http_url(f"{path}.url", url, problems)
     check_headers(f"{path}.headers", headers, problems)
     if not HTTP_METHOD.fullmatch(request.get("method", "POST")):
-        problems.append(f"{path}.method: must be an HTTP method, as in POST")
+        problems.append(f"{path}.method: must be an HTTP method, such as POST")
     check_placeholders(f"{path}.url", url, declared, problems)
     for name, value in headers.items():
         check_placeholders(f"{path}.headers.{name}", value, declared, problems)

@@ -76,7 +76,7 @@ def prepare(raw: Mapping[str, Any], schema: Schema) -> Prepared:
         elif declared.get("x-merge") and name in config:
             config[name] = _merged(declared["default"], config[name])
     problems.extend(
-        f"{name}: is required; set it to {properties[name]['examples'][0]}, say"
+        f"{name}: is required; for example {properties[name]['examples'][0]}"
         for name in schema.get("required", [])
         if name not in known
     )

@@ -297,7 +297,7 @@ def _check_subprotocols(
                 "-._~!#$%&'*+^`|",
             )
     if len(set(names)) < len(names):
-        problems.append("subprotocols: a name stands there twice; offer each once")
+        problems.append("subprotocols: lists a name twice; offer each once")
 
 
 def _tls(given: Mapping[str, Any], problems: list[str]) -> TlsSettings:

@@ -342,7 +342,7 @@ def _pattern(config: Mapping[str, Any], problems: list[str]) -> MessagePattern |
 def _array_columns(config: Mapping[str, Any], problems: list[str]) -> tuple[str, ...]:
     names = tuple(config["array_columns"])
     if len(set(names)) < len(names) or "" in names:
-        problems.append("array_columns: each name must be there once, and none empty")
+        problems.append("array_columns: names must be unique and not empty")
     if RESCUED in names:
         problems.append(
             f"array_columns: {RESCUED} is filled by the tap; choose another name",

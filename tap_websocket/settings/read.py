@@ -311,7 +311,7 @@ def _check_fields(settings: Settings, problems: list[str]) -> None:
             names.OUTAGE_SECONDS,
         }
     problems += [
-        f"message_fields: {name} is a column that the tap fills otherwise; choose "
+        f"message_fields: {name} is a column that the tap itself fills; choose "
         "another name"
         for name in decoded.field_names
         if name in taken

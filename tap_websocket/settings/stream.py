@@ -172,9 +172,8 @@ def _schema(config: Mapping[str, Any], problems: list[str]) -> dict[str, Any] | 
     if given is None:
         return None
     problems += [
-        f"schema: the property {name!r} holds no JSON Schema; a property name with "
-        "dots is torn apart on its way here: put the schema into a file and give its "
-        "path"
+        f"schema: the property {name!r} is not a JSON Schema; Meltano splits a "
+        "property name at its dots: put the schema into a file and give its path"
         for name in _unnested(given)
     ]
     keys = () if config["envelope"] else config["primary_keys"]

@@ -316,7 +316,7 @@ def check_use(
     used = in_url.union(*messages.values()) & {TOPIC, TOPICS}
     if not used:
         problems.append(
-            "topics: stand nowhere; put {topics} or {topic} into url or "
+            "topics: are used nowhere; put {topics} or {topic} into url or "
             "subscribe_messages",
         )
 

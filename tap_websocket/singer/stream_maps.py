@@ -45,8 +45,8 @@ def check_names(
         if not any(fnmatch.fnmatch(stream, str(source)) for stream in streams):
             names = ", ".join(map(repr, streams))
             msg = (
-                f"stream_maps: no stream is called {source!r}, so what stands there "
-                f"would not act; the tap's stream is {names} (stream_name)"
+                f"stream_maps: no stream is called {source!r}, so this map would have "
+                f"no effect; the tap's stream is {names} (stream_name)"
             )
             raise StreamMapError(msg)
 

@@ -157,7 +157,7 @@ class AnswerReader:
             raise BadHandshake(msg)
         accept = _accept(self._key)
         if set(headers.get("sec-websocket-accept", ())) != {accept}:
-            msg = f"{_DISAGREES}its Sec-WebSocket-Accept is not the one that was due"
+            msg = f"{_DISAGREES}its Sec-WebSocket-Accept is wrong"
             raise BadHandshake(msg)
         lines = [
             "HTTP/1.1 101 Switching Protocols",

@@ -133,8 +133,7 @@ def test_a_body_stays_behind_at_another_origin(
     assert isinstance(run.error, CredentialError)
     assert str(run.error) == (
         f"the subscription request to {http.url} is redirected to {other.url}, another "
-        "origin, to which its body is not sent; if it is to be trusted, put it into "
-        "trusted_origins"
+        "origin, where its body is not sent; to trust it, put it into trusted_origins"
     )
     assert other.requests == []
 

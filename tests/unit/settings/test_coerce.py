@@ -32,7 +32,7 @@ def problems(**given: Any) -> list[str]:
 WRONG: list[tuple[dict[str, Any], str]] = [
     (
         {"url": ...},
-        "url: is required; set it to wss://stream.example.com/trades, say",
+        "url: is required; for example wss://stream.example.com/trades",
     ),
     ({"url": ..., "max_messages": ...}, "a run needs an end"),
     ({"url": "https://localhost/"}, "'https://' was given; write wss:// instead"),
@@ -163,7 +163,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"placeholders": {"a b": "x"}}, "placeholders: 'a b' is not a valid name"),
     ({"placeholders": {"a": [SECRET]}}, "placeholders.a: must be"),
     ({"subprotocols": ["a b"]}, "subprotocols[0]: is not a valid name"),
-    ({"subprotocols": ["a", "a"]}, "subprotocols: a name stands there twice"),
+    ({"subprotocols": ["a", "a"]}, "subprotocols: lists a name twice"),
     ({"tls": {"ca_file": "/nowhere.pem"}}, "tls.ca_file: the file /nowhere.pem cannot"),
     ({"tls": {"cafile": "x"}}, "tls: has no key 'cafile'"),
     ({"proxy": f"ftp://u:{SECRET}@host:1"}, "proxy: must be http://, https://, socks5"),
@@ -191,13 +191,13 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"message_fields": {"a": "$.[x"}}, "message_fields.a: '$.[x' is not a JSONPath"),
     (
         {"message_fields": {"a": "$.a"}, "contexts": [{"a": "b"}]},
-        "message_fields: a is a column that the tap fills otherwise",
+        "message_fields: a is a column that the tap itself fills",
     ),
     (
         {"message_fields": {"_rescued_data": "$.a"}},
         "message_fields: _rescued_data is a column",
     ),
-    ({"array_columns": ["a", "a"]}, "array_columns: each name must be there once"),
+    ({"array_columns": ["a", "a"]}, "array_columns: names must be unique"),
     ({"auth": {"type": "basic", "username": "u"}}, "auth: type basic needs password"),
     (
         {"auth": {"type": "basic", "username": "a:b", "password": SECRET}},

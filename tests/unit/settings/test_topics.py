@@ -173,7 +173,7 @@ def test_an_empty_text_means_not_set() -> None:
 
 LISTED = {"topics": ["a", "b"], **IN_MESSAGE}
 ERRORS: list[tuple[dict[str, Any], str]] = [
-    ({"topics": ["a"]}, "topics: stand nowhere"),
+    ({"topics": ["a"]}, "topics: are used nowhere"),
     ({**LISTED, "topics": []}, "topics: is empty"),
     ({**LISTED, "topics": [""]}, r"topics\[0\]: must be a string that is not empty"),
     ({**LISTED, "topics": "a,b"}, "topics: must be an object or an array, as JSON"),
@@ -285,7 +285,7 @@ ERRORS: list[tuple[dict[str, Any], str]] = [
             "topics_per_connection": 1,
             "message_fields": {"topic": "$.t"},
         },
-        "message_fields: topic is a column that the tap fills otherwise",
+        "message_fields: topic is a column that the tap itself fills",
     ),
 ]
 
