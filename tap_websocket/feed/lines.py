@@ -111,6 +111,7 @@ class Group:
         """Remove a connection."""
         if session in self.open:
             self.open.discard(session)
+            session.was_alone = not self.open
             if not self.open:
                 self._gone_at = session.ended_at
 

@@ -227,7 +227,8 @@ class Recovery:
 
     async def _is_redundant(self) -> bool:
         """Return whether another line of the group is up, so that this one may fail."""
-        await self._group.others_decided(self._line)
+        if not self._group.is_up:
+            await self._group.others_decided(self._line)
         return self._group.is_up
 
     async def _judge_code(self, session: Session, code: int) -> None:
@@ -238,7 +239,7 @@ class Recovery:
         """
         self._retries.lasted(session.ended_at - (self._opened_at or 0.0))
         if code in self._settings.reconnect.fatal_close_codes:
-            if not await self._is_redundant():
+            if session.was_alone and not await self._is_redundant():
                 text = session.describe_end()
                 msg = (
                     f"{session.label} closed with {text}, which fatal_close_codes names"

@@ -80,6 +80,7 @@ class Session:
             its number once it is open.
         label: Scheme, host and port, for logs; empty before the handshake.
         has_data: Whether it brought a data message, new or not.
+        was_alone: Whether no other connection of its group was open when it ended.
         builtins: Makes the placeholders that are always there.
         values: The values of placeholders; messages and replies add to them.
         subscribed: Is done when everything was sent and answered.
@@ -133,6 +134,7 @@ class Session:
         self.retry_after = 0.0
         self.label = ""
         self.has_data = False
+        self.was_alone = True
         self.builtins = ConnectionBuiltins()
         self._outbound = Outbound(
             settings,

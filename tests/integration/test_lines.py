@@ -384,3 +384,53 @@ def test_what_a_slow_target_has_not_taken_of_a_replaced_connection_is_not_lost()
         )
     assert run.error is None
     assert [row["n"] for row in run.records] == list(range(count))
+
+
+@pytest.mark.parametrize("of_the_replaced", [False, True])
+def test_a_fatal_code_is_judged_by_what_was_up_when_it_came(
+    of_the_replaced: bool,
+) -> None:
+    """Another line was; it is lost while what follows on the code is decided."""
+    opened: list[int] = []
+    ended = asyncio.Event()
+    hung = asyncio.Event()
+
+    async def script(peer: RawPeer) -> None:
+        if peer.number > 3 and not hung.is_set():
+            await peer.status(503)
+            return
+        if peer.number == 3:
+            await peer.read_request()
+            fatal, other = (first, second) if of_the_replaced else (second, first)
+            await fatal[0].send(close_frame(4001))
+            await asyncio.sleep(0.3)
+            await other[0].send(close_frame(1012))
+            await asyncio.sleep(2.2)
+            hung.set()
+            return
+        await peer.upgrade(frame(b'{"n": 1}'))
+        if peer.number > 3:
+            ended.set()
+        opened.append(peer.number)
+        (first if peer.number == 1 else second).append(peer)
+        while len(opened) < 2:
+            await asyncio.sleep(0.01)
+        if peer.number == 1:
+            await peer.send(frame(b'{"end": "soon"}'))
+        await peer.wait()
+
+    first: list[RawPeer] = []
+    second: list[RawPeer] = []
+    with serve_raw(script) as server:
+        run = receive(
+            url=server.url,
+            connect_timeout=1.5,
+            message_rules=[{"match": {"end": "soon"}, "then": "replace"}],
+            reconnect=True,
+            reconnect_backoff=0.2,
+            redundancy=2,
+            fatal_close_codes=[4001],
+            max_duration=5,
+        )
+    assert run.error is None
+    assert ended.is_set()
