@@ -206,10 +206,10 @@ class Report:
             rows,
         )
         return (
-            f"**{count:,} messages of {size:,} bytes** into a file. The whole process "
-            "is from before its start until after its end, and so are CPU, memory and "
-            "the ratios, which are taken pair by pair; first to last record is how the "
-            "file grew, and leaves the start out. Picows over it: the rate of "
+            f"**{count:,} messages of {size:,} bytes** into a file. Times, CPU, memory "
+            "and ratios cover the whole process, start-up included; ratios are taken "
+            "pair by pair. From first to last record is the time in which the file "
+            "grew, without the start. Picows over it: the rate of "
             f"`{PICOWS.name}`, divided by the rate of that row. {_PART}"
             f"\n\n{shown}"
         )

@@ -1,7 +1,7 @@
 """Records on their way into pages: sampled, passed as they are, or made to fit.
 
 The columns are those of the first records, where they are to be inferred; a record
-that is as they want it goes on as the bytes that it is.
+that already fits them is passed on unchanged.
 """
 
 from __future__ import annotations
