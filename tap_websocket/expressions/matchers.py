@@ -36,7 +36,7 @@ class Matcher(msgspec.Struct, frozen=True):
             looks at.
         compared: The same without parts that need only be there. What leads to them
             decides by its being an object or array, and by the names in it, alone.
-        misses_json: It matches no text that begins with a brace or a bracket.
+        misses_json: It matches no text of an object or array with something in it.
     """
 
     kind: Literal["text", "json", "frame"]
@@ -59,7 +59,7 @@ def compile_matcher(spec: Any) -> Matcher:  # noqa: ANN401 - any JSON
         ValueError: When it is none of these; the message says what is wrong.
     """
     if isinstance(spec, str):
-        misses = spec[:1] not in {"{", "["}
+        misses = spec[:1] not in {"{", "["} or spec in {"{}", "[]"}
         return Matcher("text", _equals(spec), _encoded(spec), misses_json=misses)
     pattern = _operand(spec, "$regex")
     if pattern is not None:

@@ -103,7 +103,7 @@ class Paths:
                 emitter=emitter,
                 counts=counts,
             )
-            if not single_column:
+            if not single_column and _is_invisible(decoding.record_separator):
                 self._templates = TemplatePath(
                     slicer,
                     documents=documents,
@@ -112,6 +112,7 @@ class Paths:
                     gaps=gaps,
                     deduplicator=deduplicator,
                     by=() if by is None else by.by,
+                    separator=decoding.record_separator,
                 )
         # To look for what rules may match is dearer than a template.
         self._templates_first = (
@@ -311,3 +312,10 @@ class Paths:
             batch.result.records += new
             batch.result.deduplicated += passed - new
         return passed
+
+
+def _is_invisible(separator: str | None) -> bool:
+    """Return whether no value of a message has a separator in it, as it is sent."""
+    if separator is None:
+        return True
+    return separator != "" and all(character < " " for character in separator)

@@ -53,7 +53,7 @@ class Shape:
     """A text and the values in it.
 
     Args:
-        text: One JSON value on one line.
+        text: JSON values on one line.
         values: All of its values; those inside of another stand in front of it.
 
     Attributes:
@@ -95,17 +95,25 @@ class Shape:
         ]
 
 
-def shape_of(text: bytes) -> Shape | None:
+def shape_of(text: bytes, separator: bytes | None = None) -> Shape | None:
     """Return the shape of a text; None where it is no case for one.
 
     That is a text of many values or levels, with names that are written with escapes
     or stand twice, with line breaks, or one that is not JSON.
+
+    Args:
+        text: One JSON value.
+        separator: The text is several of them, with this in between, and perhaps at the
+            end; paths begin with their index then.
     """
     if len(text) > _MAX_BYTES:
         return None
     scanner = _Scanner(text)
     try:
-        scanner.value((), scanner.at)
+        if separator is None:
+            scanner.value((), scanner.at)
+        else:
+            scanner.separated(separator)
     except _NoShapeError:
         return None
     return Shape(text, scanner.values) if scanner.is_at_end else None
@@ -148,6 +156,17 @@ class _Scanner:
             return False
         self.at = found.end()
         return True
+
+    def separated(self, separator: bytes) -> None:
+        """Take values that are separated by more than white space."""
+        index, more = 0, True
+        while more:
+            self.value((index,), self.at)
+            index += 1
+            more = self._text.startswith(separator, self.at)
+            if more:
+                self.at += len(separator)
+                more = not self.is_at_end
 
     def value(self, path: tuple[Step, ...], key_at: int) -> None:
         """Take the next value with all that is inside of it."""

@@ -47,6 +47,7 @@ class TemplatePath:
         gaps: Watches the feed's own numbers.
         deduplicator: Decides which records were emitted before, if any may be.
         by: The paths of `deduplicate.by`.
+        separator: The setting `record_separator`, without printable characters.
     """
 
     def __init__(  # noqa: PLR0913 - its collaborators, by keyword
@@ -59,6 +60,7 @@ class TemplatePath:
         gaps: GapWatch,
         deduplicator: Deduplicator | None,
         by: Sequence[Path],
+        separator: str | None,
     ) -> None:
         self._slicer = slicer
         self._documents = documents
@@ -67,6 +69,10 @@ class TemplatePath:
         self._gaps = gaps
         self._deduplicator = deduplicator
         self._by = by
+        # Messages with line breaks in them are not taken.
+        self._separator = (
+            None if separator is None or "\n" in separator else separator.encode()
+        )
         self._gear = TemplateGear()
         # Makes templates for the columns of this version, and lines of this group.
         self._maker: TemplateMaker | None = None
@@ -215,7 +221,11 @@ class TemplatePath:
             return None
         if self._maker is None:
             self._maker = TemplateMaker(
-                self._slicer, columns, compared=router.compared, by=self._by
+                self._slicer,
+                columns,
+                compared=router.compared,
+                by=self._by,
+                separator=self._separator,
             )
         return self._maker.make(message, self._emitter.added.of(arrival))
 

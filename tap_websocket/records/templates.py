@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tap_websocket.columns.columns import Columns
     from tap_websocket.expressions.path import Path, Step
-    from tap_websocket.records.slicer import Slicer
+    from tap_websocket.records.slicer import SlicedDocument, Slicer
     from tap_websocket.records.template_format import Piece, Template
 
 __all__ = ["TemplateMaker"]
@@ -43,6 +43,7 @@ class TemplateMaker:
         compared: The ways to the values that decide what a document is: they are part
             of the shape.
         by: The paths of `deduplicate.by`.
+        separator: What stands between the documents of a message, if anything does.
     """
 
     def __init__(
@@ -52,11 +53,13 @@ class TemplateMaker:
         *,
         compared: Sequence[Sequence[Step]],
         by: Sequence[Path],
+        separator: bytes | None,
     ) -> None:
         self._slicer = slicer
         self._columns = columns
         self._compared = [tuple(path) for path in compared]
         self._by = by
+        self._separator = separator
 
     def make(self, message: bytes, added: Mapping[str, Any]) -> Template | None:
         """Derive the template of a message.
@@ -70,7 +73,7 @@ class TemplateMaker:
         """
         if not is_markable(message):
             return None
-        shape = shape_of(message)
+        shape = shape_of(message, self._separator)
         if shape is None or len(shape.leaves) > _MOST_LEAVES:
             return None
         try:
@@ -79,17 +82,14 @@ class TemplateMaker:
             return None
 
     def _make(self, shape: Shape, added: Mapping[str, Any]) -> Template:
-        cut = self._slicer.slice(marked(shape), seen=False)
-        whole = self._slicer.slice(shape.text, seen=False)
-        if cut is None or whole is None:
-            raise NoTemplateError
+        cut, whole = self._cut(marked(shape)), self._cut(shape.text)
         records = [record for part in cut for record in part.records]
         samples = [record for part in whole for record in part.records]
-        if not records or len(records) != len(samples):
+        if len(records) != len(samples) or len({part.is_whole for part in cut}) > 1:
             raise NoTemplateError
         draft = Draft(shape, self._columns)
         # An item of an array is a document of its own, with paths of its own.
-        inside = 0 if all(part.is_whole for part in cut) else 1
+        inside = (not cut[0].is_whole) + (self._separator is not None)
         draft.pin(self._compared, inside)
         lines: list[Piece] = []
         keys: list[Piece] = []
@@ -103,6 +103,22 @@ class TemplateMaker:
         template = draft.template(lines, keys if self._by else None)
         self._check(template, shape.text, samples, added)
         return template
+
+    def _cut(self, message: bytes) -> list[SlicedDocument]:
+        """Cut a message up; each of its documents has a record.
+
+        Raises:
+            NoTemplateError: When that is not so.
+        """
+        found: list[SlicedDocument] = []
+        separator = self._separator
+        documents = [message] if separator is None else message.split(separator)
+        for document in filter(None, documents):
+            parts = self._slicer.slice(document, seen=False)
+            if parts is None or not any(part.records for part in parts):
+                raise NoTemplateError
+            found += parts
+        return found
 
     def _check(
         self,

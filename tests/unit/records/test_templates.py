@@ -27,6 +27,7 @@ NESTED = (
 LIST = b'{"ch":"candle","d":[["1","2.5",3,true],["4","5.5",6,false]]}'
 DOCUMENTS = b'[{"s":"A","n":1},{"s":"B","n":2}]'
 ODD = TRADE[:-1] + b',"venue":"XNAS","deep":{"a":[1,"b",2.5,null,{"c":true}]}}'
+SEVERAL = b'{"ch":"a","d":[{"n":7}]}\x1e{"ch":"b","d":[{"n":8,"s":"x"}]}\x1e'
 QUOTED = b'{"s":"1","p":"{","n":7,"q":0.25,"m":false,"id":123456789012345678901234}'
 
 SCHEMA = {
@@ -83,6 +84,7 @@ FORMS: list[dict[str, Any]] = [
         "schema_evolution": "rescue",
     },
     {"infer_nested": True},
+    {"record_separator": "\x1e", "records_path": "$.d[*]", "message_rules": RULES},
 ]
 
 _TOKEN = re.compile(
@@ -157,6 +159,11 @@ def varied(rng: random.Random, message: bytes) -> bytes:
     return _TOKEN.sub(value, message)
 
 
+def numbered(message: bytes, number: int) -> bytes:
+    """Return a message with another number in it."""
+    return re.sub(rb'("n": ?)(?:7|%d)', rb"\g<1>%d" % number, message)
+
+
 def mutated(rng: random.Random, message: bytes) -> bytes:
     """Return a message that differs in a byte."""
     at = rng.randrange(len(message) + 1)
@@ -178,13 +185,14 @@ def feeds(draw: Any) -> list[list[bytes]]:
     rng = draw(st.randoms(use_true_random=False))
     shapes = draw(
         st.lists(
-            st.sampled_from([TRADE, NESTED, LIST, DOCUMENTS, ODD, QUOTED]),
+            st.sampled_from([TRADE, NESTED, LIST, DOCUMENTS, ODD, QUOTED, SEVERAL]),
             min_size=1,
             max_size=2,
         ),
     )
     sizes = draw(st.lists(st.integers(1, 8), min_size=1, max_size=5))
-    batches = [[rng.choice(shapes) for _ in range(2)]]
+    # The sample, and what is learnt from.
+    batches = [[numbered(rng.choice(shapes), 100 + at)] for at in range(4)]
     for size in sizes:
         batch = [varied(rng, rng.choice(shapes)) for _ in range(size)]
         batches.append(
@@ -230,6 +238,7 @@ CASES: list[tuple[dict[str, Any], bytes]] = [
     (FORMS[14], TRADE),
     (FORMS[15], NESTED),
     ({"records_path": "$.d[*]", "record_metadata": True}, NESTED),
+    ({"records_path": "$.d[*]", "record_separator": "\x1e"}, SEVERAL),
     (
         {"records_path": "$.o", "message_rules": [{"capture": {"last": "$.seq"}}]},
         NESTED,
@@ -241,10 +250,7 @@ CASES: list[tuple[dict[str, Any], bytes]] = [
 def test_messages_of_a_shape_are_taken_by_its_template(
     form: dict[str, Any], message: bytes
 ) -> None:
-    messages = [
-        re.sub(rb'("n": ?)(?:7|%d)', rb"\g<1>%d" % (1000 + number), message)
-        for number in range(400)
-    ]
+    messages = [numbered(message, 1000 + number) for number in range(400)]
     one = taken(form, messages)
     assert one.templated >= 250
     assert one.parsed <= 202
