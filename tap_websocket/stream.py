@@ -132,6 +132,7 @@ class WebSocketStream(Stream):
                 if not mask["properties", name]
             ),
         )
+        self._plan.check_keys()
 
     def subscribe_messages(self) -> Sequence[Any]:
         """Return what is sent on every new connection, for subclasses to override.

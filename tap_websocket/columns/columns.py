@@ -6,12 +6,14 @@ to `_rescued_data`, a string that holds a JSON object of such fields.
 
 from __future__ import annotations
 
+import itertools
 import types
 from typing import TYPE_CHECKING, Any, Literal
 
 from tap_websocket import jsontext
 from tap_websocket.columns.column_set import ColumnSet
 from tap_websocket.columns.conversion import Mismatch
+from tap_websocket.columns.field_log import quoted
 from tap_websocket.columns.names import RESCUED, UNREAD_BYTES, UNREAD_TEXT
 from tap_websocket.columns.new_fields import NewFields, hidden
 from tap_websocket.columns.raw_editor import RawEditor
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["Columns"]
 
 _NONE: Mapping[str, Any] = types.MappingProxyType({})
+
+_MAX_NAMED = 10
+"""Fields that an error names, of a record that may have any number."""
 
 _MAX_EDITED_BYTES = 1024 * 1024
 """A message of a million names would be held twice: as pieces, then as values."""
@@ -273,13 +278,22 @@ def _unnamed() -> str:
 
 def _key_error(key: str, record: Record) -> SchemaError:
     if key not in record:
-        state = "is missing"
+        fields = [quoted(name) for name in itertools.islice(record, _MAX_NAMED)]
+        more = len(record) - len(fields)
+        has = f"{', '.join(fields) or 'none'}{f' and {more} more' if more else ''}"
+        msg = (
+            f"a record has no {key!r}, which primary_keys names; the record has these "
+            f"fields: {has}; name one that every record has, or let message_rules "
+            "ignore what is no data"
+        )
     elif record[key] is None:
-        state = "is null"
+        msg = (
+            f"a record has null in {key!r}, which primary_keys names; name a field "
+            "that has a value in each record"
+        )
     else:
-        state = "holds a value that its column cannot hold"
-    msg = (
-        f"the key {key!r} {state} in a record; choose primary_keys that every record "
-        "has"
-    )
+        msg = (
+            f"a record has a value in {key!r}, which primary_keys names, that its "
+            "column cannot hold; declare the column in schema with each type that comes"
+        )
     return SchemaError(msg)

@@ -26,6 +26,7 @@ from tap_websocket.columns.naming import names_of
 from tap_websocket.columns.payload_check import compile_value
 from tap_websocket.columns.saver import ColumnSaver
 from tap_websocket.columns.store import ColumnStore
+from tap_websocket.errors import CatalogError
 from tap_websocket.records.fast_path import FastPath
 from tap_websocket.records.formats import format_of
 
@@ -108,6 +109,24 @@ class RecordPlan(msgspec.Struct, frozen=True):
         }
         stored = store.begin(selected)
         return msgspec.structs.replace(self, store=store, stored=stored)
+
+    def check_keys(self) -> None:
+        """Check that the catalog has each key; the file of `schema_location` gets it.
+
+        Raises:
+            CatalogError: When it lacks one: a SCHEMA would name what is no column.
+        """
+        if self.catalog_schema is None or self.settings.stream.schema_location:
+            return
+        columns = self.catalog_schema.get("properties", {})
+        own = added_columns(self.settings)
+        for key in self.keys:
+            if key not in columns and key not in own:
+                msg = (
+                    f"the catalog has no property {key!r}, which primary_keys names; "
+                    "discover again"
+                )
+                raise CatalogError(msg)
 
     @property
     def single_column(self) -> bool:

@@ -251,6 +251,7 @@ def read_settings(config: Mapping[str, Any], given: Collection[str]) -> Settings
         ),
     )
     _check_fields(settings, problems)
+    _check_keys(config, settings, problems)
     _check_needed(config, given, problems)
     if problems:
         raise ConfigError(problems)
@@ -299,22 +300,61 @@ def _without_effect(config: Mapping[str, Any], given: Collection[str]) -> Iterat
 def _check_fields(settings: Settings, problems: list[str]) -> None:
     """Check that `message_fields` names no column that something else fills."""
     decoded = settings.decoding
-    taken = {names.RESCUED, *settings.context_columns}
-    if decoded.envelope:
-        taken |= {names.DATA, names.ENVELOPE_RECEIVED_AT, names.ENVELOPE_URL}
-    if decoded.record_metadata:
-        taken |= {
+    taken = {names.RESCUED, *_own_columns(settings)}
+    problems += [
+        f"message_fields: {name} is a column that the tap itself fills; choose "
+        "another name"
+        for name in decoded.field_names
+        if name in taken
+    ]
+
+
+def _own_columns(settings: Settings) -> set[str]:
+    """Return the columns that are filled from no field of a message."""
+    columns = set(settings.context_columns)
+    if settings.decoding.envelope:
+        columns |= {names.DATA, names.ENVELOPE_RECEIVED_AT, names.ENVELOPE_URL}
+    if settings.decoding.record_metadata:
+        columns |= {
             names.RECEIVED_AT,
             names.CONNECTION,
             names.SEQUENCE,
             names.MISSING_NUMBERS,
             names.OUTAGE_SECONDS,
         }
+    return columns
+
+
+def _check_keys(
+    config: Mapping[str, Any],
+    settings: Settings,
+    problems: list[str],
+) -> None:
+    """Check that each key is a column, where no sample will tell.
+
+    The type of a key has to be known before the first record: a SCHEMA names the keys,
+    and no target can add one to a table.
+    """
+    if stream.infers(config):
+        return
+    decoded, declared = settings.decoding, settings.stream.schema
+    pattern = None if decoded.is_structured else decoded.message_pattern
+    hint = ""
+    if decoded.envelope:
+        columns = set(decoded.field_names)
+    elif decoded.is_structured and "schema" in config:
+        if declared is None:
+            # What is wrong with it is a problem of its own.
+            return
+        columns, hint = set(declared["properties"]), " is not in schema; add it there"
+    else:
+        columns = {names.DATA} if pattern is None else set(pattern.names)
+    columns |= _own_columns(settings)
+    hint = hint or f" is no column; the columns are {', '.join(sorted(columns))}"
     problems += [
-        f"message_fields: {name} is a column that the tap itself fills; choose "
-        "another name"
-        for name in decoded.field_names
-        if name in taken
+        f"primary_keys: {key!r}{hint}"
+        for key in settings.stream.primary_keys
+        if key not in columns
     ]
 
 

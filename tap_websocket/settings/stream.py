@@ -45,7 +45,9 @@ DECLARATIONS = group(
     schema=setting(
         {"type": ["object", "string"], "x-type": "object, or a path"},
         "JSON Schema of a record (with `envelope`: of `data`), or the path of a file "
-        "that holds it. Nothing is inferred then.",
+        "that holds it. No sample is taken then, so `primary_keys` have to be in it; "
+        "with `schema_evolution: add_columns` the type of another field is that of its "
+        "first value.",
     ),
     infer_messages=setting(
         whole(0),

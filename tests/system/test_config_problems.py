@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,6 +44,44 @@ def test_an_unknown_setting_is_warned_about_with_the_nearest_name(
     (warning,) = run.warnings
     assert "idle_timout" in warning
     assert "did you mean 'idle_timeout'?" in warning
+
+
+@pytest.mark.parametrize("evolution", ["add_columns", "rescue"])
+@pytest.mark.parametrize("options", [(), ("--discover",)])
+def test_a_key_that_the_schema_lacks_is_an_error_before_any_connection(
+    evolution: str, options: tuple[str, ...], tmp_path: Path
+) -> None:
+    with serve(greets) as server:
+        config = {
+            "url": server.url,
+            "max_messages": 1,
+            "schema": {"properties": {"traded_at": {"type": "string"}}},
+            "schema_evolution": evolution,
+            "primary_keys": ["id", "traded_at"],
+        }
+        run = run_tap(tmp_path, config, *options)
+        assert not server.peers
+    assert run.code == 1
+    assert run.stdout == b""
+    (error,) = run.errors
+    assert "primary_keys: 'id' is not in schema; add it there" in error
+
+
+def test_a_key_that_the_catalog_lacks_is_an_error_before_any_connection(
+    tmp_path: Path,
+) -> None:
+    with serve(greets) as server:
+        config = {"url": server.url, "max_messages": 1, "primary_keys": ["id"]}
+        catalog = json.loads(run_tap(tmp_path, config, "--discover").stdout)
+        del catalog["streams"][0]["schema"]["properties"]["id"]
+        (tmp_path / "catalog.json").write_text(json.dumps(catalog))
+        seen = len(server.peers)
+        run = run_tap(tmp_path, config, "--catalog", "catalog.json")
+        assert len(server.peers) == seen
+    assert run.code == 1
+    assert run.stdout == b""
+    (error,) = run.errors
+    assert "the catalog has no property 'id', which primary_keys names" in error
 
 
 @pytest.mark.parametrize(

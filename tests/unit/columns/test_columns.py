@@ -330,10 +330,12 @@ def test_keys_that_the_sample_lacks_are_text() -> None:
 @pytest.mark.parametrize(
     ("record", "words"),
     [
-        ({}, "'id' is missing"),
-        ({"id": None}, "'id' is null"),
-        ({"id": "secret"}, "'id' holds"),
-        ({"id": 2**64}, "'id' holds"),
+        ({}, "has no 'id', which .* these fields: none;"),
+        ({"a\n": 1, "b": 2}, r"has no 'id', which .* these fields: 'a\\n', 'b';"),
+        (dict.fromkeys("abcdefghijkl"), "'i', 'j' and 2 more; name one"),
+        ({"id": None}, "has null in 'id'"),
+        ({"id": "secret"}, "has a value in 'id', .* cannot hold"),
+        ({"id": 2**64}, "has a value in 'id', .* cannot hold"),
     ],
 )
 @pytest.mark.parametrize("types", ["integer", ["integer", "null"]])

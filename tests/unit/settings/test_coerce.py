@@ -106,6 +106,26 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"contexts": {"a": "b"}}, "contexts: must be an array; an object was given"),
     ({"stream_name": ""}, "stream_name: must be a string that is not empty"),
     ({"primary_keys": "id"}, "primary_keys: must be an array, as JSON"),
+    (
+        {
+            "primary_keys": ["id"],
+            "schema": {"properties": {"at": {"type": "string"}}},
+            "schema_evolution": "add_columns",
+        },
+        "primary_keys: 'id' is not in schema; add it there",
+    ),
+    (
+        {"primary_keys": ["id"], "infer_messages": 0},
+        "primary_keys: 'id' is no column; the columns are data",
+    ),
+    (
+        {"primary_keys": ["id"], "envelope": True},
+        "primary_keys: 'id' is no column; the columns are data, received_at, url",
+    ),
+    (
+        {"primary_keys": ["n"], "message_format": "raw_string"},
+        "primary_keys: 'n' is no column; the columns are data",
+    ),
     ({"schema": "nowhere.json"}, "schema: the file nowhere.json cannot be read"),
     ({"schema": {"type": "object"}}, "schema: it declares no properties"),
     (
