@@ -9,6 +9,7 @@ import pytest
 import trustme
 from hypothesis import settings
 
+from tap_websocket.transports.select import LIBRARIES
 from tests.support import postgres as postgres_server
 from tests.support import receive
 from tests.support.servers import KINDS, Kind
@@ -33,7 +34,7 @@ def kind(request: pytest.FixtureRequest) -> Kind:
     return kind
 
 
-@pytest.fixture(params=["websockets", "picows"])
+@pytest.fixture(params=[library.name for library in LIBRARIES])
 def each_transport(
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
