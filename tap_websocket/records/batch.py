@@ -18,7 +18,7 @@ MAX_BATCH = 1024
 """Items that are tried at once: enough that the try itself costs nothing, and few
 enough that a pause of the loop's thread is not felt."""
 
-_MAX_STRETCH = 64
+_MAX_STRETCH = 256
 """Items that go the slow way before the fast path is tried again."""
 
 T = TypeVar("T")

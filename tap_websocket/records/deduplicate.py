@@ -212,7 +212,8 @@ class Deduplicator:
         if self._by and value is not None:
             named = [path.first(value) for path in self._by]
             if not any(part is MISSING or part is None for part in named):
-                return self._is_unseen(group, jsontext.canonical(named), now)
+                (new,) = self._are_new(group, [jsontext.canonical(named)], now)
+                return new
         key = self._hash(payload if value is None else jsontext.canonical(value))
         if self._spends(connection, key, now):
             return False
@@ -222,20 +223,6 @@ class Deduplicator:
     def _hash(self, text: bytes) -> bytes:
         return hashlib.blake2b(text, digest_size=_HASH_BYTES, key=self._secret).digest()
 
-    def _is_unseen(self, group: int, name: bytes, now: float) -> bool:
-        """Return whether a name was not seen in time; each sight counts anew."""
-        key = b"%d%b" % (group, name)
-        if len(key) > _SHORT:
-            key = self._hash(key)
-        seen = self._seen
-        last = seen.pop(key, None)
-        seen[key] = now
-        if len(seen) + self._credits > self._limit + _FORGOTTEN_AT_ONCE:
-            self._forget_seen(now)
-        return last is None or (
-            self._seconds is not None and now - last > self._seconds
-        )
-
     def are_new(self, origin: Origin, names: Sequence[bytes]) -> list[bool]:
         """Return for each of several records whether it is new (`deduplicate.by`).
 
@@ -243,8 +230,26 @@ class Deduplicator:
             origin: The connection that brought them.
             names: The canonical JSON of the values at the paths of each, in an array.
         """
-        now, group = self._time(), origin.group
-        return [self._is_unseen(group, name, now) for name in names]
+        return self._are_new(origin.group, names, self._time())
+
+    def _are_new(self, group: int, names: Sequence[bytes], now: float) -> list[bool]:
+        """Return which of several names were not seen in time."""
+        prefix = b"%d" % group
+        seen, seconds = self._seen, self._seconds
+        new: list[bool] = []
+        for name in names:
+            key = prefix + name
+            if len(key) > _SHORT:
+                key = self._hash(key)
+            last = seen.get(key)
+            if last is not None:
+                # Each sight counts anew, as the newest.
+                del seen[key]
+            seen[key] = now
+            new.append(last is None or (seconds is not None and now - last > seconds))
+        while len(seen) + self._credits > self._limit + _FORGOTTEN_AT_ONCE and seen:
+            self._forget_seen(now)
+        return new
 
     def _forget_seen(self, now: float) -> None:
         """Forget the names that were seen the longest time ago."""

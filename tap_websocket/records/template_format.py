@@ -66,7 +66,7 @@ class Format:
         return list(map(write, map(self._pick, found)))
 
 
-class Template(msgspec.Struct, frozen=True):
+class Template(msgspec.Struct, frozen=True, eq=False):
     """What becomes of messages of one shape.
 
     Attributes:

@@ -139,11 +139,12 @@ class TemplateGear:
             self._known.remove(min(self._known[:-1], key=lambda known: known.taken))
         return True
 
-    def take(self, messages: list[bytes], head: bytes) -> Taken | None:
+    def take(self, messages: list[bytes], text: bytes, head: bytes) -> Taken | None:
         """Return what templates make of messages.
 
         Args:
             messages: JSON texts in UTF-8.
+            text: The same, each behind a line break.
             head: The columns that the tap adds, with a comma behind them.
 
         Returns:
@@ -153,7 +154,7 @@ class TemplateGear:
         if self._rest:
             self._rest = max(0, self._rest - count)
             return None
-        taken = self._tried(messages, head) if self._known else None
+        taken = self._tried(messages, text, head) if self._known else None
         misses = count if taken is None else taken.misses
         self._missed += misses
         self._seen += count
@@ -162,10 +163,9 @@ class TemplateGear:
             self._judge()
         return taken
 
-    def _tried(self, messages: list[bytes], head: bytes) -> Taken | None:
+    def _tried(self, messages: list[bytes], text: bytes, head: bytes) -> Taken | None:
         """Return what templates make of messages; those that take most come first."""
         count = len(messages)
-        text = b"\n" + b"\n".join(messages)
         left = list(range(count))
         if text.count(b"\n") > count:
             # A line break between tokens; inside of a string it would be an error.

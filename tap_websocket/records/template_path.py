@@ -101,8 +101,9 @@ class TemplatePath:
                 continue
             end = start + min(MAX_BATCH, batch.left or MAX_BATCH)
             part = messages[start:end]
-            if self._is_for(batch, plain=plain) and _are_utf8(part):
-                start += self._take(batch, part, others, plain=plain)
+            text = b"\n" + b"\n".join(part)
+            if self._is_for(batch, plain=plain) and (text.isascii() or is_utf8(text)):
+                start += self._take(batch, part, text, others, plain=plain)
             else:
                 others(part)
                 start += len(part)
@@ -122,7 +123,13 @@ class TemplatePath:
         )
 
     def _take(
-        self, batch: Batch, messages: list[bytes], others: Others, *, plain: bool
+        self,
+        batch: Batch,
+        messages: list[bytes],
+        text: bytes,
+        others: Others,
+        *,
+        plain: bool,
     ) -> int:
         """Take messages up to one that brings a template, and return how many."""
         emitter, gear = self._emitter, self._gear
@@ -130,7 +137,7 @@ class TemplatePath:
             self._version = emitter.version
             self._maker = None
             gear.forget()
-        taken = gear.take(messages, self._head(batch.arrival))
+        taken = gear.take(messages, text, self._head(batch.arrival))
         if taken is not None and taken.misses == 0:
             self._emit(batch, messages, taken, plain=plain)
             return len(messages)
@@ -230,11 +237,6 @@ class TemplatePath:
         return self._maker.make(message, self._emitter.added.of(arrival))
 
 
-def _are_utf8(messages: list[bytes]) -> bool:
-    text = b"\n".join(messages)
-    return text.isascii() or is_utf8(text)
-
-
 def _numbered(text: bytes, first: int) -> list[bytes]:
     """Return lines with their numbers in them."""
     pieces = text.split(_NUMBER)
@@ -256,11 +258,10 @@ def _messages_of(templates: Sequence[Template | None], new: Sequence[bool]) -> i
 
 def _rescued(templates: Sequence[Template | None], new: Sequence[bool] | None) -> int:
     """Return how many records have a field in `_rescued_data`, new ones if not all."""
-    if not any(
-        template is not None and any(template.rescues) for template in set(templates)
-    ):
+    used = [template for template in set(templates) if template is not None]
+    if not any(any(template.rescues) for template in used):
         return 0
-    each = itertools.chain.from_iterable(
-        template.rescues for template in templates if template is not None
-    )
-    return sum(each if new is None else itertools.compress(each, new))
+    if new is None:
+        return sum(sum(one.rescues) * templates.count(one) for one in used)
+    each = (template.rescues for template in templates if template is not None)
+    return sum(itertools.compress(itertools.chain.from_iterable(each), new))
