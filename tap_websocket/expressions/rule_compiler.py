@@ -104,6 +104,7 @@ class _Compiler:
             },
             close_code=rule.close_code,
             forgets=tuple(name for name, source in rule.capture if source is None),
+            where=where,
         )
 
     def _matcher(self, where: str, spec: Any) -> Matcher | None:  # noqa: ANN401 - any JSON

@@ -58,6 +58,7 @@ class RuleMatch(msgspec.Struct, frozen=True):
         reply: What is sent, if anything.
         close_code: What the connection is closed with, where it is.
         own: Names that the rule captured which acted.
+        where: The place of that rule in the config, for logs.
     """
 
     then: Then = "emit"
@@ -66,6 +67,7 @@ class RuleMatch(msgspec.Struct, frozen=True):
     reply: Reply | None = None
     close_code: int = NORMAL_CLOSURE
     own: frozenset[str] = frozenset()
+    where: str = ""
 
 
 _INTEGER = re.compile(r"-?[0-9]{1,4000}")
@@ -87,6 +89,7 @@ class CompiledRule(msgspec.Struct, frozen=True):
         added: Name to what is added to a captured number.
         close_code: What the connection is closed with, where it is.
         forgets: Names whose value is forgotten.
+        where: Its place in the config, for logs.
     """
 
     matcher: Matcher | None
@@ -97,6 +100,7 @@ class CompiledRule(msgspec.Struct, frozen=True):
     added: Mapping[str, int]
     close_code: int = NORMAL_CLOSURE
     forgets: tuple[str, ...] = ()
+    where: str = ""
 
     @property
     def kind(self) -> str:
@@ -336,7 +340,12 @@ def _needles(rules: Iterable[CompiledRule]) -> list[tuple[bytes, ...] | None]:
 
 def _alone(rule: CompiledRule) -> RuleMatch:
     """Return what a rule decides that needs no more than its match."""
-    return RuleMatch(rule.then or "emit", acted=True, close_code=rule.close_code)
+    return RuleMatch(
+        rule.then or "emit",
+        acted=True,
+        close_code=rule.close_code,
+        where=rule.where,
+    )
 
 
 def _decide(
@@ -359,5 +368,6 @@ def _decide(
                 reply=reply,
                 close_code=rule.close_code,
                 own=frozenset(name for name, _ in (*rule.paths, *rule.groups)),
+                where=rule.where,
             )
     return RuleMatch(captures=tuple(captures)) if captures else DATA

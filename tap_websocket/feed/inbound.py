@@ -70,14 +70,18 @@ class CloseAction(enum.Enum):
     BROKEN_STREAM = "broken stream"
     REPLACE = "replace"
 
-    @property
-    def verdict(self) -> str:
-        """Why this side closes the connection, in words for a log, or empty."""
+    def verdict(self, rule: str) -> str:
+        """Return why this side closes the connection, for a log, or an empty text.
+
+        Args:
+            rule: The place of the rule that asks for another one.
+        """
+        if self is CloseAction.RECONNECT:
+            return f"{rule} asked for it"
         return _VERDICTS.get(self, "")
 
 
 _VERDICTS = {
-    CloseAction.RECONNECT: "a message rule asked for it",
     CloseAction.GAP: "numbers of the feed are missing (on_gap: reconnect)",
     CloseAction.BROKEN_STREAM: (
         "its compressed stream cannot be read (payload_compression)"
@@ -97,6 +101,7 @@ class BatchResult(msgspec.Struct):
         deduplicated: Records that another message had brought before; they are not
             among `records`.
         directive: What they ask of their connection, if anything.
+        rule: The place of the rule that asks for another connection, for logs.
         close_code: What the connection is closed with then (RFC 6455, section 7.4.1).
         captured: Names of what the rule captured that asks for a replacement.
         error: The failure that ends the run; what came before it was taken.
@@ -107,6 +112,7 @@ class BatchResult(msgspec.Struct):
     records: int = 0
     deduplicated: int = 0
     directive: CloseAction | None = None
+    rule: str = ""
     close_code: int = NORMAL
     captured: frozenset[str] = frozenset()
     error: TapError | None = None

@@ -331,10 +331,10 @@ class Session:
             return
         if directive is CloseAction.REPLACE:
             # The connection goes on; another message may still close it.
-            self.replacement.ask("a message rule asked for it", result.captured)
+            self.replacement.ask(f"{result.rule} asked for it", result.captured)
             return
         self.directive = directive
-        self.verdict = directive.verdict
+        self.verdict = directive.verdict(result.rule)
         if directive is CloseAction.STOP:
             self._owner.completed(self)
         too_big = directive is CloseAction.TOO_BIG

@@ -182,10 +182,11 @@ class MessageRouter:
             case "reconnect":
                 if result.directive in {None, CloseAction.REPLACE}:
                     result.directive = CloseAction.RECONNECT
-                    result.close_code = match.close_code
+                    result.rule, result.close_code = match.where, match.close_code
             case "replace":
                 result.captured |= match.own
-                result.directive = result.directive or CloseAction.REPLACE
+                if result.directive is None:
+                    result.directive, result.rule = CloseAction.REPLACE, match.where
         return True
 
     def _keep(self, origin: Origin, captured: Mapping[str, Any]) -> None:

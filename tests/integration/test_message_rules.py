@@ -122,7 +122,7 @@ def test_reconnect_without_the_setting_is_a_drop() -> None:
         run = receive(
             url=server.url, message_rules=[{"match": {"op": 7}, "then": "reconnect"}]
         )
-    assert "a message rule asked for it" in str(run.error)
+    assert "message_rules[0] asked for it" in str(run.error)
     assert numbers(run) == [1]
 
 

@@ -186,7 +186,7 @@ def test_a_greeting_is_no_answer() -> None:
         )
     assert isinstance(run.error, ConnectionFailed)
     assert "never subscribed" in str(run.error)
-    assert "a message rule asked for it" in str(run.error)
+    assert "message_rules[0] asked for it" in str(run.error)
 
 
 def test_a_greeting_is_enough_where_nothing_else_is_awaited() -> None:

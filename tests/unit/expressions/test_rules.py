@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,6 +14,9 @@ from tap_websocket.expressions.placeholders import ConnectionBuiltins
 from tap_websocket.expressions.prefilters import prefilter
 from tap_websocket.expressions.rule_compiler import Rule, compile_rules
 from tap_websocket.expressions.rules import DATA, RuleMatch, RuleSet
+
+if TYPE_CHECKING:
+    from tap_websocket.expressions.rules import Then
 
 
 def _decide(rules: RuleSet, document: Any, **groups: str | None) -> RuleMatch:
@@ -31,6 +34,11 @@ def _sent(verdict: RuleMatch, **values: Any) -> str:
     return template.render(values, ConnectionBuiltins().moment(), answered)
 
 
+def _acted(then: Then, number: int) -> RuleMatch:
+    """Return what the rule of this number decides, by its match alone."""
+    return RuleMatch(then, acted=True, where=f"message_rules[{number}]")
+
+
 def test_the_first_that_matches_acts() -> None:
     rules = compile_rules(
         [
@@ -39,15 +47,15 @@ def test_the_first_that_matches_acts() -> None:
             Rule({"op": 1}, "stop"),
         ],
     )
-    assert _decide(rules, {"type": "error", "op": 1}) == RuleMatch("fail", acted=True)
-    assert _decide(rules, {"op": 1}) == RuleMatch("stop", acted=True)
+    assert _decide(rules, {"type": "error", "op": 1}) == _acted("fail", 0)
+    assert _decide(rules, {"op": 1}) == _acted("stop", 2)
     assert _decide(rules, {"op": 2}) is DATA
 
 
 def test_emit_is_the_default_and_ends_the_search() -> None:
     rules = compile_rules([Rule({"type": "trade"}), Rule(then="ignore")])
-    assert _decide(rules, {"type": "trade"}) == RuleMatch("emit", acted=True)
-    assert _decide(rules, {"type": "other"}) == RuleMatch("ignore", acted=True)
+    assert _decide(rules, {"type": "trade"}) == _acted("emit", 0)
+    assert _decide(rules, {"type": "other"}) == _acted("ignore", 1)
 
 
 def test_text_rules_and_others_are_asked_apart() -> None:
