@@ -16,6 +16,11 @@ soon as something is written. More would let a library's buffer grow that double
 whenever a read fills it, and never shrinks.
 """
 
+_KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+"""Seconds of silence after which the system asks whether the peer is there, seconds
+between two questions, and how many may stay unanswered: two minutes in all. Some feeds
+let a client send nothing, so that a peer which is gone would never be missed."""
+
 _NEXT_AFTER_SECONDS = 0.25
 """After this long without an answer the next address is tried, too (RFC 8305)."""
 
@@ -77,6 +82,7 @@ async def _attempt(
     opened = socket.socket(family, kind, protocol)
     try:
         opened.settimeout(0)
+        _keep_alive(opened)
         if window is not None:
             bound_window(opened, window)
         await asyncio.get_running_loop().sock_connect(opened, address)
@@ -90,6 +96,18 @@ def _give_up(attempt: asyncio.Task[socket.socket]) -> None:
     """Close the socket of an attempt that lost the race or was cancelled."""
     if not attempt.cancelled() and attempt.exception() is None:
         attempt.result().close()
+
+
+def _keep_alive(opened: socket.socket) -> None:
+    """Let the system find out that a peer is gone without a word.
+
+    Where it cannot be told when to ask, its own times stay (two hours, mostly).
+    """
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE.items():
+        option = getattr(socket, name, None)
+        if option is not None:
+            opened.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def bound_window(opened: socket.socket, window: int) -> None:
