@@ -47,10 +47,14 @@ _STAMP_SECONDS = 1.0
 
 _HASH_BYTES = 16
 
+"""128 bits: no two records of a run have the same hash."""
+
 _SHORT = 32
 """Bytes of a name that is remembered as it is: it takes hardly more memory than its
 hash, which takes longer than all the rest."""
-"""128 bits: no two records of a run have the same hash."""
+
+_LONGEST_TEXT, _MOST_TEXTS = 1024, 10_000
+"""Bytes of a text that is known again as it stands, and how many: 10 MiB at most."""
 
 
 class _Stamp:
@@ -122,6 +126,9 @@ class Deduplicator:
         self._origins: dict[int, Origin] = {}
         # With `by`: hash to when it was last seen, the oldest first.
         self._seen: dict[bytes, float] = {}
+        # The hashes of records by the texts that one connection brought of late:
+        # another one mostly brings the same texts.
+        self._texts: dict[bytes, bytes] = {}
         # Credits that are not spent.
         self._credits = 0
         self._warned = False
@@ -179,8 +186,24 @@ class Deduplicator:
         connection = self._connection(origin)
         now = self._time()
         for record in records:
-            value = None if parse is None else parse(record)
-            yield self._is_new(connection, origin.group, value, record, now)
+            if self._by:
+                value = None if parse is None else parse(record)
+                yield self._is_new(connection, origin.group, value, record, now)
+            else:
+                key = self._key_of(record, parse)
+                yield self._is_uncredited(connection, origin.group, key, now)
+
+    def _key_of(self, text: bytes, parse: Callable[[bytes], Any] | None) -> bytes:
+        """Return the hash of a record; the one of a text again, without parsing it."""
+        texts = self._texts
+        key = texts.pop(text, None)
+        if key is None:
+            key = self._hash(text if parse is None else jsontext.canonical(parse(text)))
+            if len(text) <= _LONGEST_TEXT:
+                if len(texts) == _MOST_TEXTS:
+                    texts.clear()
+                texts[text] = key
+        return key
 
     def keeps_value(self, origin: Origin, value: Any) -> bool:  # noqa: ANN401 - any JSON
         """Return whether a record is new.
@@ -215,6 +238,12 @@ class Deduplicator:
                 (new,) = self._are_new(group, [jsontext.canonical(named)], now)
                 return new
         key = self._hash(payload if value is None else jsontext.canonical(value))
+        return self._is_uncredited(connection, group, key, now)
+
+    def _is_uncredited(
+        self, connection: _Connection, group: int, key: bytes, now: float
+    ) -> bool:
+        """Return whether a record is new by its hash; a credit for it is spent."""
         if self._spends(connection, key, now):
             return False
         self._give(connection, group, key, now)

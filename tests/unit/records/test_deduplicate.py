@@ -68,6 +68,38 @@ def test_what_another_line_brought_is_dropped() -> None:
     assert not feed.new(one, {"n": 2})
 
 
+def test_a_text_that_another_line_brought_is_not_parsed_again() -> None:
+    feed = Feed()
+    one, two = feed.open(), feed.open()
+    parsed: list[bytes] = []
+
+    def parse(text: bytes) -> Any:
+        parsed.append(text)
+        return jsontext.parse(text)
+
+    keeps = feed.deduplicator.keeps
+    texts = [b'{"n":%d}' % number for number in range(5)]
+    assert all(keeps(one, texts, parse))
+    assert not any(keeps(two, texts, parse))
+    assert parsed == texts
+    # What is written otherwise is the same all the same.
+    assert list(keeps(two, [b'{ "n": 7 }', b'{"n":8}'], parse)) == [True, True]
+    assert list(keeps(one, [b'{"n":7}', b'{"n":8}'], parse)) == [False, False]
+    assert all(keeps(one, texts, parse))
+
+
+def test_texts_that_are_known_again_take_little_memory() -> None:
+    feed = Feed()
+    one, _ = feed.open(), feed.open()
+    texts = (b'{"n":%d,"note":"%b"}' % (n, b"x" * 980) for n in range(40_000))
+    tracemalloc.start()
+    for text in texts:
+        assert all(feed.deduplicator.keeps(one, [text], jsontext.parse))
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size < 14 * 2**20
+
+
 def test_equal_records_on_one_line_are_two() -> None:
     feed = Feed()
     one, two, three = feed.open(), feed.open(), feed.open()
