@@ -30,7 +30,7 @@ __all__ = ["LIMIT", "Deduplicator"]
 _LOGGER = logging.getLogger("tap-websocket")
 
 LIMIT = 250_000
-"""Records that are remembered for all groups together, in 60 MiB at most."""
+"""Records that are remembered for all groups together, in 70 MiB at most."""
 
 _FORGOTTEN_AT_ONCE = 1000
 """A plain dict takes half the memory of an `OrderedDict`, but its first key is found
