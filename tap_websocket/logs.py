@@ -304,6 +304,17 @@ def shorten(text: str, limit: int = _MAX_NAME) -> str:
     return f"{text[:limit]}… ({len(text)} characters)"
 
 
+def counted(number: int, one: str, more: str) -> str:
+    """Return a number and what it counts.
+
+    Args:
+        number: How many.
+        one: What follows on 1.
+        more: What follows on any other number.
+    """
+    return f"{number} {one if number == 1 else more}"
+
+
 class Redacted(msgspec.Struct, frozen=True):
     """A value whose fields do not show where it is printed."""
 
@@ -345,7 +356,8 @@ class LogThrottle:
         if now < self._next:
             self._held += 1
             return False
-        more = f" ({self._held} more such lines were held back)" if self._held else ""
+        held = counted(self._held, "more such line was", "more such lines were")
+        more = f" ({held} held back)" if self._held else ""
         self._held = 0
         self._next = now + self._interval
         logger.log(self._level, "%s%s", message % args, more)

@@ -11,6 +11,7 @@ from tap_websocket.feed.lines import Group
 from tap_websocket.feed.reconnector import Reconnector
 from tap_websocket.feed.run_state import RunState
 from tap_websocket.feed.topics import plan_connections
+from tap_websocket.logs import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -69,6 +70,7 @@ class Feed:
         self._loop = asyncio.get_running_loop()
         # Lines that are not closed for good, once it is known how many there are.
         self._unfinished = 0
+        self._groups: list[Group] = []
         self._only_one = only_one
         self._tasks: set[asyncio.Task[None]] = set()
         # Seconds that the answers to Close frames are waited for at the end: a trial
@@ -96,6 +98,9 @@ class Feed:
         finally:
             for timer in timers:
                 timer.cancel()
+            # The line that ends the run has the counts before connections are closed.
+            for group in self._groups:
+                group.count_so_far()
 
     def _make_lines(
         self, planned: Iterable[PlannedConnection]
@@ -103,6 +108,7 @@ class Feed:
         continuity = self._settings.continuity
         for number, one in enumerate(planned):
             group = Group(self._run, number, continuity.overlap)
+            self._groups.append(group)
             for line in range(continuity.redundancy):
                 yield Reconnector(
                     self._run,
@@ -194,12 +200,13 @@ class Feed:
         counts = self._run.counts
         if not self._run.is_over and not counts.messages:
             _LOGGER.warning(
-                "No data message came in %g s (max_duration): %d documents were "
-                "ignored (message_rules, or without a match of message_pattern or "
-                "records_path), %d were skipped (on_parse_error)",
+                "No data message came in %g s (max_duration): %s ignored "
+                "(message_rules, or without a match of message_pattern or "
+                "records_path)%s, %s skipped (on_parse_error)",
                 duration,
-                counts.ignored,
-                counts.skipped,
+                counted(counts.ignored, "document was", "documents were"),
+                self._run.first_ignored(),
+                counted(counts.skipped, "was", "were"),
             )
 
     async def _watch_idle(self) -> None:

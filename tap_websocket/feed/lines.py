@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Group", "Line"]
 
+_COUNT_SECONDS = 1.0
+"""How often the seconds of an outage are counted while it goes on."""
+
 
 class Line(Protocol):
     """What a group asks of each of its lines."""
@@ -59,6 +62,8 @@ class Group:
         self._loop = asyncio.get_running_loop()
         # When the outage began, by the loop's clock; None while there is none.
         self._down_since: float | None = None
+        # Up to when it is counted, by the loop's clock.
+        self._counted_to = 0.0
         # When the last open connection ended, by the loop's clock; None while there is
         # one, and before the first.
         self._gone_at: float | None = None
@@ -145,13 +150,28 @@ class Group:
 
     def _begin_outage(self, at: float) -> None:
         if self._down_since is None:
-            self._down_since = at
+            self._down_since = self._counted_to = at
             self._run.counts.outages += 1
+            self._count_on()
+
+    def _count_on(self) -> None:
+        """Count the outage up to now, and again each second: METRIC lines show it."""
+        if self._down_since is not None and not self._run.is_over:
+            self.count_so_far()
+            self._loop.call_later(_COUNT_SECONDS, self._count_on)
+
+    def count_so_far(self) -> None:
+        """Count the seconds of an outage up to now, if there is one; it goes on."""
+        if self._down_since is not None:
+            now = self._loop.time()
+            self._run.counts.disconnected_seconds += now - self._counted_to
+            self._counted_to = now
 
     def count_outage(self) -> float | None:
         """Count the seconds of the outage up to now, if there is one, and end it."""
         if self._down_since is None:
             return None
+        self.count_so_far()
         seconds = self._loop.time() - self._down_since
         self._down_since = None
         self._run.outage_ended(self.number, seconds)

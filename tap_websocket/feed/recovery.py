@@ -12,6 +12,8 @@ from tap_websocket.errors import ConnectionFailed, FeedError
 from tap_websocket.feed.advice import cannot_connect
 from tap_websocket.feed.inbound import CloseAction
 from tap_websocket.feed.retries import Retries
+from tap_websocket.feed.run_state import OUTAGE_LOG_SECONDS
+from tap_websocket.logs import counted
 from tap_websocket.network.errors import is_retryable, retry_after
 
 if TYPE_CHECKING:
@@ -72,11 +74,14 @@ class Recovery:
         self._unproven: Session | None = None
         # What went wrong in a row.
         self._retries = Retries(settings.reconnect, len(self._urls))
+        self._is_numbered = settings.continuity.sequence is not None
         # When the last connection was opened, by the loop's clock; None before it.
         self._opened_at: float | None = None
         # When the line went down, by the loop's clock; None while it is up, and until
         # its first attempt has failed.
         self._down_since: float | None = None
+        # When an outage that goes on was last warned of, by the loop's clock.
+        self._warned_at = 0.0
 
     @property
     def is_down(self) -> bool:
@@ -117,9 +122,10 @@ class Recovery:
             return
         _LOGGER.info(
             "Connected again after %.1f s, at attempt %d; what the server sent in "
-            "between is lost, unless the feed sends it again",
+            "between %s, unless the feed sends it again",
             outage,
             self._retries.attempts,
+            "counts as missing (sequence)" if self._is_numbered else "is lost",
         )
 
     def produced(self, session: Session) -> None:
@@ -279,8 +285,25 @@ class Recovery:
                 f"(max_reconnect_attempts); the last: {reason}"
             )
             raise ConnectionFailed(msg)
+        self._log_outage(where, reason)
         jitter = random.random()  # noqa: S311 - no secret depends on it
         await asyncio.sleep(self._retries.wait(least, jitter))
+
+    def _log_outage(self, where: str, reason: str) -> None:
+        """Warn of an outage that goes on, a minute after it began and each minute."""
+        if self._down_since is None or self._group.is_up:
+            return
+        now = self._loop.time()
+        if now - max(self._down_since, self._warned_at) >= OUTAGE_LOG_SECONDS:
+            self._warned_at = now
+            self._run.outage_log(
+                _LOGGER,
+                "No connection to %s for %.0f s; %s; the last: %s",
+                where,
+                now - self._down_since,
+                counted(self._retries.attempts, "attempt", "attempts"),
+                reason,
+            )
 
     async def _wait_refused(self, where: str, reason: str) -> None:
         """Wait before a server is asked again that refused this line alone."""

@@ -9,6 +9,7 @@ import msgspec
 
 from tap_websocket.errors import ConnectionFailed
 from tap_websocket.feed.inbound import BatchResult
+from tap_websocket.logs import LogThrottle, counted
 from tap_websocket.transports.rfc6455 import NORMAL
 
 if TYPE_CHECKING:
@@ -19,7 +20,16 @@ if TYPE_CHECKING:
     from tap_websocket.settings import EndSettings, Item
     from tap_websocket.transports.base import Closing
 
-__all__ = ["ConnectionObserver", "Ending", "OpenSession", "RunState"]
+__all__ = [
+    "OUTAGE_LOG_SECONDS",
+    "ConnectionObserver",
+    "Ending",
+    "OpenSession",
+    "RunState",
+]
+
+OUTAGE_LOG_SECONDS = 60.0
+"""Seconds of an outage after which it is warned of again, and between two warnings."""
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -47,6 +57,9 @@ class ConnectionObserver(Protocol):
 
     def outage_ended(self, group: int, seconds: float) -> None:
         """Note how long a group had no connection, before its next message."""
+
+    def first_ignored(self) -> str:
+        """Return the first document that was ignored, for a log line, or nothing."""
 
     def paused(self) -> None:
         """Stop the clocks: what has arrived is not read."""
@@ -91,6 +104,7 @@ class RunState:
         sessions: The open connections.
         last_inbound: When the idle clock was last reset, by the loop's clock.
         ended: Is given why the run ended.
+        outage_log: Logs now and then that an outage goes on, for all groups together.
     """
 
     def __init__(  # noqa: PLR0913 - its collaborators, by keyword
@@ -121,6 +135,7 @@ class RunState:
         self._loop = asyncio.get_running_loop()
         self.last_inbound = self._loop.time()
         self.ended: asyncio.Future[Ending] = self._loop.create_future()
+        self.outage_log = LogThrottle(OUTAGE_LOG_SECONDS, clock=self._loop.time)
         self._handle = handle
         self._observer = observer
         # None once a subscription is complete.
@@ -259,9 +274,13 @@ class RunState:
 
     def outage_ended(self, group: int, seconds: float) -> None:
         """Report how long a group had no connection."""
-        self.counts.disconnected_seconds += seconds
         if self._observer is not None:
             self._observer.outage_ended(group, seconds)
+
+    def first_ignored(self) -> str:
+        """Return the first document that was ignored, in brackets, or nothing."""
+        text = "" if self._observer is None else self._observer.first_ignored()
+        return f" [the first: {text}]" if text else ""
 
     def failed(self, reason: str) -> None:
         """Keep the last failure, for the error of a run that received nothing."""
@@ -311,7 +330,8 @@ class RunState:
         if result.messages or result.deduplicated or self._any_frame_resets:
             self.restart_idle_clock()
         if result.error is None and limit is not None and counts.messages >= limit:
-            self.end(f"max_messages: {limit} messages were received")
+            received = counted(limit, "message was", "messages were")
+            self.end(f"max_messages: {received} received")
         return result
 
 

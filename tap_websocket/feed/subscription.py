@@ -255,12 +255,9 @@ class Subscription:
         if item.records:
             self._data.add(id(reply))
         self._awaited, self._left = item, count
-        reason = (
-            f"{item.where}: no reply within {item.reply_timeout:g} s (reply_timeout)"
-        )
         self._deadline = Deadline(
             item.reply_timeout,
-            lambda: self._on_timeout(reason),
+            lambda: self._on_timeout(self._why_late(item, count)),
             schedule=self._schedule,
             clock=self._clock,
             behind=self._has_unread,
@@ -268,3 +265,14 @@ class Subscription:
         if self._paused:
             self._deadline.pause()
         self._deadline.restart()
+
+    def _why_late(self, item: Item, count: int) -> str:
+        """Return what the end of `reply_timeout` has to say."""
+        within = f"within {item.reply_timeout:g} s (reply_timeout"
+        came = count - self._left
+        if not came:
+            return f"{item.where}: no reply {within})"
+        return (
+            f"{item.where}: {came} of {count} replies came {within}; check "
+            "reply_count, and whether what message_rules ignore is a refusal)"
+        )

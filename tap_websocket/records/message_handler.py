@@ -118,6 +118,10 @@ class MessageHandler:
         """Keep an outage for the next record (see `ConnectionObserver`)."""
         self._gaps.outage_ended(group, seconds)
 
+    def first_ignored(self) -> str:
+        """Return the first document that was ignored (see `ConnectionObserver`)."""
+        return self._router.first_ignored()
+
     def paused(self) -> None:
         """Stop the clock (see `ConnectionObserver`)."""
         self._clock.pause()

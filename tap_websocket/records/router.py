@@ -24,6 +24,12 @@ __all__ = ["MessageRouter", "Route"]
 _MAX_SHOWN = 500
 """Characters of a document in the error of `then: fail`."""
 
+_MAX_IGNORED = 200
+"""Characters of an ignored document in a warning."""
+
+_MAX_KEPT = 16 * 1024
+"""Bytes that are kept of it: more than are shown, since secrets are masked whole."""
+
 
 class MessageRouter:
     """Applies the rules and the awaited replies of a run to its documents.
@@ -56,6 +62,8 @@ class MessageRouter:
         self.rules = settings.message_rules
         self.excerpt = excerpt
         self._learn = learn
+        # The beginning of the first document that was ignored, awaited replies apart.
+        self._first_ignored = b""
         replies = self._replies = [
             item.reply for item in settings.subscribe_messages if item.reply is not None
         ]
@@ -84,6 +92,16 @@ class MessageRouter:
         self.asks_json_texts = self.rules.asks_json_texts or any(
             reply.kind == "text" and not reply.misses_json for reply in replies
         )
+
+    def ignored(self, document: bytes, route: Route | None) -> None:
+        """Keep the first document that is no data, unless it is an awaited reply."""
+        if not self._first_ignored and (route is None or not route.has_answered):
+            self._first_ignored = document[:_MAX_KEPT]
+
+    def first_ignored(self) -> str:
+        """Return the first document that is no data, for a log line, or nothing."""
+        text = self._first_ignored.decode(errors="backslashreplace")
+        return self.excerpt(text, _MAX_IGNORED)
 
     @property
     def captures_from_data(self) -> bool:
@@ -198,9 +216,20 @@ class MessageRouter:
 
 
 class Route:
-    """The way of one document of a message past the rules and the awaited replies."""
+    """The way of one document of a message past the rules and the awaited replies.
 
-    __slots__ = ("_acted", "_origin", "_result", "_router", "_subscription")
+    Attributes:
+        has_answered: Whether it was a reply that the subscription awaits.
+    """
+
+    __slots__ = (
+        "_acted",
+        "_origin",
+        "_result",
+        "_router",
+        "_subscription",
+        "has_answered",
+    )
 
     def __init__(
         self,
@@ -217,6 +246,7 @@ class Route:
         self._subscription = origin.subscription
         # Set when a rule for frames or texts acted: no later rule is asked then.
         self._acted = acted
+        self.has_answered = False
 
     @property
     def has_acted(self) -> bool:
@@ -276,11 +306,12 @@ class Route:
             taken = router.apply(self._origin, match, self._result, lambda: text)
         if subscription is not None:
             if subscription.asks_texts:
-                taken = subscription.answers_text(text) or taken
+                self.has_answered = subscription.answers_text(text)
+            taken = self.has_answered or taken
             if taken and subscription.asks_documents:
                 document = look().document
                 if document is not MISSING:
-                    subscription.answers_document(document)
+                    self.has_answered |= subscription.answers_document(document)
         return taken
 
     def takes(
@@ -316,5 +347,6 @@ class Route:
             match = router.rules.decide_document(found, look)
             taken = router.apply(self._origin, match, self._result, shown)
         if subscription is not None and found.document is not MISSING:
-            taken = subscription.answers_document(found.document) or taken
+            self.has_answered |= subscription.answers_document(found.document)
+            taken = self.has_answered or taken
         return taken

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_websocket import jsontext
 from tap_websocket.expressions.path import MISSING
-from tap_websocket.logs import LogThrottle
+from tap_websocket.logs import LogThrottle, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -294,13 +294,19 @@ class SequenceTracker:
             of = f" of {watched.key[:_SHOWN_CHARACTERS]}" if watched.key else ""
             self._log(
                 _LOGGER,
-                "sequence: %s%d numbers%s are missing, from %d to %d",
+                "sequence: %s%s missing, %s",
                 "at least " if self._settings.previous is not None else "",
-                count,
-                of,
-                gap.low,
-                gap.high,
+                counted(count, f"number{of} is", f"numbers{of} are"),
+                self._where(gap),
             )
+
+    def _where(self, gap: _Gap) -> str:
+        """Return which numbers are missing, in words."""
+        if self._settings.previous is not None:
+            return f"after {gap.low}, up to {gap.high}"
+        if gap.low == gap.high:
+            return str(gap.low)
+        return f"from {gap.low} to {gap.high}"
 
     def _size(self, gap: _Gap) -> int:
         if self._settings.previous is not None:

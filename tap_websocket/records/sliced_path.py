@@ -80,7 +80,9 @@ class SlicedPath:
                     else self._router.route(origin, result, acted=batch.acted)
                 )
                 found = self._emit_sliced(batch, document, sliced, route)
-                self._counts.ignored += not found
+                if not found:
+                    self._counts.ignored += 1
+                    self._router.ignored(document, route)
         finally:
             result.messages += result.records > before
         return True

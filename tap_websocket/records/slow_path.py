@@ -88,7 +88,9 @@ class SlowPath:
                 except ParseError as error:
                     self._give_up(batch, document, error)
                 else:
-                    self._counts.ignored += not found
+                    if not found:
+                        self._counts.ignored += 1
+                        self._router.ignored(document, route)
         finally:
             result.messages += result.records > before
         if result.records > before:

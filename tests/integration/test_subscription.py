@@ -107,6 +107,26 @@ def test_replies_in_one_batch_move_on_in_order() -> None:
     assert server.peers[0].frames[0] == (1, b"go")
 
 
+def test_one_of_two_replies_is_told_from_none() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.recv()
+        await peer.send('{"type": "ack"}')
+        await peer.send('{"type": "error"}')
+        await peer.wait()
+
+    with serve(script) as server:
+        run = receive(
+            url=server.url,
+            subscribe_messages=[
+                {"message": "s", "reply": ACK, "reply_count": 2, "reply_timeout": 2},
+            ],
+            message_rules=[{"match": {"type": "error"}, "then": "ignore"}],
+        )
+    assert "1 of 2 replies came within 2 s (reply_timeout; check reply_count" in str(
+        run.error
+    )
+
+
 def test_a_reply_that_does_not_come_in_time_is_a_drop() -> None:
     async def script(peer: Peer) -> None:
         await peer.recv()
@@ -299,6 +319,14 @@ def test_the_reply_clock_stands_still_while_reading_is_paused() -> None:
     assert hand.late == []
     hand.pass_time(1)
     assert hand.late == ["here: no reply within 10 s (reply_timeout)"]
+
+
+def test_replies_that_came_are_counted_when_others_do_not() -> None:
+    hand = Hand(awaiting("ok", reply_timeout=10, reply_count=2))
+    hand.subscription.answers_text("ok")
+    hand.pass_time(10)
+    (reason,) = hand.late
+    assert reason.startswith("here: 1 of 2 replies came within 10 s (reply_timeout; ")
 
 
 def test_a_reply_may_stand_in_what_is_not_read_yet() -> None:

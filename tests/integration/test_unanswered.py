@@ -154,6 +154,33 @@ def test_a_long_run_without_data_is_warned_about(
     (warning,) = (r for r in caplog.records if r.levelno == logging.WARNING)
     assert "No data message came in 2 s (max_duration)" in warning.getMessage()
     assert "3 documents were ignored" in warning.getMessage()
+    # The reply that the subscription awaits tells nothing.
+    assert '[the first: {"type": "hb"}]' in warning.getMessage()
+
+
+def test_the_document_that_was_ignored_is_masked_escaped_and_cut(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    said = "\x1b[31m" + "s3cr3t-token" + "x" * 1000
+    with serve_raw(accepts({"type": said})) as server:
+        receive(
+            url=server.url,
+            subscribe_messages=SUBSCRIPTION,
+            auth={"type": "bearer", "token": "s3cr3t-token"},
+            records_path="$.nothing",
+            message_format="json",
+            max_duration=2,
+        )
+    text = next(
+        record.getMessage()
+        for record in caplog.records
+        if "No data message" in record.getMessage()
+    )
+    assert "1 document was ignored" in text or "2 documents were ignored" in text
+    assert "s3cr3t-token" not in text
+    assert "\x1b" not in text
+    assert "xxx… (" in text
+    assert len(text) < 600
 
 
 def test_a_run_with_data_is_not_warned_about(caplog: pytest.LogCaptureFixture) -> None:

@@ -145,7 +145,7 @@ def _unsaid(
     said = sum(record["_missing"] for record in records)
     if said != skipped:
         yield f"_missing says {said}, and {skipped} are missing"
-    if not skipped or "are missing, from" not in log:
+    if not skipped or " missing, " not in log:
         yield "nothing was missing, or the log says nothing of it"
     seconds = [
         float(record["_outage_seconds"])

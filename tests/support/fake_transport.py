@@ -183,6 +183,7 @@ class FakeRun:
     peers: list[FakePeer]
     seconds: float
     records: list[Any]
+    summary: str
 
     @property
     def texts(self) -> list[str]:
@@ -261,13 +262,14 @@ async def _run(
     begin = loop.time()
     ending = await feed.run()
     seconds = loop.time() - begin
+    summary = counts.summary()
     await feed.close()
     if beside is not None:
         beside.cancel()
     assert not transport.failures, transport.failures
     hand.finish()
     rows = [parse(record) for page in hand.pages for record in page.records()]
-    return FakeRun(ending, counts, taken, transport.peers, seconds, rows)
+    return FakeRun(ending, counts, taken, transport.peers, seconds, rows, summary)
 
 
 def feed_of(messages: int, every: float = 1.0) -> list[tuple[float, str]]:

@@ -36,6 +36,78 @@ def test_a_drop_is_followed_by_another_connection() -> None:
     assert run.counts.disconnected_seconds == pytest.approx(20, abs=0.1)
 
 
+async def one_then_away(peer: FakePeer) -> None:
+    if peer.number > 1:
+        raise REFUSED
+    await one_then_drop(peer)
+
+
+def test_an_outage_that_goes_on_is_counted() -> None:
+    seen: list[float] = []
+
+    async def look(feed: Feed) -> None:
+        for _ in range(3):
+            await asyncio.sleep(60)
+            seen.append(feed._run.counts.disconnected_seconds)  # noqa: SLF001
+
+    run = run_feed(one_then_away, during=look, reconnect=True, max_duration=200.5)
+    assert seen == pytest.approx([55, 115, 175], abs=1.1)
+    assert run.counts.disconnected_seconds == pytest.approx(195.5, abs=0.1)
+    assert "disconnected_seconds=195.5" in run.summary
+
+
+def test_an_outage_that_goes_on_is_warned_of_each_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run_feed(one_then_away, reconnect=True, reconnect_backoff=5, max_duration=200)
+    texts = [entry.getMessage() for entry in caplog.records]
+    went_on = [text for text in texts if text.startswith("No connection to ws://")]
+    assert [text.split(" for ")[1] for text in went_on] == [
+        f"{seconds} s; {attempts} attempts; the last: connection refused"
+        for seconds, attempts in ((60, 13), (120, 25), (180, 37))
+    ]
+
+
+def test_lines_that_are_down_beside_another_are_not_warned_of_each_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def script(peer: FakePeer) -> None:
+        if peer.number == 2 or peer.number > 3:
+            raise REFUSED
+        peer.accept()
+        peer.text("a")
+        await asyncio.sleep(500)
+
+    run_feed(script, reconnect=True, redundancy=2, max_duration=200)
+    assert not [r for r in caplog.records if "No connection to" in r.getMessage()]
+
+
+@pytest.mark.parametrize(
+    ("sequence", "words"),
+    [(None, "is lost"), ({"path": "$.n"}, "counts as missing (sequence)")],
+)
+def test_the_end_of_an_outage_says_what_becomes_of_what_was_sent(
+    sequence: Any, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    given = {} if sequence is None else {"sequence": sequence}
+    run_feed(one_then_drop, reconnect=True, max_messages=2, **given)
+    (text,) = (
+        entry.getMessage()
+        for entry in caplog.records
+        if "Connected again" in entry.getMessage()
+    )
+    assert f"what the server sent in between {words}, unless" in text
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"), [(1, "1 message was"), (2, "2 messages were")]
+)
+def test_the_reason_of_an_end_counts_messages(limit: int, words: str) -> None:
+    run = run_feed(one_then_drop, reconnect=True, max_messages=limit)
+    assert run.ending.reason == f"max_messages: {words} received"
+
+
 def test_without_reconnect_a_drop_ends_the_run() -> None:
     run = run_feed(one_then_drop)
     assert isinstance(run.ending.error, ConnectionFailed)

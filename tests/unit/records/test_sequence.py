@@ -207,6 +207,14 @@ def test_the_log_names_key_and_numbers(caplog: pytest.LogCaptureFixture) -> None
     ]
 
 
+def test_the_log_names_a_single_number(caplog: pytest.LogCaptureFixture) -> None:
+    feed = Feed()
+    feed.send(feed.open(), 8908, 8910)
+    assert [entry.getMessage() for entry in caplog.records] == [
+        "sequence: 1 number is missing, 8909"
+    ]
+
+
 @pytest.mark.parametrize(
     ("sequence", "problem"),
     [
