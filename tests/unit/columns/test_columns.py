@@ -416,3 +416,16 @@ def test_a_column_that_cannot_be_saved_is_rescued_until_it_can() -> None:
     assert columns.conform({"a": 1, "b": 2}, {}) == {"a": 1, RESCUED: '{"b":2}'}
     assert columns.conform({"b": "x"}, {}) == {"b": "x"}
     assert columns.schema["properties"]["b"] == column("string")
+
+
+@pytest.mark.parametrize("evolution", ["ignore", "rescue"])
+def test_a_record_without_its_key_is_read_whole(evolution: str) -> None:
+    """The error lists its fields, also those that would stay as they stand."""
+    columns = make({"n": column("integer")}, keys=["k"], evolution=evolution)
+    record = b'{"n": 1, "other": 2}'
+    assert columns.edit(record, {}) is None
+    with pytest.raises(SchemaError, match="these fields: 'n', 'other'"):
+        columns.conform({"n": 1, "other": 2}, {})
+    # A column that the tap adds may be the key.
+    edited = columns.edit(record, {"k": 1})
+    assert edited is not None
