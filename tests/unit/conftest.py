@@ -1,4 +1,4 @@
-"""A unit test needs no network and no process: one that asks for either fails."""
+"""A unit test needs no network, process or sleep: one that asks for any fails."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_REFUSED = frozenset({"socket.bind", "socket.connect", "subprocess.Popen", "os.fork"})
+_REFUSED = frozenset(
+    {"socket.bind", "socket.connect", "subprocess.Popen", "os.fork", "time.sleep"}
+)
 _asked: list[str] | None = None
 
 
@@ -26,7 +28,7 @@ sys.addaudithook(_audit)
 
 @pytest.fixture(autouse=True)
 def in_this_process_alone() -> Iterator[None]:
-    """Fail a test that opens a connection or starts a process."""
+    """Fail a test that opens a connection, starts a process or sleeps."""
     global _asked  # noqa: PLW0603 - the hook cannot be removed
     _asked = []
     yield
