@@ -119,9 +119,9 @@ class _Run:
     ) -> None:
         self._options = options
         self._write = write
-        day = dt.datetime.now(tz=dt.UTC).date().isoformat()
+        begun = f"{dt.datetime.now(tz=dt.UTC):%Y-%m-%d %H:%M} UTC"
         load = f"Load at the start {os.getloadavg()[0]:.1f}."
-        self.report = Report(f"{machine.describe()} {load}", day, {})
+        self.report = Report(f"{machine.describe()} {load}", begun, {})
         self.failed: list[str] = []
         self._starts: dict[Contestant, Cost] = {}
 

@@ -52,7 +52,7 @@ def feeds_part(feeds: Sequence[FeedResults], run: str, before: str) -> str:
 
     Args:
         feeds: Those that were measured.
-        run: When.
+        run: When that run began.
         before: The last version of this part: feeds that are left out now keep their
             rows.
     """
@@ -161,7 +161,7 @@ def target_part(targets: Sequence[Target], run: str, before: str) -> str:
 
     Args:
         targets: All of them.
-        run: When those were measured that were.
+        run: When this run began.
         before: The last version of this part: what is not measured now keeps its row.
     """
     last = rows(before, HEADER)

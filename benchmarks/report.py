@@ -54,7 +54,7 @@ class Report:
 
     Attributes:
         machine: What it ran on.
-        day: When.
+        begun: When the run began.
         rounds: Parts that were measured, to the number of their rounds.
         trades: Bytes of a message to number of messages and results.
         latencies: Delays.
@@ -69,7 +69,7 @@ class Report:
     """
 
     machine: str
-    day: str
+    begun: str
     rounds: dict[str, int]
     trades: dict[int, tuple[int, Results]] = dataclasses.field(default_factory=dict)
     latencies: Latencies = dataclasses.field(default_factory=dict)
@@ -120,11 +120,11 @@ class Report:
         clients, connections = self.connections
         parts = {
             "targets": target_part(
-                self._targets(), self.day, part_of(before, "targets")
+                self._targets(), self.begun, part_of(before, "targets")
             ),
             "feeds": self.feeds
             and feeds_part(
-                list(self.feeds.values()), self.day, part_of(before, "feeds")
+                list(self.feeds.values()), self.begun, part_of(before, "feeds")
             ),
             "long": self.long and long_part(self.long),
             "paced": self.paced and paced_part(self.paced),
@@ -168,7 +168,7 @@ class Report:
         """Return how a part was measured, and on what."""
         rounds = self.rounds[name]
         how = f"medians of {rounds} interleaved rounds" if rounds > 1 else "one round"
-        return f"*{self.day}, {how}. {self.machine}*"
+        return f"*{self.begun}, {how}. {self.machine}*"
 
     def _who(self) -> str:
         """Return a line on each of the rows whose names say little."""

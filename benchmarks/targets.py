@@ -80,7 +80,7 @@ class Target:
         """Return its row below `HEADER`.
 
         Args:
-            run: When it was measured.
+            run: When the run began.
         """
         figures = _span(self.measured), self.verdict, _span(self.apart)
         return (self.what, self.wanted, *figures, run if self.measured else NONE)
