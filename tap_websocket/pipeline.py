@@ -145,9 +145,13 @@ class Pipeline:
         """Wait for no server at the end: nobody takes pages."""
         self.bridge.skip_close_handshake()
 
-    def close(self) -> None:
-        """End the run and its thread; pages that were not taken are lost."""
-        self.bridge.close()
+    def close(self, reason: str = "no more records are taken") -> None:
+        """End the run and its thread; pages that were not taken are lost.
+
+        Args:
+            reason: In a few words, for the log of a run that goes on.
+        """
+        self.bridge.close(reason)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,7 +24,7 @@ from tap_websocket.singer import sdk, stream_maps
 from tap_websocket.singer.batch_files import BatchFiles, until_failure
 from tap_websocket.singer.metrics import CountsLog
 from tap_websocket.singer.progress import Progress
-from tap_websocket.singer.writer import PageWriter
+from tap_websocket.singer.writer import PageWriter, why_over
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -223,7 +223,7 @@ class WebSocketStream(Stream):
     def close(self) -> None:
         """End the run and give its thread back; what was not taken is lost."""
         if self._pipeline is not None:
-            self._pipeline.close()
+            self._pipeline.close("it is complete")
             self._shutdown.done()
 
     def log(
@@ -349,7 +349,7 @@ class WebSocketStream(Stream):
             pipeline.skip_close_handshake()
             raise
         finally:
-            pipeline.close()
+            pipeline.close(why_over(self._page_writer))
             counted.write()
 
     def _opened_plan(self) -> RecordPlan:

@@ -10,7 +10,7 @@ import msgspec
 
 from tap_websocket.columns import json_types
 from tap_websocket.columns.conversion import converter
-from tap_websocket.columns.field_log import quoted
+from tap_websocket.columns.field_log import FieldLog, quoted
 from tap_websocket.columns.inference import MAX_COLUMNS, MAX_NESTED, count_nested
 from tap_websocket.columns.names import RESCUED
 from tap_websocket.columns.naming import ColumnNames
@@ -101,6 +101,7 @@ class ColumnSet:
         self._null_fields: set[str] = set()
         # Columns that some targets take for an earlier one, until they are warned of.
         self._alike: list[tuple[str, str]] = []
+        self._new_log = FieldLog("became a column", level=logging.INFO)
         self._declare_all(schema.get("properties", {}), sent_as)
         self.version = 0
         self.schema: Schema = self._make_schema()
@@ -163,6 +164,7 @@ class ColumnSet:
     def add(self, field: str, column: str, declared: Schema) -> None:
         """Add a column for a new field; the schema grows with it."""
         self._declare(field, column, declared)
+        self._note_new(field)
         self._grown()
 
     def adopt(self, stored: StoredColumns) -> None:
@@ -178,8 +180,18 @@ class ColumnSet:
                 and self.takes(column.name, column.schema)
             ):
                 self._declare(column.sent_as, column.name, column.schema)
+                self._note_new(column.sent_as)
         if len(self._properties) > before:
             self._grown()
+
+    def _note_new(self, field: str) -> None:
+        """Log that a field has become a column."""
+        schema = self._properties[self.by_field[field][0]]
+        self._new_log.note(field, lambda: f"of the type {json_types.named(schema)}")
+
+    def close(self) -> None:
+        """Log how many new columns were not logged one by one."""
+        self._new_log.close()
 
     def takes_null(self, field: str, column: str) -> bool | None:
         """Take a null of a field that has no column.

@@ -248,6 +248,7 @@ class Columns:
         """Warn of how many fields were not warned of one by one."""
         self._rescue.close()
         self._new_fields.close()
+        self._set.close()
 
     def _merged(
         self,

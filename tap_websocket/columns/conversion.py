@@ -45,7 +45,7 @@ def mismatch_reason(declared: Mapping[str, Any], value: Any) -> str:  # noqa: AN
     """Return why a value does not fit its column, for people; it is not shown."""
     if json_types.check(declared)(value) or is_text(declared):
         return target_limits.storage_problem(value)
-    types = " or ".join(sorted(json_types.types_of(declared) - {"null"})) or "null"
+    types = json_types.named(declared)
     given = json_types.type_name(value)
     if given in json_types.types_of(declared):
         return f"the contents of the {given} do not match the column's schema"

@@ -1,9 +1,11 @@
-"""One warning for each field that lost its place, as long as they are few."""
+"""One line for each field that lost its place, as long as they are few."""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING
+
+from tap_websocket.logs import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,19 +32,21 @@ def quoted(name: str) -> str:
 
 
 class FieldLog:
-    """Warns once of each field that something happens to.
+    """Says once of each field that something happens to.
 
     Args:
         what: What happens to it, as an end of "The field 'x' …".
+        level: The level of the lines.
     """
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, *, level: int = logging.WARNING) -> None:
         self._what = what
+        self._level = level
         # Hashes, since a server may send names of a megabyte.
         self._seen: set[int] = set()
 
     def note(self, name: str, why: Callable[[], str]) -> None:
-        """Warn of a field, unless that was done, or was done of many others.
+        """Say it of a field, unless that was done, or was done of many others.
 
         Args:
             name: The field's name, as it was sent.
@@ -53,17 +57,26 @@ class FieldLog:
             return
         self._seen.add(key)
         if len(self._seen) <= _MAX_WARNINGS:
-            _LOGGER.warning("The field %s %s: %s", quoted(name), self._what, why())
+            _LOGGER.log(
+                self._level, "The field %s %s: %s", quoted(name), self._what, why()
+            )
         if len(self._seen) == _MAX_WARNINGS:
-            _LOGGER.warning(
+            _LOGGER.log(
+                self._level,
                 "%d fields were named; others are only counted, until the end of the "
                 "run",
                 _MAX_WARNINGS,
             )
 
     def close(self) -> None:
-        """Warn of the number of fields that were not named, at the end of a run."""
+        """Say the number of fields that were not named, at the end of a run."""
         more = len(self._seen) - _MAX_WARNINGS
         if more > 0:
             at_least = "at least " if len(self._seen) >= _MAX_REMEMBERED else ""
-            _LOGGER.warning("%s%d more fields %s", at_least, more, self._what)
+            _LOGGER.log(
+                self._level,
+                "%s%s %s",
+                at_least,
+                counted(more, "more field", "more fields"),
+                self._what,
+            )

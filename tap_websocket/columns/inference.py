@@ -6,11 +6,13 @@ field of one type is a column of that type, one of several types is text.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket.columns import target_limits
+from tap_websocket.columns.field_log import FieldLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -59,6 +61,15 @@ JSON_TEXT: Schema = {"type": ["string", "null"], "contentMediaType": _MEDIA_TYPE
 The keyword says no more to targets than it does in JSON Schema; it survives a catalog.
 """
 
+_PLURALS = {
+    "array": "arrays",
+    "boolean": "booleans",
+    "integer": "whole numbers",
+    "number": "numbers",
+    "object": "objects",
+    "string": "strings",
+}
+
 OPEN_OBJECT: Schema = {"type": ["object", "null"]}
 OPEN_ARRAY: Schema = {"type": ["array", "null"]}
 
@@ -91,6 +102,8 @@ def infer(
         records: The sample.
         nested: Type nested objects and arrays, too.
         keys: Key properties. A key that the sample lacks is text.
+
+    Each column that is text since its values are of several types is warned of.
     """
     builder = _builder()
     builder.add_schema({"type": "object", "properties": {}})
@@ -112,15 +125,25 @@ def infer(
     found: Schema = builder.to_schema().get("properties", {})
     properties = {}
     room = MAX_NESTED
+    log = FieldLog("became a column of text")
     for name, field in found.items():
+        types = _types(field)
+        if len(types) > 1:
+            log.note(name, functools.partial(_mixed, types))
         column = _column(field, nested=nested and room > 0)
         properties[name] = column
         room -= count_nested(column)
+    log.close()
     properties |= dict.fromkeys(as_text, JSON_TEXT)
     for key in keys:
         declared = properties.get(key, JSON_TEXT)
         properties[key] = declared | {"type": _types(declared)[0]}
     return {"type": "object", "properties": properties}
+
+
+def _mixed(types: Sequence[str]) -> str:
+    """Return what a sample has of a field whose values are of several types."""
+    return f"the sample has {' and '.join(_PLURALS[name] for name in sorted(types))}"
 
 
 def _candidates(

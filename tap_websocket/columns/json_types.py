@@ -66,6 +66,11 @@ def types_of(schema: Mapping[str, Any]) -> frozenset[str]:
     return types
 
 
+def named(schema: Mapping[str, Any]) -> str:
+    """Return the types that a schema admits beside null, for a log line."""
+    return " or ".join(sorted(types_of(schema) - {"null"})) or "null"
+
+
 def names_types(schema: Mapping[str, Any]) -> bool:
     """Return whether a schema says anything of types; targets need that."""
     return any(schema.get(keyword) for keyword in _TYPE_KEYWORDS)

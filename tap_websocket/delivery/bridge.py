@@ -210,9 +210,13 @@ class Bridge:
         """Wait for no server when the bridge is closed: nobody takes pages."""
         self._call(lambda runner: runner.feed.skip_close_handshake())
 
-    def close(self) -> None:
-        """Stop the run and wait for the loop's thread; pages not taken are lost."""
-        self.stop("closed", close_code=NORMAL)
+    def close(self, reason: str) -> None:
+        """Stop the run and wait for the loop's thread; pages not taken are lost.
+
+        Args:
+            reason: In a few words, for the log of a run that goes on.
+        """
+        self.stop(reason, close_code=NORMAL)
         if self._thread is not None:
             self._thread.join()
         self.buffer.discard()

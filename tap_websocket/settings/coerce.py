@@ -31,6 +31,9 @@ __all__ = ["Prepared", "emptied", "prepare"]
 _MAX_SHOWN = 40
 """Characters of a wrong value that an error shows."""
 
+_CREDENTIALS = frozenset(["auth", "headers", "placeholders", "contexts", "tls"])
+"""Settings whose values are secrets wherever they stand."""
+
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _INTEGER = re.compile(r"\s*[+-]?\d{1,18}\s*", re.ASCII)
 _DECIMAL = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)\s*", re.ASCII)
@@ -82,9 +85,8 @@ def prepare(raw: Mapping[str, Any], schema: Schema) -> Prepared:
     )
     valid = {name: value for name, value in config.items() if name in properties}
     validator = Draft202012Validator({**schema, "required": []})
-    secret = {name for name, declared in properties.items() if declared.get("secret")}
     problems += [
-        _describe(error, secret=error.absolute_path[0] in secret)
+        _describe(error, secret=_may_be_secret(error, properties))
         for error in _leaves(validator.iter_errors(valid))
     ]
     return Prepared(
@@ -258,6 +260,18 @@ def _leaves(errors: Iterator[ValidationError]) -> Iterator[ValidationError]:
             yield from _leaves(iter(error.context))
         else:
             yield error
+
+
+def _may_be_secret(error: ValidationError, properties: Mapping[str, Schema]) -> bool:
+    """Return whether a wrong value may be a secret, and is not to be shown.
+
+    One of a few words that a setting takes is none, unless it stands among credentials:
+    there a secret may stand in the wrong place.
+    """
+    name = str(error.absolute_path[0])
+    if error.validator == "enum" and name not in _CREDENTIALS:
+        return False
+    return bool(properties[name].get("secret"))
 
 
 def _describe(error: ValidationError, *, secret: bool) -> str:

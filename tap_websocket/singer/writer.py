@@ -14,18 +14,17 @@ from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.singerlib import RecordMessage
 
 from tap_websocket.errors import DeliveryError
+from tap_websocket.logs import counted
 
 if TYPE_CHECKING:
     from singer_sdk.singerlib import Message
 
     from tap_websocket.delivery.pages import Page
 
-__all__ = ["PageWriter"]
+__all__ = ["PageWriter", "why_over"]
 
 _PENDING_BYTES = 64 * 1024
 """What a pipe of Linux holds, so that more would wait anyway."""
-
-_GONE = "the target went away (its end of the pipe is closed); nothing more is written"
 
 
 class PageWriter(MsgSpecWriter):
@@ -34,9 +33,15 @@ class PageWriter(MsgSpecWriter):
     The stream flushes behind each page. Everything is written with `os.write`:
     CPython's buffered writer loses bytes of a large write that a signal interrupts
     (seen with 3.11.7).
+
+    Attributes:
+        target_is_gone: Whether the target has closed its end of the pipe.
     """
 
     def __init__(self) -> None:
+        self.target_is_gone = False
+        # Records that were handed to the target, or are pending.
+        self._records = 0
         # Messages that were not written yet, as lines.
         self._pending = bytearray()
 
@@ -46,6 +51,7 @@ class PageWriter(MsgSpecWriter):
         Raises:
             DeliveryError: When the target went away.
         """
+        self._records += isinstance(message, RecordMessage)
         self._pending += self.format_message(message)
         if len(self._pending) >= _PENDING_BYTES or not isinstance(
             message, RecordMessage
@@ -70,8 +76,9 @@ class PageWriter(MsgSpecWriter):
         prefix = b'{"type":"RECORD","stream":%s,"record":' % json.dumps(stream).encode()
         suffix = b',"time_extracted":"%s"}\n' % extracted.isoformat().encode()
         between = suffix + prefix
+        self._records += page.count
         for chunk in page.chunks:
-            _write(prefix + chunk.replace(b"\n", between) + suffix)
+            self._write(prefix + chunk.replace(b"\n", between) + suffix)
 
     def flush(self) -> None:
         """Hand everything written to the target.
@@ -80,7 +87,7 @@ class PageWriter(MsgSpecWriter):
             DeliveryError: When the target went away.
         """
         pending, self._pending = self._pending, bytearray()
-        _write(pending)
+        self._write(pending)
 
     def check_target(self) -> None:
         """Raise if the target has gone away while there is nothing to write.
@@ -94,7 +101,56 @@ class PageWriter(MsgSpecWriter):
         poll = select.poll()
         poll.register(descriptor, 0)
         if any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
-            raise _gone(descriptor)
+            raise self._gone(descriptor)
+
+    def _write(self, data: bytes | bytearray) -> None:
+        """Write all of the data, whatever interrupts.
+
+        Raises:
+            DeliveryError: When the target went away, or a disk is full.
+        """
+        sys.stdout.flush()
+        descriptor = _descriptor()
+        if descriptor is None:
+            sys.stdout.buffer.write(data)
+            return
+        try:
+            _write_all(descriptor, data)
+        except BrokenPipeError as error:
+            raise self._gone(descriptor) from error
+        except OSError as error:
+            msg = (
+                f"stdout cannot be written ({error.strerror}); nothing more is written"
+            )
+            raise DeliveryError(msg) from error
+
+    def _gone(self, descriptor: int) -> DeliveryError:
+        """Return the error, with stdout sent to nowhere.
+
+        The interpreter flushes stdout at its exit, and would fail there again.
+        """
+        self.target_is_gone = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, descriptor)
+        os.close(nowhere)
+        # What was in the pipe was handed on, and not read.
+        handed = counted(self._records, "record was", "records were")
+        return DeliveryError(
+            f"the target went away (its end of the pipe is closed) when {handed} "
+            "handed to it, of which the last may be lost; nothing more is written: "
+            "see the target's log"
+        )
+
+
+def why_over(writer: PageWriter | None) -> str:
+    """Return why a run is ended that would have gone on, in a few words.
+
+    Args:
+        writer: What wrote its records; None where the SDK did.
+    """
+    if writer is not None and writer.target_is_gone:
+        return "the target closed the pipe"
+    return "no more records are taken"
 
 
 def _descriptor() -> int | None:
@@ -105,38 +161,11 @@ def _descriptor() -> int | None:
         return None
 
 
-def _write(data: bytes | bytearray) -> None:
-    """Write all of the data, whatever interrupts.
-
-    Raises:
-        DeliveryError: When the target went away, or a disk is full.
-    """
-    sys.stdout.flush()
-    descriptor = _descriptor()
-    if descriptor is None:
-        sys.stdout.buffer.write(data)
-        return
+def _write_all(descriptor: int, data: bytes | bytearray) -> None:
     rest = memoryview(data)
-    try:
-        while rest:
-            try:
-                rest = rest[os.write(descriptor, rest) :]
-            except BlockingIOError:
-                # stdout is non-blocking: wait until it can be written.
-                select.select([], [descriptor], [])
-    except BrokenPipeError as error:
-        raise _gone(descriptor) from error
-    except OSError as error:
-        msg = f"stdout cannot be written ({error.strerror}); nothing more is written"
-        raise DeliveryError(msg) from error
-
-
-def _gone(descriptor: int) -> DeliveryError:
-    """Return the error, with stdout sent to nowhere.
-
-    The interpreter flushes stdout at its exit, and would fail there again.
-    """
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, descriptor)
-    os.close(nowhere)
-    return DeliveryError(_GONE)
+    while rest:
+        try:
+            rest = rest[os.write(descriptor, rest) :]
+        except BlockingIOError:
+            # stdout is non-blocking: wait until it can be written.
+            select.select([], [descriptor], [])

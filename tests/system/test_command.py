@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import signal
 import time
 from decimal import Decimal
@@ -171,7 +172,7 @@ def test_the_connection_test_takes_one_message(
         config = {"url": server.url, "idle_timeout": 60, **given}
         begin = time.monotonic()
         run = run_tap(tmp_path, config, "--test")
-        assert time.monotonic() - begin < 4
+        assert time.monotonic() - begin < 30
     assert run.code == 0
     assert len(run.records) == 1
 
@@ -448,4 +449,7 @@ def test_a_target_that_goes_away_is_one_line_and_prompt(tmp_path: Path) -> None:
         errors = lose_target(tap, within=8)
     (line,) = [line for line in errors.splitlines() if "| ERROR" in line]
     assert "target went away" in line
+    assert re.search(r"when \d+ records were handed to it", line)
+    (ended,) = [line for line in errors.splitlines() if "The run ended" in line]
+    assert ": the target closed the pipe; messages=" in ended
     assert "Traceback" not in errors

@@ -429,3 +429,16 @@ def test_a_record_without_its_key_is_read_whole(evolution: str) -> None:
     # A column that the tap adds may be the key.
     edited = columns.edit(record, {"k": 1})
     assert edited is not None
+
+
+def test_a_new_column_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    columns = make({"a": {"type": "integer"}})
+    for number in range(22):
+        columns.conform({"a": 1, f"new{number}": number, "gone": None}, {})
+    columns.close()
+    texts = [entry.getMessage() for entry in caplog.records]
+    assert {entry.levelname for entry in caplog.records} == {"INFO"}
+    assert texts[0] == "The field 'new0' became a column: of the type integer"
+    assert len(texts) == 22
+    assert texts[-1] == "2 more fields became a column"

@@ -132,3 +132,28 @@ def test_nested_types(values: tuple[str, ...], column: Any) -> None:
 )
 def test_a_column_of_its_first_value(value: Any, column: Any) -> None:
     assert infer_column(value, nested=False) == column
+
+
+def test_a_column_of_several_types_is_warned_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    records: list[dict[str, Any]] = [
+        {"qty": Decimal("0.5"), "n": 1, "id": 1, "late": None},
+        {"qty": "unknown", "n": Decimal("1.5"), "id": True, "late": "x"},
+    ]
+    infer(records, nested=False, keys=())
+    begin = "The field '%s' became a column of text: the sample has %s"
+    assert {entry.levelname for entry in caplog.records} == {"WARNING"}
+    assert [entry.getMessage() for entry in caplog.records] == [
+        begin % ("qty", "numbers and strings"),
+        begin % ("id", "booleans and whole numbers"),
+    ]
+
+
+def test_many_columns_of_several_types_are_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    names = [f"c{number}" for number in range(21)]
+    infer([dict.fromkeys(names, 1), dict.fromkeys(names, "a")], nested=False, keys=())
+    assert len(caplog.records) == 22
+    assert "1 more field became a column of text" in caplog.text

@@ -86,7 +86,7 @@ def test_a_late_resume_does_not_undo_a_pause() -> None:
     assert reader.settled.wait(10)
     assert reader.paused
     assert sum(1 for _ in pages) == 10
-    bridge.close()
+    bridge.close("over")
 
 
 def test_room_after_the_loop_is_closed_costs_nothing() -> None:
@@ -110,7 +110,7 @@ def test_room_after_the_loop_is_closed_costs_nothing() -> None:
     assert closed.wait(10)
     assert sum(1 for _ in bridge.pages()) == 10
     go_on.set()
-    bridge.close()
+    bridge.close("over")
 
 
 def filled(pages: int, size: int, **given: int) -> tuple[Buffer, mock.Mock]:
@@ -160,7 +160,7 @@ def test_a_target_that_is_a_little_too_slow_is_mentioned_once_a_minute(
     with caplog.at_level(logging.INFO):
         bridge.start(Often())
         assert sum(1 for _ in bridge.pages()) == 500
-        bridge.close()
+        bridge.close("over")
     pauses = [text for text in caplog.messages if "reading pauses" in text]
     resumptions = [text for text in caplog.messages if "reading resumes" in text]
     assert len(pauses) == 1

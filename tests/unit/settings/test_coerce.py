@@ -163,6 +163,11 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     ({"subscribe_interval": -1}, "subscribe_interval: must be a number, at least 0"),
     ({"message_rules": {}}, "message_rules: must be an array"),
+    (
+        {"message_rules": [{"then": "drop it"}]},
+        "message_rules[0].then: must be one of emit, ignore, reconnect",
+    ),
+    ({"message_rules": [{"then": "drop it"}]}, "; 'drop it' was given"),
     ({"message_rules": [{"than": "fail"}]}, "message_rules[0]: has no key 'than'"),
     ({"message_rules": [{"then": "fial"}]}, "message_rules[0].then: must be one of"),
     ({"message_rules": [{"match": 5}]}, "message_rules[0].match: must be"),

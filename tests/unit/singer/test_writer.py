@@ -97,9 +97,14 @@ def test_a_target_that_went_away_is_an_error() -> None:
     ):
         writer = PageWriter()
         writer.check_target()
+        writer.write_page("s", Page((b'{"a":1}\n{"a":2}',), 2, {}, AT))
+        writer.write_message(RecordMessage(stream="s", record={"a": 3}))
         os.close(reading)
-        with pytest.raises(DeliveryError, match="the target went away"):
+        with pytest.raises(DeliveryError, match="the target went away") as caught:
             writer.check_target()
+        assert "when 3 records were handed to it" in str(caught.value)
+        assert "see the target's log" in str(caught.value)
+        assert writer.target_is_gone
         # What is written behind it goes nowhere, and fails no more.
         writer.write_message(SchemaMessage(stream="s", schema={"properties": {}}))
 
