@@ -179,9 +179,6 @@ class Columns:
 
         Returns:
             None where all of it has to be looked at: `conform` does that.
-
-        Raises:
-            SchemaError: As `conform` does.
         """
         if len(text) > _MAX_EDITED_BYTES:
             return None

@@ -15,6 +15,7 @@ import msgspec
 from tap_websocket import jsontext
 from tap_websocket.columns import payload_check
 from tap_websocket.columns.names import RESCUED
+from tap_websocket.errors import SchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -102,9 +103,6 @@ class RawEditor:
 
         Returns:
             None where all of it has to be looked at.
-
-        Raises:
-            SchemaError: As `Columns.conform` does.
         """
         if not checked and payload_check.needs_slow_path(text):
             return None
@@ -115,7 +113,8 @@ class RawEditor:
             for name in [n for n in self._renamed if n in members]:
                 members[self._renamed[name]] = members.pop(name)
             fitted = self._fit(odd, members, added)
-        except (*_REFUSED, jsontext.InvalidJson):
+        except (*_REFUSED, jsontext.InvalidJson, SchemaError):
+            # What ends the run is said of the whole record.
             return None
         if fitted is None:
             return None

@@ -171,6 +171,7 @@ class Draft:
             (b"",) * (len(groups) + 2),
             made[0],
             made[1] if keys is not None else None,
+            len(self._tokens),
             tuple(self._rescues),
         )
 

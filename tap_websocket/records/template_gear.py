@@ -7,6 +7,7 @@ other ways, and shows which shapes are worth a template.
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -33,9 +34,16 @@ _LEAST_TAKEN = 8
 """The gear goes on that takes one message in so many; else it rests."""
 
 _LONGEST_REST = 1 << 16
-_PRICE, _HIGHEST_PRICE = 64, 1 << 14
-"""Messages that take another way, at least, between two that are made to templates:
-that takes as long as hundreds of them."""
+_FIRST, _PRICE = 8, 32
+"""Messages that take another way, at least, between the first templates."""
+
+_VALUE_PRICE, _HIGHEST_PRICE = 256, 1 << 14
+"""The same between others, for each value in a template: to compile a pattern takes as
+long as sixty messages for each."""
+
+_LEAST_IN_ROW = 4
+"""Messages of known shapes that a stretch of others has to go with, on average, for the
+change from one way to the other to be worth it."""
 
 
 class Taken(msgspec.Struct, gc=False):
@@ -47,12 +55,22 @@ class Taken(msgspec.Struct, gc=False):
             for.
         by: The template of each message; None: it is of no known shape.
         misses: How many are of no known shape.
+        is_worth_it: Those of no known shape are few, or stand together.
     """
 
     texts: list[bytes]
     keys: list[bytes]
     by: list[Template | None]
     misses: int
+    is_worth_it: bool = True
+
+    def judge(self) -> None:
+        """Find out whether to take these and the others in turn is worth it."""
+        if self.misses:
+            is_known = [template is not None for template in self.by]
+            changes = sum(map(operator.ne, is_known, is_known[1:]))
+            known = len(self.by) - self.misses
+            self.is_worth_it = known >= _LEAST_IN_ROW * changes / 2
 
     def part(self, start: int, end: int) -> Taken:
         """Return what is made of some of the messages, all of known shapes."""
@@ -111,6 +129,8 @@ class TemplateGear:
         # have to before the next one is.
         self._missed = _PRICE
         self._price = _PRICE
+        # Templates that there ever were.
+        self._learnt = 0
         # Messages of this window, and those of them that a template took.
         self._seen = 0
         self._taken = 0
@@ -133,7 +153,9 @@ class TemplateGear:
         if template is None:
             self._price = min(4 * self._price, _HIGHEST_PRICE)
             return False
-        self._price = min(2 * self._price, _HIGHEST_PRICE)
+        self._learnt += 1
+        if self._learnt >= _FIRST:
+            self._price = min(_VALUE_PRICE * template.values, _HIGHEST_PRICE)
         self._known.append(_Tried(template))
         if len(self._known) > _MOST_TEMPLATES:
             self._known.remove(min(self._known[:-1], key=lambda known: known.taken))
@@ -158,7 +180,9 @@ class TemplateGear:
         misses = count if taken is None else taken.misses
         self._missed += misses
         self._seen += count
-        self._taken += count - misses
+        if taken is not None:
+            taken.judge()
+            self._taken += count - misses if taken.is_worth_it else 0
         if self._seen >= _WINDOW:
             self._judge()
         return taken
@@ -199,9 +223,13 @@ class TemplateGear:
         for known in self._known:
             known.taken //= 2
             known.tried //= 2
-        if self._taken * _LEAST_TAKEN < self._seen:
+        if self._missed >= self._price:
+            # What is learnt next may be what is missing.
+            pass
+        elif self._taken * _LEAST_TAKEN < self._seen:
             self._rested = min(max(2 * self._rested, _WINDOW), _LONGEST_REST)
             self._rest = self._rested
+            self._price = min(2 * self._price, _HIGHEST_PRICE)
         else:
             self._rested = 0
         self._seen = self._taken = 0

@@ -141,6 +141,8 @@ class TemplatePath:
         if taken is not None and taken.misses == 0:
             self._emit(batch, messages, taken, plain=plain)
             return len(messages)
+        if taken is not None and not taken.is_worth_it:
+            return self._take_otherwise(batch, messages, taken, others)
         at, count = 0, len(messages)
         while at < count and not batch.is_over:
             is_known = taken is not None and taken.by[at] is not None
@@ -162,6 +164,19 @@ class TemplatePath:
                 others(messages[at:end])
             at = end
         return count
+
+    def _take_otherwise(
+        self, batch: Batch, messages: list[bytes], taken: Taken, others: Others
+    ) -> int:
+        """Take messages in the other ways, and perhaps learn from one; as `_take`."""
+        if not self._gear.wants:
+            others(messages)
+            return len(messages)
+        at = taken.by.index(None)
+        others(messages[:at])
+        if not batch.is_over:
+            self._teach(batch, messages[at], others)
+        return at + 1
 
     def _head(self, arrival: Arrival) -> bytes:
         """Return the columns that the tap adds, with a comma behind them."""
