@@ -23,6 +23,7 @@ __all__ = [
     "parse",
     "parse_plain",
     "text_of",
+    "without_collections",
 ]
 
 Record = dict[str, Any]
@@ -122,7 +123,7 @@ def _parse(
     try:
         if len(payload) < _LARGE_BYTES:
             return decode(payload)
-        with _without_collections():
+        with without_collections():
             return decode(payload)
     except RecursionError as error:
         raise InvalidJson(_DEEP) from error
@@ -137,7 +138,7 @@ _LARGE_BYTES = 1024 * 1024
 
 
 @contextlib.contextmanager
-def _without_collections() -> Iterator[None]:
+def without_collections() -> Iterator[None]:
     """Keep the garbage collector from running.
 
     A payload of millions of small arrays sets it off again and again, which finds

@@ -17,6 +17,7 @@ from tap_websocket.delivery.pages import Pager
 from tap_websocket.errors import TapError
 from tap_websocket.feed.dialer import Dialer
 from tap_websocket.feed.feed import Feed
+from tap_websocket.feed.threads import LoopThread
 from tap_websocket.records.deduplicate import Deduplicator
 from tap_websocket.records.emitter import RecordEmitter
 from tap_websocket.records.message_handler import MessageHandler
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from tap_websocket.records.message_handler import Documents
     from tap_websocket.records.plan import RecordPlan
     from tap_websocket.settings import Settings
+    from tap_websocket.timers import Timer
 
 __all__ = ["LoopRunner", "Pipeline", "RecordStages"]
 
@@ -209,7 +211,9 @@ class RecordStages:
                 continuity.sequence, overlap=continuity.overlap, clock=running
             )
         router = MessageRouter(
-            settings.subscription, excerpt=secrets.excerpt, learn=secrets.capture
+            settings.subscription,
+            excerpt=secrets.excerpt,
+            learn=secrets.capture,
         )
         emitter = RecordEmitter(
             settings,
@@ -263,8 +267,9 @@ class LoopRunner:
         self._buffer = buffer
         self._loop = asyncio.get_running_loop()
         delivery = settings.delivery
+        self._in_loop = LoopThread()
         self._pager = Pager(
-            put=buffer.put,
+            put=self._put,
             schedule=self._schedule,
             now_ns=time.time_ns,
             batch_size=delivery.batch_size,
@@ -328,12 +333,34 @@ class LoopRunner:
         timeout = self._settings.stream.infer_timeout
         self._schedule(timeout, self._emitter.settle)
 
-    def _schedule(self, delay: float, act: Callable[[], None]) -> asyncio.TimerHandle:
+    def _put(self, page: Page) -> None:
+        """Put a page into the buffer.
+
+        The loop stops reading when that is full; another thread waits for room.
+        """
+        self._buffer.put(page)
+        if not self._in_loop.is_here:
+            self._buffer.wait_for_room(lambda: self.feed.is_over)
+
+    def _schedule(self, delay: float, act: Callable[[], None]) -> Timer:
         """Call back later; a failure there ends the run like any other."""
-        return self._loop.call_later(delay, self._guard, act)
+        if self._in_loop.is_here:
+            return self._loop.call_later(delay, self._guard, act)
+        # What another thread takes is flushed at its end.
+        return _NoTimer()
 
     def _guard(self, act: Callable[[], None]) -> None:
+        self.feed.in_turn(lambda: self._try(act))
+
+    def _try(self, act: Callable[[], None]) -> None:
         try:
             act()
         except Exception as error:  # noqa: BLE001 - raised in the main thread
             self.feed.fail("records could not be handed on", error)
+
+
+class _NoTimer:
+    """A timer that was not set."""
+
+    def cancel(self) -> None:
+        """Do nothing."""

@@ -132,7 +132,10 @@ class Bridge:
         await runner.run()
 
     def _pause(self) -> None:
-        if self._runner is not None:
+        if threading.current_thread() is not self._thread:
+            # A large message is worked on beside the loop.
+            self._call(lambda _: self._pause())
+        elif self._runner is not None and self.buffer.is_full:
             self._pause_logged = self._pause_log(
                 _LOGGER,
                 "The target is slower than the feed and the buffer is full; reading "
@@ -141,7 +144,9 @@ class Bridge:
             self._runner.feed.pause()
 
     def _fail(self, error: DeliveryError) -> None:
-        if self._runner is not None:
+        if threading.current_thread() is not self._thread:
+            self._call(lambda _: self._fail(error))
+        elif self._runner is not None:
             self._runner.feed.fail("records could not be kept", error)
 
     def _resume(self) -> None:

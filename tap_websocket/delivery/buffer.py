@@ -20,6 +20,9 @@ __all__ = ["Buffer"]
 _SPILLED_BYTES = 512
 """Memory that a page on disk still takes, as an entry of the list."""
 
+_LOOK_SECONDS = 0.1
+"""How often who waits for room looks whether that is of use."""
+
 _MAX_LISTED_BYTES = 32 * 1024 * 1024
 """Memory that all such entries may take beyond `buffer_bytes`."""
 
@@ -138,6 +141,16 @@ class Buffer:
             self._withheld = False
             self._changed.notify()
 
+    def wait_for_room(self, ended: Callable[[], bool]) -> None:
+        """Wait, in neither of the two threads, until reading may go on.
+
+        Args:
+            ended: Returns whether it is of no use to wait any longer.
+        """
+        with self._changed:
+            while self._full and not self._closed and not ended():
+                self._changed.wait(_LOOK_SECONDS)
+
     def discard(self) -> None:
         """Drop the pages that nobody will take, and their space on disk."""
         with self._changed:
@@ -174,6 +187,7 @@ class Buffer:
             room = self._full and self._used <= self._max_bytes // 2
             if room:
                 self._full = False
+                self._changed.notify_all()
         if room:
             self._on_room()
         return page

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import datetime as dt
+import itertools
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
@@ -85,12 +86,12 @@ class ConnectionBuiltins:
         self.clock = clock
         self.unique = unique
         # Messages that were counted so far (`{$counter}`).
-        self._counter = 0
+        # Two threads may count: a large message's replies are made beside the loop.
+        self._numbers = itertools.count(1)
 
     def count(self) -> int:
         """Return the number of one more message, from 1."""
-        self._counter += 1
-        return self._counter
+        return next(self._numbers)
 
     def moment(self) -> MessageBuiltins:
         """Return the values for one message."""

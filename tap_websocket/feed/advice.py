@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from tap_websocket.network.errors import HandshakeError, HandshakeRefused
 
-__all__ = ["cannot_connect"]
+__all__ = ["cannot_connect", "silence_hint"]
+
+_SILENT_SECONDS = 20.0
+"""Load balancers and NAT cut connections that are silent for longer, 30 s and more."""
 
 _REFUSED = "the credentials are refused: check auth, headers and url"
 _BAD_REQUEST = 400
@@ -39,3 +42,14 @@ def cannot_connect(where: str, error: HandshakeError) -> str:
         # What nginx answers on a port that speaks TLS.
         text += "; if the port speaks TLS, write wss://"
     return text
+
+
+def silence_hint(seconds: float) -> str:
+    """Return what to do about a connection that was cut without a Close, or nothing.
+
+    Args:
+        seconds: How long it had been silent.
+    """
+    if seconds < _SILENT_SECONDS:
+        return ""
+    return f"; it had been silent for {seconds:.0f} s, which ping_interval prevents"

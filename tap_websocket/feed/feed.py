@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from tap_websocket.counts import Counts
     from tap_websocket.feed.dialer import Dialer
-    from tap_websocket.feed.inbound import BatchHandler
-    from tap_websocket.feed.run_state import ConnectionObserver, Ending
+    from tap_websocket.feed.inbound import BatchHandler, ConnectionObserver
+    from tap_websocket.feed.run_state import Ending
     from tap_websocket.settings import Settings
     from tap_websocket.settings.connections import PlannedConnection
 
@@ -94,13 +94,15 @@ class Feed:
         ]
         self._tasks = {self._loop.create_task(self._open())}
         try:
-            return await asyncio.shield(run.ended)
+            ending = await asyncio.shield(run.ended)
         finally:
             for timer in timers:
                 timer.cancel()
             # The line that ends the run has the counts before connections are closed.
             for group in self._groups:
                 group.count_so_far()
+        await run.backlog.finish()
+        return ending
 
     def _make_lines(
         self, planned: Iterable[PlannedConnection]
@@ -118,6 +120,15 @@ class Feed:
                     planned=one,
                     number=line,
                 )
+
+    def in_turn(self, act: Callable[[], None]) -> None:
+        """Call what touches the handler of messages, once no message is worked on."""
+        self._run.backlog.in_turn(act)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has ended, and nothing more is taken."""
+        return self._run.is_over
 
     async def close(self) -> None:
         """Close every connection, each within `close_timeout`."""
@@ -215,7 +226,7 @@ class Feed:
             return
         while True:
             left = self._run.last_inbound + timeout - self._loop.time()
-            if self._run.paused:
+            if self._run.stands_still:
                 left = timeout
             elif left <= 0:
                 break

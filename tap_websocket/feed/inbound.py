@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from tap_websocket.errors import TapError
     from tap_websocket.feed.subscription import Subscription
 
-__all__ = ["BatchHandler", "BatchResult", "CloseAction", "Origin"]
+__all__ = [
+    "BatchHandler",
+    "BatchResult",
+    "CloseAction",
+    "ConnectionObserver",
+    "Origin",
+]
 
 
 def _discard(message: str) -> None:
@@ -105,6 +111,9 @@ class BatchResult(msgspec.Struct):
         close_code: What the connection is closed with then (RFC 6455, section 7.4.1).
         captured: Names of what the rule captured that asks for a replacement.
         error: The failure that ends the run; what came before it was taken.
+        rest: Takes the rest of the batch, and completes this: it takes long, and so is
+            to be called in another thread. None where everything was taken.
+        stopped: The rest is to end at the next record.
     """
 
     taken: int = 0
@@ -116,8 +125,36 @@ class BatchResult(msgspec.Struct):
     close_code: int = NORMAL
     captured: frozenset[str] = frozenset()
     error: TapError | None = None
+    rest: Callable[[], None] | None = None
+    stopped: bool = False
+
+    def stop(self) -> None:
+        """Ask what takes the rest to end at the next record."""
+        self.stopped = True
 
 
 BatchHandler = Callable[[Origin, list[bytes], bool, int | None], BatchResult]
 """Takes a batch of payloads of one kind (binary or not), up to a number of messages
 that yield records, or all of them (None); returns what became of them."""
+
+
+class ConnectionObserver(Protocol):
+    """What has to know which connections may bring messages, and when they may."""
+
+    def dialing(self, origin: Origin) -> None:
+        """Add a connection whose upgrade request is about to be sent."""
+
+    def dropped(self, origin: Origin) -> None:
+        """Remove a connection; one that was not added is ignored."""
+
+    def outage_ended(self, group: int, seconds: float) -> None:
+        """Note how long a group had no connection, before its next message."""
+
+    def first_ignored(self) -> str:
+        """Return the first document that was ignored, for a log line, or nothing."""
+
+    def paused(self) -> None:
+        """Stop the clocks: what has arrived is not read."""
+
+    def resumed(self) -> None:
+        """Start the clocks again."""

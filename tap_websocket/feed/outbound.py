@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tap_websocket.feed.http_steps import HttpSteps, StepHost, StepRequest
 from tap_websocket.feed.keepalive import Keepalive
 from tap_websocket.feed.subscription import Request, Subscription, requests
+from tap_websocket.feed.threads import LoopThread
 from tap_websocket.settings.subscription import CapturedInterval
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Outbound:
             isinstance(self._settings.heartbeat_interval, CapturedInterval)
         )
         loop = asyncio.get_running_loop()
+        self._in_loop = LoopThread()
         self.keepalive = Keepalive(
             self._settings,
             schedule=loop.call_later,
@@ -104,6 +106,7 @@ class Outbound:
             on_complete=self._subscribed,
             on_timeout=host.give_up,
             on_reply=on_reply,
+            in_loop=self._in_loop,
             schedule=loop.call_later,
             clock=loop.time,
             has_unread=self._has_unread,
@@ -148,8 +151,10 @@ class Outbound:
         self._steps.resume()
 
     def send(self, text: str) -> None:
-        """Send a text message: the reply of a message rule."""
-        if self._connection is not None:
+        """Send a text message: the reply of a message rule, from any thread."""
+        if not self._in_loop.is_here:
+            self._in_loop.post(lambda: self.send(text))
+        elif self._connection is not None:
             self._connection.send(text)
 
     def look_for_interval(self) -> None:

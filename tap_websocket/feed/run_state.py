@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from tap_websocket.errors import ConnectionFailed
+from tap_websocket.feed.backlog import Backlog
 from tap_websocket.feed.inbound import BatchResult
 from tap_websocket.logs import LogThrottle, counted
 from tap_websocket.transports.rfc6455 import NORMAL
@@ -16,13 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tap_websocket.counts import Counts
-    from tap_websocket.feed.inbound import BatchHandler, Origin
+    from tap_websocket.feed.inbound import BatchHandler, ConnectionObserver, Origin
     from tap_websocket.settings import EndSettings, Item
     from tap_websocket.transports.base import Closing
 
 __all__ = [
     "OUTAGE_LOG_SECONDS",
-    "ConnectionObserver",
     "Ending",
     "OpenSession",
     "RunState",
@@ -30,6 +30,9 @@ __all__ = [
 
 OUTAGE_LOG_SECONDS = 60.0
 """Seconds of an outage after which it is warned of again, and between two warnings."""
+
+
+_UNHANDLED = "a message could not be handled"
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -46,28 +49,6 @@ class Ending(msgspec.Struct, frozen=True):
     close_code: int = NORMAL
 
 
-class ConnectionObserver(Protocol):
-    """What has to know which connections may bring messages, and when they may."""
-
-    def dialing(self, origin: Origin) -> None:
-        """Add a connection whose upgrade request is about to be sent."""
-
-    def dropped(self, origin: Origin) -> None:
-        """Remove a connection; one that was not added is ignored."""
-
-    def outage_ended(self, group: int, seconds: float) -> None:
-        """Note how long a group had no connection, before its next message."""
-
-    def first_ignored(self) -> str:
-        """Return the first document that was ignored, for a log line, or nothing."""
-
-    def paused(self) -> None:
-        """Stop the clocks: what has arrived is not read."""
-
-    def resumed(self) -> None:
-        """Start the clocks again."""
-
-
 class OpenSession(Protocol):
     """What a run asks of each of its open connections.
 
@@ -77,11 +58,8 @@ class OpenSession(Protocol):
 
     ended: asyncio.Future[Closing]
 
-    def pause(self) -> None:
-        """Stop reading; the clocks stand still."""
-
-    def resume(self) -> None:
-        """Read again; the clocks start afresh."""
+    def follow_run(self) -> None:
+        """Read, and let the clocks run, as far as the run says (`reads`)."""
 
     def flush(self) -> None:
         """Take what was kept back for the time of a pause."""
@@ -101,6 +79,7 @@ class RunState:
     Attributes:
         counts: What the run counts.
         paused: Whether reading is paused, since the target is slower than the feed.
+        backlog: Works on large messages, and keeps the order of what comes meanwhile.
         sessions: The open connections.
         last_inbound: When the idle clock was last reset, by the loop's clock.
         ended: Is given why the run ended.
@@ -131,6 +110,7 @@ class RunState:
         """
         self.counts = counts
         self.paused = False
+        self.backlog = Backlog(changed=self._follow_backlog)
         self.sessions: set[OpenSession] = set()
         self._loop = asyncio.get_running_loop()
         self.last_inbound = self._loop.time()
@@ -177,12 +157,15 @@ class RunState:
             self.ended.set_result(Ending(reason, error, close_code))
 
     def time_out(self, reason: str) -> None:
-        """End the run at one of its time limits.
+        """End the run at one of its time limits, once what has come is taken.
 
         It is an error if it never connected, or if no connection's subscription was
         ever answered and there is no record: servers that refuse credentials often
         close, or say nothing.
         """
+        self.backlog.once_taken(lambda: self._time_out(reason))
+
+    def _time_out(self, reason: str) -> None:
         error: ConnectionFailed | None = None
         if self._connections == 0:
             error = ConnectionFailed(
@@ -196,7 +179,7 @@ class RunState:
                 f"never subscribed ({reason}): the server sent no reply that "
                 f"subscribe_messages awaits; check credentials and reply; {last}",
             )
-        self.stop(reason, error)
+        self._stop(reason, error)
 
     def stop(
         self,
@@ -205,10 +188,22 @@ class RunState:
         *,
         close_code: int = NORMAL,
     ) -> None:
-        """End the run from outside of its messages; what a pause kept back is taken.
+        """End the run from outside of its messages, once what has come is taken.
 
         The arguments are those of `end`.
         """
+        self.backlog.once_taken(
+            lambda: self._stop(reason, error, close_code=close_code)
+        )
+
+    def _stop(
+        self,
+        reason: str,
+        error: Exception | None = None,
+        *,
+        close_code: int = NORMAL,
+    ) -> None:
+        """End the run; what a pause kept back is taken."""
         if self.paused:
             for session in list(self.sessions):
                 session.flush()
@@ -217,22 +212,39 @@ class RunState:
     def pause(self) -> None:
         """Stop reading from every connection; the clocks stand still."""
         self.paused = True
-        if self._observer is not None:
-            self._observer.paused()
-        for session in self.sessions:
-            session.pause()
+        self._tell_sessions()
 
     def resume(self) -> None:
         """Read again; the clocks start afresh."""
         self.paused = False
-        if self._observer is not None:
-            self._observer.resumed()
         self.restart_idle_clock()
+        self._tell_sessions()
+
+    @property
+    def reads(self) -> bool:
+        """Whether connections are read."""
+        return not (self.paused or self.backlog.is_full)
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether the clocks stand still: what has come was not looked at yet."""
+        return self.paused or self.backlog.busy
+
+    def _follow_backlog(self) -> None:
+        if not self.stands_still:
+            self.restart_idle_clock()
+        self._tell_sessions()
+
+    def _tell_sessions(self) -> None:
+        if self._observer is not None:
+            if self.stands_still:
+                self._observer.paused()
+            else:
+                self._observer.resumed()
         # One of them may deliver at once what was kept back: that may end connections,
         # or fill the buffer again.
         for session in list(self.sessions):
-            if not self.paused:
-                session.resume()
+            session.follow_run()
 
     def restart_idle_clock(self) -> None:
         """Count the seconds of `idle_timeout` from now."""
@@ -264,18 +276,21 @@ class RunState:
 
     def dialing(self, origin: Origin) -> None:
         """Report a connection whose upgrade request is about to be sent."""
-        if self._observer is not None:
-            self._observer.dialing(origin)
+        self._in_turn(lambda observer: observer.dialing(origin))
 
     def dropped(self, origin: Origin) -> None:
         """Report the end of a connection, or of the attempt to open it."""
-        if self._observer is not None:
-            self._observer.dropped(origin)
+        self._in_turn(lambda observer: observer.dropped(origin))
 
     def outage_ended(self, group: int, seconds: float) -> None:
         """Report how long a group had no connection."""
-        if self._observer is not None:
-            self._observer.outage_ended(group, seconds)
+        self._in_turn(lambda observer: observer.outage_ended(group, seconds))
+
+    def _in_turn(self, act: Callable[[ConnectionObserver], None]) -> None:
+        """Tell the observer something, behind the messages that came before."""
+        observer = self._observer
+        if observer is not None:
+            self.backlog.in_turn(lambda: act(observer))
 
     def first_ignored(self) -> str:
         """Return the first document that was ignored, in brackets, or nothing."""
@@ -309,11 +324,19 @@ class RunState:
         payloads: list[bytes],
         *,
         binary: bool,
-    ) -> BatchResult:
+        done: Callable[[BatchResult], None],
+    ) -> BatchResult | None:
         """Take a batch of messages, up to the end of the run.
 
+        Args:
+            origin: Their connection.
+            payloads: The messages.
+            binary: Whether they came in binary frames.
+            done: Called with what became of it, where that takes a while.
+
         Returns:
-            What became of it; a fatal message is left to the connection.
+            What became of it; a fatal message is left to the connection. None where
+            that is not known yet.
         """
         counts = self.counts
         limit = self._max_messages
@@ -321,8 +344,30 @@ class RunState:
         try:
             result = self._handle(origin, payloads, binary, room)
         except Exception as error:  # noqa: BLE001 - raised in the main thread
-            self.end("a message could not be handled", error)
+            self.end(_UNHANDLED, error)
             return BatchResult()
+        if result.rest is not None:
+            self._begin(result, done)
+            return None
+        self._count(result)
+        return result
+
+    def _begin(self, result: BatchResult, done: Callable[[BatchResult], None]) -> None:
+        """Have the rest of a batch taken beside the loop."""
+        rest = result.rest
+        assert rest is not None  # noqa: S101 - the caller has looked
+
+        def finished(error: Exception | None) -> None:
+            if error is not None:
+                self.end(_UNHANDLED, error)
+            self._count(result)
+            done(result)
+
+        self.backlog.start(rest, stop=result.stop, done=finished)
+
+    def _count(self, result: BatchResult) -> None:
+        """Count what became of a batch; the run may end with it."""
+        counts, limit = self.counts, self._max_messages
         counts.received_bytes += result.taken
         counts.messages += result.messages
         counts.records += result.records
@@ -332,7 +377,6 @@ class RunState:
         if result.error is None and limit is not None and counts.messages >= limit:
             received = counted(limit, "message was", "messages were")
             self.end(f"max_messages: {received} received")
-        return result
 
 
 def _proofs(subscription: Iterable[Item]) -> frozenset[str]:

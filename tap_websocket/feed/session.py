@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_websocket.errors import FeedError
 from tap_websocket.expressions.placeholders import ConnectionBuiltins
+from tap_websocket.feed.advice import silence_hint
 from tap_websocket.feed.inbound import BatchResult, CloseAction, Origin
 from tap_websocket.feed.outbound import Outbound
 from tap_websocket.feed.replacement_request import ReplacementRequest
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from tap_websocket.settings.connections import PlannedConnection
 
 __all__ = ["Session", "SessionOwner"]
-
-_SILENT_SECONDS = 20.0
-"""Load balancers and NAT cut connections that are silent for longer, 30 s and more."""
 
 _TAKES_NOTHING = frozenset(
     {CloseAction.STOP, CloseAction.TOO_BIG, CloseAction.BROKEN_STREAM}
@@ -179,21 +177,13 @@ class Session:
         if self.verdict:
             return self.verdict
         if closing.failure:
-            return closing.failure + self._hint(closing)
+            pings = self._settings.ping_interval is not None
+            silent = self.ended_at - self._last_inbound
+            hints = not (closing.too_big or pings)
+            return closing.failure + (silence_hint(silent) if hints else "")
         code = "no code" if closing.code == NO_CODE else f"code {closing.code}"
         reason = f" ({closing.reason!r})" if closing.reason else ""
         return f"a Close frame with {code}{reason}"
-
-    def _hint(self, closing: Closing) -> str:
-        """Return what to do about a silent connection that was cut without a Close."""
-        silent = self.ended_at - self._last_inbound
-        if (
-            closing.too_big
-            or silent < _SILENT_SECONDS
-            or self._settings.ping_interval is not None
-        ):
-            return ""
-        return f"; it had been silent for {silent:.0f} s, which ping_interval prevents"
 
     def dialing(self, address: Address) -> None:
         """Keep where the connection will go to."""
@@ -217,8 +207,8 @@ class Session:
         # The owner logs the end of an outage before what the server sends at once.
         self._owner.opened(self)
         self.origin.number = self._run.opened(self)
-        if self._run.paused:
-            self.pause()
+        if self._run.stands_still:
+            self.follow_run()
         self._outbound.start()
 
     def messages(self, payloads: list[bytes], *, binary: bool) -> None:
@@ -228,9 +218,19 @@ class Session:
         taken; what it sends when its feed is complete is not.
         """
         self._last_inbound = self._loop.time()
-        if self._takes_nothing():
-            return
-        result = self._run.received(self.origin, payloads, binary=binary)
+        backlog = self._run.backlog
+        if backlog.busy:
+            size = sum(map(len, payloads))
+            backlog.defer(lambda: self.messages(payloads, binary=binary), size)
+        elif not self._takes_nothing():
+            result = self._run.received(
+                self.origin, payloads, binary=binary, done=self._taken
+            )
+            if result is not None:
+                self._taken(result)
+
+    def _taken(self, result: BatchResult) -> None:
+        """Do what a batch of messages asks for."""
         if self._outbound.awaits_interval:
             self._outbound.look_for_interval()
         if result.messages or result.deduplicated:
@@ -283,6 +283,10 @@ class Session:
 
     def closed(self, closing: Closing) -> None:
         """Take the end of the connection; the first call counts."""
+        # Behind the messages that came before it.
+        self._run.backlog.in_turn(lambda: self._closed(closing))
+
+    def _closed(self, closing: Closing) -> None:
         self._stop_clocks()
         self._connection = None
         self._outbound.detach()
@@ -293,17 +297,12 @@ class Session:
             self.ended.set_result(closing)
             self._owner.closed(self)
 
-    def pause(self) -> None:
-        """Stop reading; the clocks stand still."""
-        if self._connection is not None:
-            self._connection.pause()
-        self._outbound.pause()
-
-    def resume(self) -> None:
-        """Read again; the clocks start afresh."""
-        if self._connection is not None:
-            self._connection.resume()
-        self._outbound.resume()
+    def follow_run(self) -> None:
+        """Read, and let the clocks run, as far as the run says."""
+        run, connection = self._run, self._connection
+        if connection is not None:
+            (connection.resume if run.reads else connection.pause)()
+        (self._outbound.pause if run.stands_still else self._outbound.resume)()
 
     def flush(self) -> None:
         """Take what was kept back for the time of a pause."""

@@ -93,6 +93,7 @@ class Subscription:
         clock: Callable[[], float],
         has_unread: Callable[[], bool] = lambda: False,
         on_reply: Callable[[Item], None] = lambda _: None,
+        in_loop: Callable[[Callable[[], None]], None] = lambda act: act(),
     ) -> None:
         """Make a subscription of which nothing was sent yet.
 
@@ -107,7 +108,10 @@ class Subscription:
             clock: The time in seconds, from any start.
             has_unread: Whether something that has arrived is not read yet.
             on_reply: Takes the item whose awaited reply has come.
+            in_loop: Calls a function in the loop's thread: replies may be found in
+                another one.
         """
+        self._in_loop = in_loop
         self._messages = iter(messages)
         self._interval = interval
         self._send = send
@@ -190,7 +194,7 @@ class Subscription:
 
     def may_answer(self, value: Any) -> bool:  # noqa: ANN401 - any JSON
         """Return whether a parsed document is a reply; nothing is done about it."""
-        return any(matcher.test(value) for matcher in self._documents.values())
+        return any(one.test(value) for one in list(self._documents.values()))
 
     def answers_text(self, text: str) -> bool:
         """Return whether a document's text is a reply, which may send the next item."""
@@ -201,14 +205,18 @@ class Subscription:
         return self._answers(self._documents, value)
 
     def _answers(self, matchers: Mapping[int, Matcher], value: Any) -> bool:  # noqa: ANN401 - any JSON
-        found = [matcher for matcher in matchers.values() if matcher.test(value)]
+        # A copy: the loop's thread may add the next item's meanwhile.
+        found = [one for one in list(matchers.values()) if one.test(value)]
         awaited = self._awaited
         if awaited is not None and any(one is awaited.reply for one in found):
-            self._on_reply(awaited)
-            self._left -= 1
-            if self._left == 0:
-                self._answered()
+            self._in_loop(lambda: self._take_reply(awaited))
         return any(id(one) not in self._data for one in found)
+
+    def _take_reply(self, item: Item) -> None:
+        self._on_reply(item)
+        self._left -= 1
+        if self._left == 0:
+            self._answered()
 
     def _answered(self) -> None:
         self._awaited = None

@@ -12,7 +12,14 @@ if TYPE_CHECKING:
 
     from tap_websocket.feed.inbound import Origin
 
-__all__ = ["MAX_BATCH", "AdaptiveBatchSize", "Arrival", "Batch", "take_fast"]
+__all__ = [
+    "MAX_BATCH",
+    "AdaptiveBatchSize",
+    "Arrival",
+    "Batch",
+    "StoppedError",
+    "take_fast",
+]
 
 MAX_BATCH = 1024
 """Items that are tried at once: enough that the try itself costs nothing, and few
@@ -22,6 +29,10 @@ _MAX_STRETCH = 256
 """Items that go the slow way before the fast path is tried again."""
 
 T = TypeVar("T")
+
+
+class StoppedError(Exception):
+    """The run has ended, and so does the work on a large message, where it stands."""
 
 
 class Arrival:
@@ -91,6 +102,15 @@ class Batch:
     def is_over(self) -> bool:
         """Whether nothing more of it may be taken."""
         return self.left == 0 or self.result.directive is CloseAction.STOP
+
+    def go_on(self) -> None:
+        """Go on with the next record of a message.
+
+        Raises:
+            StoppedError: When the run has ended.
+        """
+        if self.result.stopped:
+            raise StoppedError
 
 
 class AdaptiveBatchSize:

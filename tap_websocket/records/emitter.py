@@ -105,6 +105,11 @@ class RecordEmitter:
         finally:
             self._hand_on()
 
+    def flush(self) -> None:
+        """Hand on the records that are finished, whatever their number."""
+        self._hand_on()
+        self._pager.flush()
+
     def close(self) -> None:
         """Log what happened to fields, at the end of a run."""
         if self._columns is not None:

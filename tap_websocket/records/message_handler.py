@@ -1,25 +1,29 @@
 """What a batch of messages becomes: records in pages, or something else.
 
-Runs in the loop's thread. The common case, a JSON object that fits the columns,
-passes as the bytes that the server sent; everything else goes the slow way.
+Runs in the loop's thread, but for large messages. The common case, a JSON object that
+fits the columns, passes as the bytes that the server sent; everything else goes the
+slow way.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 from typing import TYPE_CHECKING
 
 from tap_websocket.errors import TapError
-from tap_websocket.records.batch import Batch
+from tap_websocket.records.batch import Batch, StoppedError
 from tap_websocket.records.document_reader import DocumentReader
 from tap_websocket.records.extractor import Extractor
 from tap_websocket.records.formats import codec_of
 from tap_websocket.records.gap_watch import GapWatch
+from tap_websocket.records.large_path import LargePath
+from tap_websocket.records.parts import PART_BYTES
 from tap_websocket.records.paths import Paths
 from tap_websocket.records.payloads import PayloadReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tap_websocket.counts import Counts
     from tap_websocket.feed.inbound import BatchResult, Origin
@@ -98,6 +102,15 @@ class MessageHandler:
             counts=counts,
             deduplicator=deduplicator,
         )
+        self._large = LargePath(
+            decoding,
+            opens_arrays=plan.opens_arrays,
+            is_own=reader.is_own,
+            take=self._paths.take,
+            router=router,
+            gaps=self._gaps,
+            counts=counts,
+        )
         self._reader = PayloadReader(
             decoding, codec_of(decoding), unreadable=self._paths.slow.take_unreadable
         )
@@ -139,9 +152,28 @@ class MessageHandler:
     ) -> BatchResult:
         """Take a batch of messages (see `BatchHandler`)."""
         batch = Batch(origin, self._now_ns(), room, binary=binary)
+        self._take_groups(batch, self._groups(batch, payloads), beside=False)
+        return batch.result
+
+    def _take_groups(
+        self, batch: Batch, groups: Iterator[list[bytes]], *, beside: bool
+    ) -> None:
+        """Take messages until the run or the feed is over.
+
+        Args:
+            batch: What they belong to.
+            groups: The messages, without the feed's own compression.
+            beside: The loop goes on meanwhile; else a rest may be left (`BatchResult`).
+        """
         try:
             try:
-                self._take_batch(batch, payloads)
+                for group in groups:
+                    if not beside and self._takes_long(group):
+                        self._leave(batch, itertools.chain((group,), groups))
+                        return
+                    self._take_group(batch, group, beside=beside)
+                    if batch.is_over:
+                        break
             finally:
                 # What came before a fatal message was received, and is written.
                 self._emitter.put(batch.arrival)
@@ -149,21 +181,59 @@ class MessageHandler:
             self._gaps.act(batch)
         except TapError as error:
             batch.result.error = error
+        except StoppedError:
+            _LOGGER.warning(
+                "The run ended within a message; %d of its records were taken",
+                batch.result.records,
+            )
         self._gaps.taken(batch)
         self._counts.missing = self._gaps.missing
-        return batch.result
 
-    def _take_batch(self, batch: Batch, payloads: list[bytes]) -> None:
-        """Take messages until the run or the feed is over.
+    def _groups(self, batch: Batch, payloads: list[bytes]) -> Iterator[list[bytes]]:
+        """Yield messages without the feed's own compression, some at once.
 
         Raises:
             TapError: When one of them is fatal.
         """
         if self._router.asks_frames:
             payloads = self._without_taken(batch, payloads)
-        for messages in self._reader.messages(batch, payloads):
+        if batch.binary and self._reader.inflates:
+            yield from self._reader.inflated(batch, payloads)
+        elif payloads:
+            yield payloads
+
+    def _takes_long(self, group: list[bytes]) -> bool:
+        """Return whether the loop is not to wait until messages are taken."""
+        if self._reader.inflates:
+            return sum(map(len, group)) > PART_BYTES
+        # A transport hands a large message on alone.
+        return len(group[0]) > PART_BYTES
+
+    def _leave(self, batch: Batch, groups: Iterator[list[bytes]]) -> None:
+        """Leave the rest of a batch to another thread.
+
+        Pages have no timers there: what there is goes before it, and its own at once.
+        """
+        self._emitter.put(batch.arrival)
+        self._emitter.flush()
+
+        def rest() -> None:
+            self._take_groups(batch, groups, beside=True)
+            self._emitter.flush()
+
+        batch.result.rest = rest
+
+    def _take_group(self, batch: Batch, group: list[bytes], *, beside: bool) -> None:
+        """Take messages as far as the run and the feed go.
+
+        Raises:
+            TapError: When one of them is fatal.
+        """
+        take = self._large.take if beside else self._paths.take
+        decoded = self._reader.decoded(batch, group) if batch.binary else (group,)
+        for messages in decoded:
             for part in self._gaps.noted(batch, messages):
-                self._paths.take(batch, part)
+                take(batch, part)
                 if batch.is_over:
                     return
 

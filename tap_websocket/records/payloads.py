@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Read = Callable[[bytes], bytes]
     """Makes a message of a payload; raises `ParseError` where that is not possible."""
 
-__all__ = ["PayloadReader", "Read", "encode_binary", "split"]
+__all__ = ["PayloadReader", "Read", "encode_binary", "json_documents", "split"]
 
 _INFLATED_BYTES = 1024 * 1024
 """Messages that take more are not inflated before those in front of them are taken."""
@@ -40,6 +40,9 @@ class PayloadReader:
         settings: `payload_compression` and `max_message_bytes`.
         codec: Makes a JSON document of a binary message; None: it is one as it is.
         unreadable: Takes a message that is not what the settings say; it may raise.
+
+    Attributes:
+        inflates: Binary messages are compressed.
 
     Raises:
         ConfigError: When an extra is missing.
@@ -62,23 +65,15 @@ class PayloadReader:
             raise ConfigError([f"payload_compression: {error}"]) from error
         self._decode = codec
         self._unreadable = unreadable
-        # Whether binary messages are anything else than what they look like.
-        self._changes = compression != "none" or codec is not None
+        self.inflates = compression != "none"
 
-    def messages(
-        self,
-        batch: Batch,
-        payloads: list[bytes],
-    ) -> Iterator[list[bytes]]:
-        """Yield the messages without the feed's own compression, and as JSON.
+    def inflated(self, batch: Batch, payloads: list[bytes]) -> Iterator[list[bytes]]:
+        """Yield binary messages without the feed's own compression, some at once.
 
         Raises:
-            ParseError: When one is not what `payload_compression` and `message_format`
-                say; those before it were yielded.
+            ParseError: When one is not what `payload_compression` says; those before it
+                were yielded.
         """
-        if not batch.binary or not self._changes:
-            yield payloads
-            return
         ready: list[bytes] = []
         size = 0
         for payload in payloads:
@@ -86,7 +81,7 @@ class PayloadReader:
                 yield ready
                 ready, size = [], 0
             try:
-                ready.append(self.read(batch.arrival.origin, payload))
+                ready.append(self.inflate(batch.arrival.origin, payload))
             except PayloadTooBig:
                 yield ready
                 batch.result.directive = CloseAction.TOO_BIG
@@ -106,20 +101,48 @@ class PayloadReader:
                 size += len(ready[-1])
         yield ready
 
-    def read(self, origin: Origin, payload: bytes) -> bytes:
-        """Return a binary message of a connection as the document that it stands for.
+    def decoded(self, batch: Batch, messages: list[bytes]) -> Iterator[list[bytes]]:
+        """Yield binary messages as JSON, some at once.
+
+        Raises:
+            ParseError: When one is not what `message_format` says; those before it were
+                yielded.
+        """
+        decode = self._decode
+        if decode is None:
+            yield messages
+            return
+        ready: list[bytes] = []
+        size = 0
+        for message in messages:
+            if size >= _INFLATED_BYTES:
+                yield ready
+                ready, size = [], 0
+            try:
+                ready.append(decode(message))
+            except ParseError as error:
+                yield ready
+                ready, size = [], 0
+                if batch.is_over:
+                    return
+                self._unreadable(batch, message, error)
+            else:
+                size += len(ready[-1])
+        yield ready
+
+    def inflate(self, origin: Origin, payload: bytes) -> bytes:
+        """Return a binary message of a connection without the feed's own compression.
 
         Every binary message of a connection has to be passed, in order.
 
         Raises:
             PayloadTooBig: When it inflates to more than `max_message_bytes`.
             StreamBroken: When the connection's stream cannot be read any more.
-            ParseError: When it is not what the settings say.
+            ParseError: When it is not what the setting says.
         """
         if self._is_stream and origin.decompress is None:
             origin.decompress = self._make_decompress()
-        message = (origin.decompress or self._decompress)(payload)
-        return message if self._decode is None else self._decode(message)
+        return (origin.decompress or self._decompress)(payload)
 
 
 def split(payload: bytes, separator: str | None) -> list[bytes]:
@@ -135,7 +158,7 @@ def split(payload: bytes, separator: str | None) -> list[bytes]:
     if separator is None:
         return [payload]
     if not separator:
-        return _json_documents(payload)
+        return list(json_documents(payload))
     return [part for part in payload.split(separator.encode()) if part]
 
 
@@ -144,23 +167,22 @@ _scan = json.JSONDecoder(parse_float=str, parse_int=str).raw_decode
 _WHITE_SPACE = " \t\r\n"
 
 
-def _json_documents(payload: bytes) -> list[bytes]:
-    """Return the JSON documents of a message that follow each other."""
+def json_documents(payload: bytes) -> Iterator[bytes]:
+    """Yield the JSON documents of a message that follow each other."""
     try:
         text = payload.decode()
     except UnicodeDecodeError:
-        return [payload]
+        yield payload
+        return
     text = text.rstrip(_WHITE_SPACE)
-    documents: list[bytes] = []
     begin = _after_white_space(text, 0)
     while begin < len(text):
         try:
             _, end = _scan(text, begin)
         except (ValueError, RecursionError):
             end = len(text)
-        documents.append(text[begin:end].encode())
+        yield text[begin:end].encode()
         begin = _after_white_space(text, end)
-    return documents
 
 
 def _after_white_space(text: str, begin: int) -> int:

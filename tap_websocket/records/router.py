@@ -103,6 +103,17 @@ class MessageRouter:
         text = self._first_ignored.decode(errors="backslashreplace")
         return self.excerpt(text, _MAX_IGNORED)
 
+    def may_match(self, message: bytes) -> bool:
+        """Return whether a rule or reply may match a message; False is certain."""
+        return not self.idle and (self.prefilter is None or self.prefilter(message))
+
+    def looks_at_texts(self, origin: Origin) -> bool:
+        """Return whether a rule or an awaited reply looks at the texts of documents."""
+        subscription = origin.subscription
+        return self.rules.asks_texts or (
+            subscription is not None and subscription.asks_texts
+        )
+
     @property
     def captures_from_data(self) -> bool:
         """Whether values are captured from what is plain data."""

@@ -14,6 +14,9 @@ __all__ = ["Sample"]
 _DECODED_SIZE = 16
 """Memory that decoded JSON takes, in multiples of its bytes, at worst."""
 
+_RECORD_SIZE = 320
+"""Memory of a record without fields, which takes three bytes of a message."""
+
 
 class Sample:
     """The records that the columns will be inferred from.
@@ -27,11 +30,15 @@ class Sample:
 
     def __init__(self, settings: Settings) -> None:
         self.records: list[tuple[Extracted, Record]] = []
+        # Records that were counted.
+        self._count = 0
         self._messages = settings.stream.infer_messages
         self._bytes = settings.delivery.buffer_bytes // _DECODED_SIZE
 
     def took(self, size: int) -> bool:
         """Count a message of so many bytes; return whether the sample is complete."""
+        added = len(self.records) - self._count
+        self._count += added
         self._messages -= 1
-        self._bytes -= size
+        self._bytes -= max(size, added * _RECORD_SIZE // _DECODED_SIZE)
         return self._messages <= 0 or self._bytes <= 0

@@ -84,6 +84,7 @@ class SlowPath:
                 try:
                     for record in self._documents.records(document, route):
                         found = True
+                        batch.go_on()
                         self._emit(batch, payload, record)
                 except ParseError as error:
                     self._give_up(batch, document, error)

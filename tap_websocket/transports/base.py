@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
+    "LARGE_BYTES",
     "LINGER_SECONDS",
     "Closing",
     "Connection",
@@ -29,6 +30,9 @@ __all__ = [
     "Transport",
     "awaited",
 ]
+
+LARGE_BYTES = 64 * 1024
+"""A larger message may take long: it is handed on alone, so that one look shows it."""
 
 LINGER_SECONDS = 0.05
 """Time for the Close frame to go out on a connection that this side fails."""
@@ -100,7 +104,10 @@ class Listener(Protocol):
         """Take the open connection: called once, before everything else."""
 
     def messages(self, payloads: list[bytes], *, binary: bool) -> None:
-        """Take complete messages of one kind; text is UTF-8 where that is checked."""
+        """Take complete messages of one kind; text is UTF-8 where that is checked.
+
+        A message over `LARGE_BYTES` comes alone.
+        """
 
     def fragment(self) -> None:
         """Note that a part of a message came; the message is not complete."""

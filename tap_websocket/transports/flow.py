@@ -69,6 +69,11 @@ class FlowControl:
         """Begin to read: until now the transport was paused."""
         self._read_on()
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether the feed has no room."""
+        return self._feed_waits
+
     def pause(self) -> None:
         """Stop reading; the feed has no room."""
         self._feed_waits = True

@@ -75,7 +75,7 @@ def test_large_messages_are_inflated_as_they_are_taken() -> None:
     large = gzip.compress(json.dumps({"x": "y" * 1_000_000}).encode())
     hand = by_hand(make_settings(payload_compression="gzip", max_messages=3))
     with mock.patch.object(
-        PayloadReader, "read", autospec=True, side_effect=PayloadReader.read
+        PayloadReader, "inflate", autospec=True, side_effect=PayloadReader.inflate
     ) as inflate:
         source = Origin(1, "ws://feed/", {})
         outcome = hand.handler.consume(source, [large] * 30, True, 3)

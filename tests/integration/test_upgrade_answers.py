@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_websocket.errors import ConnectionFailed
-from tap_websocket.feed import session
+from tap_websocket.feed import advice
 from tap_websocket.feed.session import Session
 from tap_websocket.network.errors import BadHandshake, HandshakeRefused
 from tap_websocket.transports.answer import MAX_ANSWER_BYTES, AnswerReader
@@ -460,7 +460,7 @@ def test_an_answer_that_came_while_the_loop_was_held_up_counts(
 def test_a_silent_connection_that_is_cut_is_hinted_at(
     settings: dict[str, Any], each_transport: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "_SILENT_SECONDS", 0.3)
+    monkeypatch.setattr(advice, "_SILENT_SECONDS", 0.3)
 
     async def play(peer: RawPeer) -> None:
         await peer.upgrade(HELLO)

@@ -17,7 +17,7 @@ from tap_websocket.network.errors import HandshakeError
 from tap_websocket.network.failures import describe_os_error
 from tap_websocket.network.peer import has_left, has_unread, undelivered
 from tap_websocket.transports.answer import AnswerReader
-from tap_websocket.transports.base import LINGER_SECONDS, Closing
+from tap_websocket.transports.base import LARGE_BYTES, LINGER_SECONDS, Closing
 from tap_websocket.transports.closing import ClosingDeadline
 from tap_websocket.transports.flow import STALLED_TEXT, FlowControl
 from tap_websocket.transports.rfc6455 import (
@@ -29,6 +29,7 @@ from tap_websocket.transports.rfc6455 import (
     violation,
 )
 from tap_websocket.transports.scanner import Scanner
+from tap_websocket.transports.websockets.pieces import Pieces
 
 if TYPE_CHECKING:
     import asyncio
@@ -87,8 +88,9 @@ class FeedConnection(ClientConnection):
         self._broken_by: Exception | None = None
         # What came behind the answer, until the listener has the connection.
         self._unscanned = bytearray()
-        # None before that, after the end, and where an extension was agreed to.
+        # One of the two is there from then to the end: with an extension the second.
         self._scanner: Scanner | None = None
+        self.pieces: Pieces | None = None
         # Messages that are complete and not handed on; all are of one kind.
         self._batch: list[bytes] = []
         self._binary = False
@@ -118,6 +120,9 @@ class FeedConnection(ClientConnection):
                 messages=self._take_plain,
                 others=self._take_others,
             )
+        else:
+            flow = self._flow
+            self.pieces = Pieces(self._take_others, lambda: flow.is_paused)
         try:
             self._listener.opened(_Handle(self, self._flow))
         except BaseException:
@@ -127,6 +132,7 @@ class FeedConnection(ClientConnection):
         if unscanned:
             self.data_received(unscanned)
         if self._ended:
+            self.pieces = None
             self._listener.closed(self._closing())
         else:
             self._flow.start()
@@ -139,8 +145,8 @@ class FeedConnection(ClientConnection):
             self._unscanned += data
         elif self._scanner is not None:
             self._scanner.feed(data)
-        else:
-            self._take_others(data)
+        elif self.pieces is not None:
+            self.pieces.feed(data)
 
     def _read_answer(self, data: bytes) -> None:
         """Read the server's answer; give the library a plain one."""
@@ -195,6 +201,8 @@ class FeedConnection(ClientConnection):
     def _take_undelivered(self) -> None:
         if rest := undelivered(self.transport):
             self.data_received(rest)
+        if self.pieces is not None:
+            self.pieces.go_on(held_too=True)
 
     def send_data(self) -> None:
         """Write what is to be written, unless the peer has left.
@@ -223,7 +231,7 @@ class FeedConnection(ClientConnection):
         self._deliver()
         self._ended = True
         # All of these know the connection, which would wait for the garbage collector.
-        self._scanner = None
+        self._scanner = self.pieces = None
         self.protocol.forget()
         if self._opened:
             self._listener.closed(self._closing())
@@ -268,18 +276,26 @@ class FeedConnection(ClientConnection):
                     self._deliver()
                     self._binary = binary
                 if frame.fin:
-                    self._batch.append(data)
+                    self._add(data)
                     return
             self._fragments += data
             if frame.fin:
                 data, self._fragments = bytes(self._fragments), bytearray()
-                self._batch.append(data)
+                self._add(data)
             else:
                 self._listener.fragment()
         else:
             self._deliver()
             if not self._failed:
                 self._listener.control(opcode, bytes(frame.data))
+
+    def _add(self, message: bytes) -> None:
+        """Add a message to the batch; a large one is a batch of its own."""
+        if len(message) > LARGE_BYTES:
+            self._deliver()
+        self._batch.append(message)
+        if len(message) > LARGE_BYTES:
+            self._deliver()
 
     def _deliver(self) -> None:
         if not self._batch or not self._opened:
@@ -369,4 +385,6 @@ class _Handle:
 
     def resume(self) -> None:
         self._flow.resume()
+        if self._connection.pieces is not None:
+            self._connection.pieces.go_on()
         self._connection.deadline.resume()

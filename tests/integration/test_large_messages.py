@@ -1,0 +1,336 @@
+"""Large messages: the connection lives while one is worked on, and order is kept."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_websocket.errors import FeedError
+from tests.support.raw import close_frame, frame, serve_raw
+from tests.support.receive import receive
+
+if TYPE_CHECKING:
+    from tap_websocket.delivery.bridge import Bridge
+    from tap_websocket.delivery.pages import Page
+    from tests.support.raw import RawPeer
+
+pytestmark = pytest.mark.usefixtures("each_transport")
+
+MIB = 1024 * 1024
+
+
+def rows(first: int, count: int) -> bytes:
+    """Return an array of numbered objects."""
+    return b"[%b]" % b",".join(b'{"n":%d}' % n for n in range(first, first + count))
+
+
+class Pinging:
+    """A server that sends a message, and Pings one by one for as long as it may."""
+
+    def __init__(self, message: bytes, opcode: int = 1) -> None:
+        self.frame = frame(message, opcode=opcode)
+        self.pongs = 0
+
+    async def __call__(self, peer: RawPeer) -> None:
+        await peer.upgrade(self.frame)
+        while True:
+            await peer.send(frame(b"?", opcode=9))
+            opcode, payload = await peer.recv()
+            if opcode == 8:
+                await peer.send(frame(payload, opcode=8))
+                return
+            self.pongs += opcode == 10
+
+
+MANY = MIB // 3
+SHAPES: dict[str, tuple[bytes, dict[str, Any]]] = {
+    "an array of objects": (b"[%b{}]" % (b"{}," * MANY), {}),
+    "lines": (b"{}\n" * MANY, {"record_separator": "\n"}),
+    "documents": (b"{}" * MANY, {"record_separator": ""}),
+    "an array inside": (
+        b'{"d": [%b{}]}' % (b"{}," * MANY),
+        {"records_path": "$.d[*]"},
+    ),
+    "a filter": (
+        b'{"d": [%b{"a": 1}]}' % (b'{"a": 1},' * (MANY // 3)),
+        {"records_path": "$.d[?(@.a == 1)]"},
+    ),
+    "a rule for each": (
+        b"[%b{}]" % (b'{"a": 1},' * (MANY // 3)),
+        {"message_rules": [{"match": {"a": 1}, "then": "ignore"}]},
+    ),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_pings_are_answered_while_a_message_is_worked_on(shape: str) -> None:
+    message, given = SHAPES[shape]
+    server = Pinging(message)
+    with serve_raw(server) as served:
+        run = receive(url=served.url, max_messages=1, **given)
+    assert run.error is None
+    assert run.counts.messages == 1
+    assert run.records
+    # Had the loop waited, one or two would have been read along with the message.
+    assert server.pongs >= 5
+
+
+@pytest.mark.parametrize("form", ["msgpack", "cbor"])
+def test_pings_are_answered_while_a_binary_format_is_read(form: str) -> None:
+    count = MIB // 4
+    head = {"msgpack": b"\xdd", "cbor": b"\x9a"}[form]
+    empty = {"msgpack": b"\x80", "cbor": b"\xa0"}[form]
+    server = Pinging(head + count.to_bytes(4, "big") + empty * count, opcode=2)
+    with serve_raw(server) as served:
+        run = receive(url=served.url, max_messages=1, message_format=form)
+    assert (run.error, run.counts.records) == (None, count)
+    assert server.pongs >= 5
+
+
+def test_pings_are_answered_while_what_was_inflated_is_worked_on() -> None:
+    message = gzip.compress(b"[%b{}]" % (b"{}," * MANY))
+    assert len(message) < 16 * 1024
+    server = Pinging(message, opcode=2)
+    with serve_raw(server) as served:
+        run = receive(url=served.url, max_messages=1, payload_compression="gzip")
+    assert (run.error, run.counts.records) == (None, MANY + 1)
+    assert server.pongs >= 5
+
+
+def test_what_follows_a_large_message_comes_behind_it() -> None:
+    count = 50_000
+
+    async def script(peer: RawPeer) -> None:
+        await peer.upgrade(
+            frame(b'{"n":0}'),
+            frame(rows(1, count)),
+            frame(b'{"n":%d}' % (count + 1)),
+            frame(rows(count + 2, count)),
+            frame(b'{"n":%d}' % (2 * count + 2)),
+            close_frame(1000),
+        )
+        await peer.wait()
+
+    with serve_raw(script) as server:
+        run = receive(url=server.url, reconnect=False, max_duration=120)
+    assert run.error is None
+    assert [record["n"] for record in run.records] == list(range(2 * count + 3))
+    assert (run.counts.messages, run.counts.records) == (5, 2 * count + 3)
+
+
+def test_what_other_connections_bring_waits_its_turn() -> None:
+    count = 50_000
+
+    async def script(peer: RawPeer) -> None:
+        await peer.upgrade()
+        for number in itertools.count():
+            first = 10**6 * peer.number + number * (count + 1)
+            await peer.send(frame(rows(first, count)))
+            await peer.send(frame(b'{"n":%d}' % (first + count)))
+            if number == 2:
+                break
+        await peer.send(close_frame(1000))
+        await peer.wait()
+
+    with serve_raw(script) as server:
+        run = receive(
+            url=server.url,
+            reconnect=False,
+            max_duration=120,
+            contexts=[{"c": "1"}, {"c": "2"}],
+        )
+    assert run.error is None
+    numbers = [record["n"] for record in run.records]
+    for peer in (1, 2):
+        own = [n - 10**6 * peer for n in numbers if n // 10**6 == peer]
+        assert own == list(range(3 * (count + 1)))
+
+
+def test_a_drop_behind_a_large_message_loses_nothing_of_it() -> None:
+    count = 50_000
+
+    async def script(peer: RawPeer) -> None:
+        await peer.upgrade(frame(rows(count * (peer.number - 1), count)))
+        if peer.number == 2:
+            await peer.wait()
+
+    with serve_raw(script) as server:
+        run = receive(url=server.url, max_messages=2, reconnect=True)
+    assert run.error is None
+    assert [record["n"] for record in run.records] == list(range(2 * count))
+
+
+def test_an_end_of_the_run_ends_the_work_on_a_message(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    count = 16 * MIB // 3
+
+    async def script(peer: RawPeer) -> None:
+        await peer.upgrade(frame(b"[%b{}]" % (b"{}," * count)))
+        await peer.wait()
+
+    with caplog.at_level(logging.WARNING), serve_raw(script) as server:
+        run = receive(url=server.url, max_duration=1)
+    assert run.error is None
+    assert 0 < len(run.records) < count
+    assert len(run.records) == run.counts.records
+    assert "The run ended within a message" in caplog.text
+
+
+def test_a_signal_ends_the_work_on_a_message() -> None:
+    count = 16 * MIB // 3
+
+    async def script(peer: RawPeer) -> None:
+        await peer.upgrade(frame(b"[%b{}]" % (b"{}," * count)))
+        await peer.wait()
+
+    def stop(page: Page, bridge: Bridge) -> None:
+        del page
+        bridge.stop("a test")
+
+    with serve_raw(script) as server:
+        run = receive(url=server.url, each=stop)
+    assert run.error is None
+    assert 0 < len(run.records) < count
+
+
+def test_what_has_come_is_taken_before_a_run_ends() -> None:
+    count = 20_000
+
+    async def script(peer: RawPeer) -> None:
+        await peer.upgrade(frame(rows(0, count)), frame(b'{"n":%d}' % count))
+        await peer.wait()
+
+    def stop(page: Page, bridge: Bridge) -> None:
+        del page
+        bridge.stop("a test")
+
+    with serve_raw(script) as server:
+        run = receive(
+            url=server.url,
+            each=stop,
+            batch_size=100,
+            schema={"properties": {"n": {"type": "integer"}}},
+        )
+    assert [record["n"] for record in run.records] == list(range(count + 1))
+
+
+def test_a_message_waits_for_room_in_the_buffer() -> None:
+    count = 40_000
+    padded = b",".join(b'{"n":%d,"pad":"%b"}' % (n, b"x" * 80) for n in range(count))
+
+    async def script(peer: RawPeer) -> None:
+        await peer.upgrade(frame(b"[%b]" % padded))
+        await peer.wait()
+
+    most = 0
+
+    def slow(page: Page, bridge: Bridge) -> None:
+        del page
+        nonlocal most
+        if not most:
+            time.sleep(1)
+        most = max(most, bridge.buffer.undelivered)
+
+    with serve_raw(script) as server:
+        run = receive(
+            url=server.url,
+            each=slow,
+            max_messages=1,
+            buffer_bytes=MIB,
+            spill_bytes=0,
+        )
+    assert [record["n"] for record in run.records] == list(range(count))
+    assert most < count // 2
+
+
+def test_rules_act_on_each_object_of_a_large_message() -> None:
+    count = 20_000
+    got: list[str] = []
+
+    async def script(peer: RawPeer) -> None:
+        await peer.upgrade(frame(rows(0, count)), frame(b'{"n":-1}'))
+        for _ in range(3):
+            _, payload = await peer.recv()
+            got.append(payload.decode())
+        await peer.send(frame(b'{"n":-2}'))
+        await peer.wait()
+
+    with serve_raw(script) as server:
+        run = receive(
+            url=server.url,
+            max_messages=2,
+            message_rules=[
+                {"match": {"n": 5}, "reply": "five", "then": "ignore"},
+                {
+                    "match": {"n": count - 1},
+                    "capture": {"last": "$.n"},
+                    "reply": "{last}",
+                    "then": "emit",
+                },
+                {"match": {"n": -1}, "reply": "{last}!", "then": "ignore"},
+            ],
+        )
+    assert run.error is None
+    assert got == ["five", f"{count - 1}", f"{count - 1}!"]
+    numbers = [record["n"] for record in run.records]
+    assert numbers == [n for n in range(count) if n != 5] + [-2]
+
+
+def test_a_rule_that_is_fatal_keeps_what_stands_before_it() -> None:
+    async def script(peer: RawPeer) -> None:
+        await peer.upgrade(frame(rows(0, 50_000)))
+        await peer.wait()
+
+    with serve_raw(script) as server:
+        run = receive(
+            url=server.url,
+            max_messages=9,
+            message_rules=[{"match": {"n": 40_000}, "then": "fail"}],
+        )
+    assert isinstance(run.error, FeedError)
+    assert [record["n"] for record in run.records] == list(range(40_000))
+
+
+def test_replies_inside_of_a_large_message_complete_a_subscription() -> None:
+    sent: list[Any] = []
+
+    async def script(peer: RawPeer) -> None:
+        await peer.upgrade()
+        sent.append(json.loads((await peer.recv())[1]))
+        await peer.send(frame(rows(0, 20_000)))
+        sent.append(json.loads((await peer.recv())[1]))
+        await peer.send(frame(b'{"n":-1}'))
+        await peer.wait()
+
+    with serve_raw(script) as server:
+        run = receive(
+            url=server.url,
+            max_messages=2,
+            subscribe_messages=[
+                {"message": {"first": 1}, "reply": {"n": 7}},
+                {"message": {"second": 2}},
+            ],
+        )
+    assert run.error is None
+    assert sent == [{"first": 1}, {"second": 2}]
+    assert len(run.records) == 20_000
+
+
+def test_clocks_stand_still_while_a_message_is_worked_on() -> None:
+    count = 4 * MIB // 3
+
+    async def script(peer: RawPeer) -> None:
+        await peer.upgrade(frame(b"[%b{}]" % (b"{}," * count)))
+        await peer.wait()
+
+    with serve_raw(script) as server:
+        run = receive(url=server.url, idle_timeout=0.2)
+    assert run.error is None
+    assert len(run.records) == count + 1

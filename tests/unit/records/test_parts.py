@@ -1,0 +1,135 @@
+"""Parts of a large message come to the same records as the whole."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest import mock
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tap_websocket import jsontext
+from tap_websocket.feed.inbound import Origin
+from tap_websocket.records import message_handler, parts
+from tap_websocket.records.parts import MessageCutter
+from tests.support.examples import examples
+from tests.support.intake import by_hand
+from tests.support.json_objects import objects
+from tests.support.receive import make_settings
+
+FORMS: dict[str, dict[str, Any]] = {
+    "as it stands": {},
+    "each a document": {"records_path": "$.a", "message_fields": {"m": "$.b"}},
+    "metadata": {"record_metadata": True},
+    "envelope": {"envelope": True},
+    "whole": {"infer_messages": 0},
+    "an array's items": {"records_path": "$[*]"},
+    "a rule": {"message_rules": [{"match": {"a": 1}, "then": "ignore"}]},
+    "captures": {
+        "message_rules": [
+            {"match": {"a": 1}, "capture": {"x": "$.a"}, "then": "emit"},
+            {"match": {"b": 1}, "reply": "{x}", "then": "emit"},
+        ],
+        "placeholders": {"x": "0"},
+    },
+}
+"""What an array of objects may be to the settings."""
+
+INSIDE: dict[str, dict[str, Any]] = {
+    "items": {"records_path": "$.d[*]", "message_fields": {"m": "$.m"}},
+    "an array": {"records_path": "$.d"},
+    "with a rule": {
+        "records_path": "$.d",
+        "message_rules": [{"match": {"m": 1}, "then": "ignore"}],
+    },
+    "fields inside": {"records_path": "$.d[*]", "message_fields": {"m": "$.d[0].a"}},
+}
+"""What an array inside of an object may be."""
+
+
+def outcome(message: bytes, form: dict[str, Any], *, cut: bool) -> tuple[Any, ...]:
+    """Return what becomes of a message, cut into parts of a few bytes or not."""
+    hand = by_hand(make_settings(max_messages=10**9, **form))
+    sent: list[str] = []
+    origin = Origin(1, "ws://localhost/", {}, send=sent.append)
+    size = 16 if cut else 10**9
+    with (
+        mock.patch.object(parts, "PART_BYTES", size),
+        mock.patch.object(message_handler, "PART_BYTES", size),
+    ):
+        for one in (b'{"a":1,"b":"x"}', message, b'{"c":3}'):
+            result = hand.handler.consume(origin, [one], False, None)
+            if result.rest is not None:
+                result.rest()
+            assert result.error is None
+    hand.finish()
+    records = [jsontext.parse(line) for page in hand.pages for line in page.records()]
+    return records, sent, result.messages, hand.counts.ignored, hand.counts.rescued
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+@settings(max_examples=examples(100), deadline=None)
+@given(st.lists(objects(), max_size=8))
+def test_an_array_in_parts_is_the_array(form: Any, items: list[str]) -> None:
+    message = f"[{','.join(items)}]".encode()
+    assert outcome(message, form, cut=True) == outcome(message, form, cut=False)
+
+
+@pytest.mark.parametrize("form", INSIDE.values(), ids=INSIDE)
+@settings(max_examples=examples(100), deadline=None)
+@given(st.lists(objects(), max_size=8), st.integers(0, 2))
+def test_an_array_inside_in_parts_is_the_array(
+    form: Any, items: list[str], field: int
+) -> None:
+    message = f'{{"m":{field},"d":[{",".join(items)}]}}'.encode()
+    assert outcome(message, form, cut=True) == outcome(message, form, cut=False)
+
+
+@pytest.mark.parametrize("separator", ["\n", "}\n", ""])
+@settings(max_examples=examples(100), deadline=None)
+@given(st.lists(objects(), max_size=8))
+def test_documents_in_parts_are_the_documents(separator: str, items: list[str]) -> None:
+    message = "\n".join(items).encode()
+    form = {"record_separator": separator, "on_parse_error": "skip"}
+    assert outcome(message, form, cut=True) == outcome(message, form, cut=False)
+
+
+def cuts(message: bytes, **form: Any) -> list[bytes] | None:
+    """Return the parts of a message, of 16 bytes or a little more."""
+    cutter = MessageCutter(
+        make_settings(max_messages=1, **form).decoding, opens_arrays=True
+    )
+    with mock.patch.object(parts, "PART_BYTES", 16):
+        found = cutter.cut(message, keeps_documents=False, looks_at_texts=False)
+        return None if found is None else list(found)
+
+
+def test_parts_end_between_objects() -> None:
+    items = [b'{"x":[{"y":1} , {"y":2},{"y":3}]}', b'{"t":"},{"}', *[b'{"n":12}'] * 99]
+    found = cuts(b"[ %b]" % b" ,\n".join(items))
+    assert found is not None
+    assert len(found) > 1
+    values = [jsontext.parse(item) for item in items]
+    assert [value for part in found for value in jsontext.parse(part)] == values
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b'[{"a":1},{"a":2},{"a":3}, 4]',
+        b'[{"a":1},{"a":2},{"a":3}',
+        b'[{"a":1},{"a":2},{"a":"\xff"}]',
+        b'{"a":[{"a":1},{"a":2},{"a":3}]}',
+        b"[%b%b]" % (b"[" * 10, b"]" * 10),
+    ],
+)
+def test_what_is_no_array_of_objects_stays_whole(message: bytes) -> None:
+    assert cuts(message) is None
+
+
+def test_an_array_that_stands_twice_is_cut_where_it_counts() -> None:
+    array = b'[{"a":1},{"a":2},{"a":3},{"a":4},{"a":5},{"a":6}]'
+    message = b'{"c":%b,"d":%b}' % (array, array)
+    with mock.patch.object(parts, "PART_BYTES", 1000):
+        assert cuts(message, records_path="$.d[*]") is None
