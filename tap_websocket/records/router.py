@@ -358,6 +358,8 @@ class Route:
             match = router.rules.decide_document(found, look)
             taken = router.apply(self._origin, match, self._result, shown)
         if subscription is not None and found.document is not MISSING:
-            self.has_answered |= subscription.answers_document(found.document)
-            taken = self.has_answered or taken
+            # Of an array, the items that follow a reply are no replies.
+            answers = subscription.answers_document(found.document)
+            self.has_answered |= answers
+            taken = answers or taken
         return taken

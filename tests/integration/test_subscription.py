@@ -371,3 +371,20 @@ def test_equal_replies_count_for_the_item_that_waits() -> None:
     assert not hand.subscription.answers_text("data")
     assert hand.subscription.answers_text("no")
     assert (hand.complete, hand.subscription.awaiting) == (1, False)
+
+
+def test_what_stands_behind_a_reply_in_an_array_is_data() -> None:
+    async def script(peer: RawPeer) -> None:
+        await peer.upgrade()
+        await peer.recv()
+        await peer.send(frame(b'[{"n":1},{"ok":true},{"n":2}]'))
+        await peer.wait()
+
+    with serve_raw(script) as server:
+        run = receive(
+            url=server.url,
+            max_messages=1,
+            subscribe_messages=[{"message": "subscribe", "reply": {"ok": True}}],
+        )
+    assert run.error is None
+    assert [record["n"] for record in run.records] == [1, 2]
