@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import copy
+import datetime as dt
 import hashlib
 import json
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from scripts.declared import ROOT
 from scripts.tools import tool
 from tap_websocket.demo import trades
+from tests.support.drift import sending
 from tests.support.servers import serve
 from tests.support.tap import pipe, run_tap
 
@@ -26,23 +28,37 @@ if TYPE_CHECKING:
 DEMO = "ws://127.0.0.1:8765/"
 
 
-def configs(page: str) -> dict[str, dict[str, Any]]:
-    """The page's whole configs, by their heading."""
-    found = {}
+def blocks(page: str, language: str) -> dict[str, list[str]]:
+    """The page's blocks of a language, by their heading."""
     text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    found = {}
     for section in text.split("\n## ")[1:]:
         heading = section.partition("\n")[0]
-        for block in re.findall(
-            r"^```json\n(.*?)^```", section, re.MULTILINE | re.DOTALL
-        ):
-            config = json.loads(block)
-            if "url" in config:
-                found[heading] = config
+        found[heading] = re.findall(
+            rf"^```{language}\n(.*?)^```", section, re.MULTILINE | re.DOTALL
+        )
     return found
+
+
+def configs(page: str) -> dict[str, dict[str, Any]]:
+    """The page's whole configs, by their heading."""
+    return {
+        heading: config
+        for heading, given in blocks(page, "json").items()
+        for config in map(json.loads, given)
+        if "url" in config
+    }
 
 
 COOKBOOK = configs("cookbook")
 EXPLORING = configs("exploring")
+# What is written into the file of `schema_location`, by the heading.
+COLUMNS = {
+    heading: columns
+    for heading, given in blocks("cookbook", "json").items()
+    for columns in map(json.loads, given)
+    if "url" not in columns
+}
 
 
 async def demo(peer: Peer) -> None:
@@ -55,9 +71,6 @@ async def demo(peer: Peer) -> None:
 
 def run(directory: Path, config: dict[str, Any]) -> Run:
     assert config["url"].startswith(DEMO)
-    if "batch_config" in config:
-        config = copy.deepcopy(config)
-        config["batch_config"]["storage"]["root"] = directory.as_uri()
     with serve(demo) as server:
         url = config["url"].replace(DEMO, f"{server.url}/")
         done = run_tap(directory, config | {"url": url})
@@ -75,7 +88,7 @@ def sent(count: int) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("heading", COOKBOOK)
 def test_each_config_of_the_cookbook_runs(heading: str, tmp_path: Path) -> None:
     done = run(tmp_path, COOKBOOK[heading])
-    assert done.records or done.of_type("BATCH")
+    assert done.records
 
 
 def test_only_some_messages(tmp_path: Path) -> None:
@@ -126,39 +139,132 @@ def test_nested_fields_as_columns(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("heading", "query", "expected"),
-    [
-        (
-            "Real timestamps",
-            """
-            SELECT data_type, (SELECT count(traded_at) FROM messages)
-            FROM information_schema.columns WHERE column_name = 'traded_at'
-            """,
-            [("timestamp without time zone", 50)],
-        ),
-        (
-            "Keep the newest row of each key",
-            "SELECT symbol, trade_id FROM last_trades ORDER BY symbol",
-            sorted({row["symbol"]: row["trade_id"] for row in sent(50)}.items()),
-        ),
-    ],
-)
-def test_in_postgresql(
-    heading: str,
-    query: str,
-    expected: list[tuple[object, ...]],
-    tmp_path: Path,
-    postgres: Postgres,
-    database: str,
+def load(
+    directory: Path,
+    config: dict[str, Any],
+    target_config: dict[str, object],
+    script: Any = demo,
 ) -> None:
-    with serve(demo) as server:
-        config = COOKBOOK[heading] | {"url": server.url}
+    """Run the tap into target-postgres."""
+    with serve(script) as server:
+        config = config | {"url": server.url}
         target = [tool("target-postgres")]
-        done, code, errors = pipe(tmp_path, config, target, postgres.config(database))
+        done, code, errors = pipe(directory, config, target, target_config)
     assert [done.code, code] == [0, 0], done.stderr + errors
+
+
+def discover(directory: Path, config: dict[str, Any], script: Any = demo) -> None:
+    """Write the file of `schema_location`."""
+    with serve(script) as server:
+        done = run_tap(directory, config | {"url": server.url}, "--discover")
+    assert done.code == 0, done.stderr
+
+
+def declare(directory: Path, heading: str) -> None:
+    """Edit the file of `schema_location` as the page says."""
+    path = directory / "trades.columns.json"
+    document = json.loads(path.read_text())
+    assert COLUMNS[heading].keys() <= document["schema"]["properties"].keys()
+    document["schema"]["properties"] |= COLUMNS[heading]
+    path.write_text(json.dumps(document))
+
+
+def priced(*prices: object) -> Any:
+    """A feed of trades with these prices, numbered from the first one."""
+    return sending(
+        [
+            json.dumps({"trade_id": number, "price": price})
+            for number, price in enumerate(prices)
+        ]
+    )
+
+
+def test_keep_the_newest_row_of_each_key(
+    tmp_path: Path, postgres: Postgres, database: str
+) -> None:
+    config = COOKBOOK["Keep the newest row of each key"]
+    load(tmp_path, config, postgres.config(database))
     with postgres.connect(database) as connection:
-        assert list(connection.execute(query)) == expected
+        query = "SELECT symbol, trade_id FROM last_trades ORDER BY symbol"
+        newest = {row["symbol"]: row["trade_id"] for row in sent(50)}
+        assert list(connection.execute(query)) == sorted(newest.items())
+
+
+def utc(text: str) -> dt.datetime:
+    """Return a time as a column without a zone has it."""
+    return dt.datetime.fromisoformat(text).replace(tzinfo=None)
+
+
+def times(postgres: Postgres, database: str) -> list[object]:
+    with postgres.connect(database) as connection:
+        query = "SELECT traded_at FROM messages ORDER BY trade_id"
+        return [row[0] for row in connection.execute(query)]
+
+
+def test_real_timestamps(tmp_path: Path, postgres: Postgres, database: str) -> None:
+    """With keys, in columns that last, and in UTC whatever the database's time is."""
+    heading = "Real timestamps"
+    config = COOKBOOK[heading]
+    text = (ROOT / "docs" / "cookbook.md").read_text(encoding="utf-8")
+    (in_utc,) = re.findall(r"`(ALTER ROLE [^`]*)`", text)
+    with postgres.connect() as connection:
+        connection.execute("CREATE ROLE loader SUPERUSER LOGIN")
+        connection.execute(f"ALTER DATABASE {database} SET timezone TO 'Asia/Tokyo'")
+        connection.execute(in_utc)
+    discover(tmp_path, config)
+    declare(tmp_path, heading)
+    for _ in range(2):
+        load(tmp_path, config, postgres.config(database) | {"user": "loader"})
+    assert times(postgres, database) == [utc(row["traded_at"]) for row in sent(50)]
+
+
+def test_change_a_columns_type(
+    tmp_path: Path, postgres: Postgres, database: str
+) -> None:
+    heading = "Change a column's type"
+    (sql,) = blocks("cookbook", "sql")[heading]
+    config = COOKBOOK["Real timestamps"] | {"max_messages": 4, "infer_messages": 1}
+    target = postgres.config(database)
+    load(tmp_path, config, target, priced(100, 100.25, "n/a", 101))
+    query = "SELECT price, _rescued_data FROM messages ORDER BY trade_id"
+    with postgres.connect(database) as connection:
+        before = list(connection.execute(query))
+        assert before[1] == (None, '{"price":100.25}')
+        connection.execute(sql.encode())
+    declare(tmp_path, heading)
+    fresh = config | {"max_messages": 5}
+    load(tmp_path, fresh, target, priced(100, 100.25, "n/a", 101, 102.5))
+    with postgres.connect(database) as connection:
+        after = list(connection.execute(query))
+    odd = (None, '{"price":"n/a"}')
+    assert before[2] == odd
+    plain = [(Decimal(text), None) for text in ("100", "100.25", "101", "102.5")]
+    assert after == [*plain[:2], odd, *plain[2:]]
+
+
+def test_texts_become_times(tmp_path: Path, postgres: Postgres, database: str) -> None:
+    text = (ROOT / "docs" / "cookbook.md").read_text(encoding="utf-8")
+    (alter,) = re.findall(r"`(ALTER COLUMN traded_at [^`]*)`", text)
+    config = COOKBOOK["Real timestamps"]
+    load(tmp_path, config, postgres.config(database))
+    with postgres.connect(database) as connection:
+        connection.execute(f"ALTER DATABASE {database} SET timezone TO 'UTC'")
+        connection.execute(f"SET timezone TO 'UTC'; ALTER TABLE messages {alter}")
+    declare(tmp_path, "Real timestamps")
+    load(tmp_path, config | {"max_messages": 60}, postgres.config(database))
+    assert times(postgres, database) == [utc(row["traded_at"]) for row in sent(60)]
+
+
+def test_odd_values_in_a_column_of_their_own(tmp_path: Path) -> None:
+    config = COOKBOOK["Odd values in a column of their own"] | {"max_messages": 3}
+    feed = priced(1.5, "n/a", 2)
+    discover(tmp_path, config, feed)
+    declare(tmp_path, "Change a column's type")
+    with serve(feed) as server:
+        done = run_tap(tmp_path, config | {"url": server.url})
+    assert done.code == 0, done.stderr
+    found = [(row.get("price"), row["price_text"]) for row in done.records]
+    assert found == [(Decimal("1.5"), None), (None, "n/a"), (2, None)]
 
 
 def test_exploring_begins_with_texts_and_goes_on_with_values(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -23,7 +24,7 @@ import yaml
 from scripts.project import environment, make_project
 from scripts.tools import ROOT, tool
 from tests.support.servers import serve
-from tests.support.tap import clean_environment, write_config
+from tests.support.tap import clean_environment, pipe, write_config
 
 if TYPE_CHECKING:
     from tests.support.postgres import Postgres
@@ -193,7 +194,7 @@ def test_sigterm_to_the_tap_under_meltano_loses_nothing(tmp_path: Path) -> None:
 
 
 def test_the_pipeline_of_the_page_fails_with_the_tap(tmp_path: Path) -> None:
-    (pipeline, _) = blocks("bash")
+    pipeline = blocks("bash")[0]
     found = commands(tmp_path, "target-postgres")
     (tmp_path / "config.json").write_text(
         '{"url": "ws://127.0.0.1:9/", "max_messages": 1}'
@@ -222,6 +223,9 @@ def test_the_unit_is_valid_and_stops_without_loss(tmp_path: Path) -> None:
     service = unit["Service"]
     assert service["KillMode"] == "mixed"
     assert service["Restart"] == "always"
+    # Copies of the unit run at once, and share what StateDirectory holds.
+    assert service["DynamicUser"] == "yes"
+    assert service["User"]
     assert int(service["TimeoutStopSec"]) > 30 + 5
     assert f"install deploy/kubernetes/run-shard {service['ExecStart']}" in PAGE
     analyze = shutil.which("systemd-analyze")
@@ -256,6 +260,114 @@ def test_the_unit_is_valid_and_stops_without_loss(tmp_path: Path) -> None:
     (counted,) = re.findall(rb"The run ended.* records=(\d+)", log)
     assert len(numbers) == int(counted) > 0
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+def test_what_a_failing_target_held_is_loaded_from_the_kept_file(
+    tmp_path: Path,
+    postgres: Postgres,
+    database: str,
+) -> None:
+    _, pipeline, load, _ = blocks("bash")
+    target = postgres.config(database) | {"batch_size_rows": 50}
+    (tmp_path / "postgres.json").write_text(json.dumps(target))
+    found = commands(tmp_path, "target-postgres")
+
+    def rows() -> list[int]:
+        with postgres.connect(database) as connection:
+            if connection.execute("SELECT to_regclass('messages')").fetchone() == (
+                None,
+            ):
+                return []
+            query = "SELECT trade_id FROM messages ORDER BY 1"
+            return [int(str(row[0])) for row in connection.execute(query)]
+
+    feed = Numbers()
+    with serve(feed) as server:
+        config = json.loads(blocks("json")[1]) | {
+            "url": server.url,
+            "schema_location": "trades.json",
+            "infer_messages": 10,
+        }
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        shell = subprocess.Popen(
+            ["bash", "-c", pipeline],
+            cwd=tmp_path,
+            env=found,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+        def signal_to(command: str, signal_: signal.Signals) -> None:
+            arguments = ["--session", str(shell.pid), "--full", command]
+            done = subprocess.run(
+                ["pgrep", *arguments], stdout=subprocess.PIPE, check=True
+            )
+            os.kill(int(done.stdout), signal_)
+
+        wait_until(rows)
+        signal_to("bin/target-postgres --config", signal.SIGKILL)
+        failed = feed.current()
+        wait_until(lambda: feed.current() > failed + 100)
+        signal_to("bin/tap-websocket --config", signal.SIGTERM)
+        _, log = shell.communicate(timeout=60)
+    assert shell.returncode == 128 + signal.SIGKILL, log.decode()
+    written = rows()
+    done = subprocess.run(
+        ["bash", "-c", load], cwd=tmp_path, env=found, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    loaded = rows()
+    (counted,) = re.findall(rb"The run ended.* records=(\d+)", log)
+    assert loaded == list(range(loaded[0], loaded[0] + int(counted)))
+    assert loaded[-1] > failed > written[-1]
+
+
+def test_the_signs_of_the_page_find_an_outage_and_what_is_missing(
+    tmp_path: Path,
+    postgres: Postgres,
+    database: str,
+) -> None:
+    search = next(line for line in PAGE.splitlines() if " --grep " in line)
+    connections = itertools.count()
+
+    async def feed(peer: Peer) -> None:
+        first = 10 * next(connections)
+        for number in range(first, first + 5):
+            await peer.send(json.dumps({"trade_id": number}))
+        await peer.close(1011 if first == 0 else 1000)
+        await peer.wait()
+
+    with serve(feed) as server:
+        config = {
+            "url": server.url,
+            "max_messages": 10,
+            "reconnect": True,
+            "reconnect_backoff": 0.1,
+            "record_metadata": True,
+            "sequence": {"path": "$.trade_id"},
+        }
+        with postgres.connect(database) as connection:
+            connection.execute(f"ALTER DATABASE {database} SET timezone TO 'UTC'")
+        target = [tool("target-postgres")]
+        run, code, errors = pipe(tmp_path, config, target, postgres.config(database))
+    assert [run.code, code] == [0, 0], run.stderr + errors
+    *options, pattern = shlex.split(search)
+    found = [line for line in run.stderr.splitlines() if re.search(pattern, line)]
+    assert {line.partition("| ")[2].split()[0] for line in found} == {"WARNING", "INFO"}
+    counted = [line for line in found if "METRIC" in line]
+    assert len(counted) == 2
+    assert '"outage_count"' in counted[1]
+    assert '"missing_count","value":5,' in counted[0]
+    silent, missing = blocks("sql")[0].split(";\n\n")
+    with postgres.connect(database) as connection:
+        ((seconds,),) = connection.execute(silent.encode())
+        rows = list(connection.execute(missing.encode()))
+    assert 0 < float(str(seconds)) < 600
+    assert [(outage is not None, lost) for _, outage, lost in rows] == [(True, 5)]
+    if shutil.which(options[0]):
+        done = subprocess.run([*options, pattern], capture_output=True, check=False)
+        assert b"option" not in done.stderr
+        assert b"pattern" not in done.stderr
 
 
 @dataclasses.dataclass(frozen=True)
