@@ -6,7 +6,8 @@ from hypothesis import settings
 
 __all__ = ["examples"]
 
-_WHILE_WORKING = 20
+_WHILE_WORKING = 8
+"""For each config of a property; some have dozens."""
 
 
 def examples(number: int) -> int:
