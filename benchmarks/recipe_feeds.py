@@ -55,7 +55,8 @@ class RecipeFeed:
         packed: Whether the feed compresses its messages.
         text: Whether its messages are no JSON documents.
         wrap: Makes the message of a line, where the page shows less.
-        beside: Messages that an answer over HTTP counts for.
+        beside: Messages that an answer over HTTP counts for. A run of few messages may
+            be over before the answer is read, and fails then.
         keys: Kind of a private key to the file that the config names for it.
     """
 
