@@ -86,7 +86,7 @@ def test_groups_go_with_a_schema_that_lacks_them() -> None:
         ({"message_fields": {"_rescued_data": "sid"}}, "_rescued_data is a column"),
         (
             {"message_pattern": "(?P<url>.)(?P<json>.)", "envelope": True},
-            "url is a column that the tap fills",
+            "url is a column that the tap itself fills",
         ),
     ],
 )
