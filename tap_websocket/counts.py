@@ -37,7 +37,8 @@ class Counts:
         missing: Numbers of the feed that did not come (`sequence`).
         reconnects: Connections that were opened after a failure, or in place of
             another one.
-        outages: Times that a context, or a chunk of topics, had no connection.
+        outages: Times that a context, or a chunk of topics, had no connection, a start
+            whose first attempt failed included.
         disconnected_seconds: How long these were, together.
     """
 

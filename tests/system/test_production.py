@@ -262,6 +262,23 @@ def test_the_unit_is_valid_and_stops_without_loss(tmp_path: Path) -> None:
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
+def test_the_target_writes_as_often_as_the_page_says() -> None:
+    program = (
+        "from target_postgres.sinks import PostgresSink as sink\n"
+        "from target_postgres.target import TargetPostgres as target\n"
+        "print(f'{sink.MAX_SIZE_DEFAULT:,} {target._MAX_RECORD_AGE_IN_MINUTES:g}')"
+    )
+    done = subprocess.run(
+        [tool("target-postgres").parent / "python", "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    rows, minutes = done.stdout.split()
+    assert f"writes when it has {rows} rows" in PAGE
+    assert f"every {minutes} minutes" in PAGE
+
+
 def test_what_a_failing_target_held_is_loaded_from_the_kept_file(
     tmp_path: Path,
     postgres: Postgres,
