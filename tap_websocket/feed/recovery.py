@@ -280,8 +280,9 @@ class Recovery:
         limit = self._settings.reconnect.max_reconnect_attempts
         redundant = limit is not None and await self._is_redundant()
         if not self._retries.count(redundant=redundant):
+            retries = counted(limit or 0, "retry", "retries")
             msg = (
-                f"gave up on {where} after {limit} retries "
+                f"gave up on {where} after {retries} "
                 f"(max_reconnect_attempts); the last: {reason}"
             )
             raise ConnectionFailed(msg)

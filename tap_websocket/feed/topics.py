@@ -21,6 +21,7 @@ from tap_websocket.feed.subscription import requests
 from tap_websocket.feed.threads import in_thread
 from tap_websocket.feed.trust import TrustedOrigins
 from tap_websocket.jsontext import text_of
+from tap_websocket.logs import counted
 from tap_websocket.network.tls import make_context
 from tap_websocket.network.urls import log_label
 from tap_websocket.settings.topics import TopicRequest
@@ -129,8 +130,9 @@ async def _fetch(
             attempt += 1
             limit = retries.max_reconnect_attempts
             if limit is not None and attempt > limit:
+                retried = counted(limit, "retry", "retries")
                 msg = (
-                    f"gave up on topics after {limit} retries "
+                    f"gave up on topics after {retried} "
                     f"(max_reconnect_attempts); the last: {error}"
                 )
                 raise ConnectionFailed(msg) from error

@@ -10,6 +10,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from tap_websocket.logs import counted
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -92,10 +94,11 @@ class Shutdown:
         self._watchdog.start()
 
     def _expired(self, bridge: Bridge) -> None:
+        left = counted(bridge.buffer.undelivered, "record was", "records were")
         self._exit(
             f"the target did not take what was received within "
             f"{self._drain_timeout:g} s (drain_timeout): "
-            f"{bridge.buffer.undelivered} records were not delivered",
+            f"{left} not delivered",
         )
 
     def _exit(self, text: str) -> None:
