@@ -116,8 +116,6 @@ class RawEditor:
         except (*_REFUSED, jsontext.InvalidJson, SchemaError):
             # What ends the run is said of the whole record.
             return None
-        if fitted is None:
-            return None
         return Edited(_line(members, fitted), RESCUED in fitted)
 
     def _fit(
@@ -125,11 +123,8 @@ class RawEditor:
         odd: Mapping[str, bytes],
         members: Mapping[str, msgspec.Raw],
         added: Mapping[str, Any],
-    ) -> Mapping[str, Any] | None:
+    ) -> Mapping[str, Any]:
         """Return the columns of what does not fit as it stands, and those added.
-
-        Returns:
-            None where a key is missing.
 
         Raises:
             InvalidJson: When a value cannot be read.
@@ -141,9 +136,6 @@ class RawEditor:
             or not members.keys() >= self._key_set
             or not odd.keys() <= fates.keys()
         ):
-            if not self._key_set <= {*members, *odd, *added}:
-                # The error names all fields of the record, not the odd ones alone.
-                return None
             values = {name: jsontext.parse(raw) for name, raw in odd.items()}
             # A key that stays as it stands is there; its value is not asked for.
             there = {key: True for key in self._keys if key in members}
