@@ -96,8 +96,6 @@ class Replacement:
             announced = old.replacement.take()
             new = self._line.make_session()
             error = await self._attempt(new, announced)
-            if error is not None and group.is_complete:
-                break
             if error is None:
                 failure = await self._take_over(new)
                 if failure is None:

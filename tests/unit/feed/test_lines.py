@@ -155,6 +155,30 @@ def test_a_fatal_code_takes_down_one_line_alone() -> None:
     assert numbers(run.records) == list(range(20))
 
 
+def test_a_line_that_the_server_sends_away_does_not_hurry_back() -> None:
+    """One login at a time, it may be: it would cost the other line its own."""
+
+    async def script(peer: FakePeer) -> None:
+        if peer.number > 1:
+            peer.accept()
+            await asyncio.sleep(0.1)
+            peer.close_frame(4008)
+            return
+        await play(peer, feed_of(100))
+
+    run = run_feed(
+        script,
+        records=True,
+        reconnect=True,
+        reconnect_backoff=1,
+        redundancy=2,
+        max_duration=60,
+    )
+    assert numbers(run.records) == list(range(60))
+    # After 1, 2, 4, 8, 16 and 32 s.
+    assert len(run.peers) == 7
+
+
 def test_a_fatal_message_ends_one_line_until_it_is_subscribed() -> None:
     async def script(peer: FakePeer) -> None:
         peer.accept()

@@ -114,7 +114,9 @@ def test_a_replacement_that_ends_at_once_is_tried_again() -> None:
     assert run.counts.outages == 0
 
 
-def test_an_old_connection_that_dies_meanwhile_leaves_the_new_attempt() -> None:
+def test_an_old_connection_that_dies_meanwhile_leaves_the_new_attempt(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async def script(peer: FakePeer) -> None:
         if peer.number == 2:
             await asyncio.sleep(6)
@@ -135,6 +137,8 @@ def test_an_old_connection_that_dies_meanwhile_leaves_the_new_attempt() -> None:
     assert numbers(run.records) == [*range(13), *range(16, 18)]
     assert run.counts.outages == 1
     assert run.counts.disconnected_seconds == pytest.approx(3.3, abs=0.7)
+    # It is said when it begins, and not when it is over.
+    assert "its replacement is under way" in caplog.text
 
 
 def test_an_old_connection_that_is_closed_for_the_new_one_s_sake() -> None:
