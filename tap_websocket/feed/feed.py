@@ -213,12 +213,14 @@ class Feed:
             _LOGGER.warning(
                 "No data message came in %g s (max_duration): %s ignored "
                 "(message_rules, or without a match of message_pattern or "
-                "records_path)%s, %s skipped (on_parse_error)",
+                "records_path; TAP_WEBSOCKET_LOGLEVEL=DEBUG shows the first), "
+                "%s skipped (on_parse_error)",
                 duration,
                 counted(counts.ignored, "document was", "documents were"),
-                self._run.first_ignored(),
                 counted(counts.skipped, "was", "were"),
             )
+            if first := self._run.first_ignored():
+                _LOGGER.debug("The first document that was ignored: %s", first)
 
     async def _watch_idle(self) -> None:
         timeout = self._settings.ends.idle_timeout

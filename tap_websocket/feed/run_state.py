@@ -293,9 +293,8 @@ class RunState:
             self.backlog.in_turn(lambda: act(observer))
 
     def first_ignored(self) -> str:
-        """Return the first document that was ignored, in brackets, or nothing."""
-        text = "" if self._observer is None else self._observer.first_ignored()
-        return f" [the first: {text}]" if text else ""
+        """Return the first document that was ignored, or nothing."""
+        return "" if self._observer is None else self._observer.first_ignored()
 
     def failed(self, reason: str) -> None:
         """Keep the last failure, for the error of a run that received nothing."""
