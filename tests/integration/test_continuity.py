@@ -98,6 +98,8 @@ def test_lines_that_are_killed_lose_nothing(redundancy: int) -> None:
     up: list[Peer] = []
 
     async def script(peer: Peer) -> None:
+        # Until then the tap may not know yet that the line is open.
+        await peer.recv()
         up.append(peer)
         ends_at = time.monotonic() + 0.2 + peer.number % 4 * 0.1
         await live.play(peer, lambda: time.monotonic() > ends_at and len(up) > 1)
@@ -113,6 +115,7 @@ def test_lines_that_are_killed_lose_nothing(redundancy: int) -> None:
             url=server.url,
             reconnect=True,
             reconnect_backoff=0.05,
+            subscribe_messages=["subscribe"],
             redundancy=redundancy,
             max_duration=3,
         )

@@ -158,7 +158,7 @@ def test_a_key_that_is_missing_ends_the_run_behind_what_came_before(
     assert [record["id"] for record in run.records] == list(range(5))
     assert run.of_type("SCHEMA")[0]["key_properties"] == ["id"]
     (error,) = run.errors
-    assert "'id' is missing" in error
+    assert "a record has no 'id', which primary_keys names" in error
 
 
 def test_placeholders_of_a_context(tmp_path: Path) -> None:
