@@ -16,7 +16,7 @@ import sys
 import threading
 
 from benchmarks.feeds import Feed, feed
-from benchmarks.sender import CLOSE, answer, frame, pongs
+from benchmarks.sender import CLOSE, answer, frame, heard
 
 __all__ = ["BARE"]
 
@@ -28,8 +28,6 @@ _MEDIUM = 126
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 _CLOSE_SECONDS = 10
 _REQUEST_SECONDS = 60
-_CLOSE_HEAD, _CLOSE_BYTES = b"\x88\x82", 8
-"""A masked Close frame with a code: its header, and all of it."""
 
 
 class Player:
@@ -45,6 +43,8 @@ class Player:
         each, self._times = played.turns(count)
         self._pieces = list(_pieces(played, each))
         self._asked = threading.Semaphore(0)
+        # A feed sends nobody what it had sent before he came; so lines begin together.
+        self._lines = threading.Barrier(played.config.get("redundancy", 1))
 
     def serve(self, client: socket.socket, url: str) -> None:
         """Answer one client to its end."""
@@ -62,6 +62,7 @@ class Player:
         client.sendall(_agreed(request))
         if f"/{BARE} ".encode() not in request:
             self._greet(client)
+            self._lines.wait(_REQUEST_SECONDS)
         lock = threading.Lock()
         reader = threading.Thread(target=_listen, args=(client, lock), daemon=True)
         reader.start()
@@ -163,14 +164,13 @@ def _exactly(client: socket.socket, size: int) -> bytes:
 
 def _listen(client: socket.socket, lock: threading.Lock) -> None:
     """Answer Pings, and drop what else a client sends, up to its Close or its end."""
-    rest = last = b""
+    rest = b""
     with contextlib.suppress(OSError):
         while data := client.recv(_READ_BYTES):
-            # A Close frame is a client's last one, and it waits then for the server.
-            last = (last + data)[-_CLOSE_BYTES:]
-            if last[:2] == _CLOSE_HEAD:
+            answers, rest, closed = heard(rest + data)
+            if closed:
+                # A client's last frame; it waits then for the server.
                 return
-            answers, rest = pongs(rest + data)
             if answers:
                 with lock:
                     client.sendall(answers)

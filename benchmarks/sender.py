@@ -19,6 +19,7 @@ __all__ = [
     "answer",
     "feed",
     "frame",
+    "heard",
     "messages",
     "pongs",
     "trade_ids",
@@ -29,7 +30,7 @@ FIRST_ID = 100_000
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 CLOSE = b"\x88\x02\x03\xe8"
 _MOST_SHORT, _MOST_MEDIUM = 125, 0xFFFF
-_PING, _PONG, _HEAD = 0x89, 0x8A, 6
+_PING, _PONG, _CLOSE, _HEAD = 0x89, 0x8A, 0x88, 6
 _PIECE_BYTES = 1 << 19
 _CLOSE_SECONDS = 10
 _TRADE = (
@@ -113,17 +114,34 @@ def pongs(data: bytes) -> tuple[bytes, bytes]:
     """Return the answers to a client's Pings, and what is no whole frame yet.
 
     Args:
-        data: Frames as a client sends them, masked; short, as control frames are.
+        data: Frames as a client sends them, masked.
     """
-    answers = b""
-    while len(data) >= _HEAD and len(data) >= _HEAD + data[1] % 128:
-        size = data[1] % 128
-        mask, payload = data[2:_HEAD], data[_HEAD : _HEAD + size]
-        if data[0] == _PING:
-            plain = bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
+    answers, rest, _ = heard(data)
+    return answers, rest
+
+
+def heard(data: bytes) -> tuple[bytes, bytes, bool]:
+    """Return the answers to Pings, what is no whole frame yet, and if a Close came.
+
+    Args:
+        data: Frames as a client sends them, masked.
+    """
+    answers, at, closed = b"", 0, False
+    while at + _HEAD <= len(data):
+        size, begin = data[at + 1] % 128, at + _HEAD
+        if size > _MOST_SHORT:
+            more = 2 if size == _MOST_SHORT + 1 else 8
+            size = int.from_bytes(data[at + 2 : at + 2 + more], "big")
+            begin += more
+        if begin + size > len(data):
+            break
+        if data[at] == _PING:
+            mask, payload = data[begin - 4 : begin], data[begin : begin + size]
+            plain = bytes(byte ^ mask[n % 4] for n, byte in enumerate(payload))
             answers += bytes([_PONG, size]) + plain
-        data = data[_HEAD + size :]
-    return answers, data
+        closed |= data[at] == _CLOSE
+        at = begin + size
+    return answers, data[at:], closed
 
 
 def send(client: socket.socket, pieces: list[bytes]) -> None:
