@@ -170,7 +170,7 @@ class GapWatch:
             or self._quick is None
             or self._emitter.added.outage is not None
             or message[:1] != b"{"
-            or not (message.isascii() or is_utf8(message))
+            or not is_utf8(message)
         ):
             return False
         try:

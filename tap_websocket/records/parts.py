@@ -79,7 +79,7 @@ class MessageCutter:
             return None
         if self._separator is not None:
             return _at_separators(message, self._separator)
-        if not (message.isascii() or is_utf8(message)):
+        if not is_utf8(message):
             return None
         if self._opens_arrays and not looks_at_texts and _is_array_of_objects(message):
             return _with_objects(b"", message, b"")

@@ -256,7 +256,7 @@ class Paths:
             version = self._emitter.version
             if not (
                 sliced is not None
-                and (payload.isascii() or is_utf8(payload))
+                and is_utf8(payload)
                 and (
                     self._edit(batch, payload, checked=checked)
                     if edits and payload[:1] == b"{"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tap_websocket.expressions.documents import Document
-from tap_websocket.records.batch import StoppedError
 
 if TYPE_CHECKING:
     from tap_websocket.counts import Counts
@@ -108,8 +107,7 @@ class SlicedPath:
                 continue
             for record in part.records:
                 found = True
-                if result.stopped:
-                    raise StoppedError
+                batch.go_on()
                 if self._emitter.take_text(batch.arrival, record):
                     result.records += 1
                 else:

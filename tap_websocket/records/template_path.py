@@ -102,7 +102,7 @@ class TemplatePath:
             end = start + min(MAX_BATCH, batch.left or MAX_BATCH)
             part = messages[start:end]
             text = b"\n" + b"\n".join(part)
-            if self._is_for(batch, plain=plain) and (text.isascii() or is_utf8(text)):
+            if self._is_for(batch, plain=plain) and is_utf8(text):
                 start += self._take(batch, part, text, others, plain=plain)
             else:
                 others(part)
