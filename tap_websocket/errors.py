@@ -42,7 +42,7 @@ class ConfigError(TapError):
 
 
 class CredentialError(TapError):
-    """Credentials could not be fetched, or were refused twice."""
+    """Credentials, or another reply over HTTP, could not be had."""
 
 
 class ConnectionFailed(TapError):

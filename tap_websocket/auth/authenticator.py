@@ -23,8 +23,8 @@ from tap_websocket.expressions.rendering import render_headers
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tap_websocket.auth.token_client import TokenClient
     from tap_websocket.expressions.placeholders import MessageBuiltins
+    from tap_websocket.http.client import HttpClient
 
 __all__ = ["Authenticator"]
 
@@ -46,7 +46,7 @@ class Authenticator:
     def __init__(
         self,
         auth: Auth,
-        client: TokenClient,
+        client: HttpClient,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._provider = _provider(auth, client, clock)
@@ -71,7 +71,7 @@ class Authenticator:
             moment: The built-in placeholders of this handshake.
 
         Raises:
-            TokenUnavailable: When a token request failed in a way that may pass.
+            TransientHttpError: When a token request failed in a way that may pass.
             TapError: When trying again is no use.
         """
         return self._provider.credentials(values, moment)
@@ -116,7 +116,7 @@ class _Minting(Protocol):
         """Return the credentials for a message."""
 
 
-def _provider(auth: Auth, client: TokenClient, clock: Callable[[], float]) -> _Provider:
+def _provider(auth: Auth, client: HttpClient, clock: Callable[[], float]) -> _Provider:
     match auth:
         case OAuth2():
             return AccessTokens(auth, client, clock)

@@ -17,9 +17,9 @@ from tap_websocket.network.urls import Headers, split_userinfo
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tap_websocket.auth.http_answer import Answer
-    from tap_websocket.auth.token_client import TokenClient
     from tap_websocket.expressions.placeholders import MessageBuiltins
+    from tap_websocket.http.answer import Answer
+    from tap_websocket.http.client import HttpClient
 
 __all__ = ["MARGIN_SECONDS", "AccessTokens"]
 
@@ -76,7 +76,7 @@ class AccessTokens:
     def __init__(
         self,
         auth: OAuth2,
-        client: TokenClient,
+        client: HttpClient,
         clock: Callable[[], float],
     ) -> None:
         self._auth = auth
@@ -107,7 +107,7 @@ class AccessTokens:
         """Return the token as a header and as the value `access_token`.
 
         Raises:
-            TokenUnavailable: When a request failed in a way that may pass.
+            TransientHttpError: When a request failed in a way that may pass.
             CredentialError: When trying again is no use.
         """
         with self._request:

@@ -6,18 +6,18 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket.auth.credentials import Credentials, TokenEndpoint
-from tap_websocket.auth.http_answer import TokenUnavailable
-from tap_websocket.auth.http_request import HttpRequest
 from tap_websocket.errors import CredentialError
 from tap_websocket.expressions.jsonpath import compile_path
+from tap_websocket.http.answer import TransientHttpError
+from tap_websocket.http.request import HttpRequest
 from tap_websocket.jsontext import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tap_websocket.auth.http_answer import Answer
-    from tap_websocket.auth.token_client import TokenClient
     from tap_websocket.expressions.placeholders import MessageBuiltins
+    from tap_websocket.http.answer import Answer
+    from tap_websocket.http.client import HttpClient
 
 __all__ = ["TokenRequests"]
 
@@ -33,7 +33,7 @@ class TokenRequests:
         ValueError: When one of its `values` is not a JSONPath.
     """
 
-    def __init__(self, auth: TokenEndpoint, client: TokenClient) -> None:
+    def __init__(self, auth: TokenEndpoint, client: HttpClient) -> None:
         self._auth = auth
         self._client = client
         # Feeds count token requests, and a hundred connections may wait for one.
@@ -55,7 +55,7 @@ class TokenRequests:
         """Call the endpoint, and return the values of its reply.
 
         Raises:
-            TokenUnavailable: When the call failed in a way that may pass.
+            TransientHttpError: When the call failed in a way that may pass.
             CredentialError: When it was refused, or has not all the values and never
                 had.
             ConnectionFailed: When the placeholders of its URL or headers make no URL or
@@ -69,7 +69,7 @@ class TokenRequests:
             if not self._succeeded or not answer.ok:
                 raise
             # The paths are right, so the reply is an exception: a maintenance page.
-            raise TokenUnavailable(str(error)) from error
+            raise TransientHttpError(str(error)) from error
         self._succeeded = True
         secrets = tuple(text_of(value) for value in found.values())
         cookies = answer.url, answer.cookies

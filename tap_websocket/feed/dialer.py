@@ -11,7 +11,6 @@ import msgspec
 
 from tap_websocket.auth.authenticator import Authenticator
 from tap_websocket.auth.credentials import Credentials
-from tap_websocket.auth.token_client import TokenClient
 from tap_websocket.expressions.rendering import (
     has_fixed_origin,
     render_headers,
@@ -22,6 +21,7 @@ from tap_websocket.feed.handshakes import Handshakes, within
 from tap_websocket.feed.threads import in_thread
 from tap_websocket.feed.throttle import ConnectThrottle
 from tap_websocket.feed.trust import TrustedOrigins, without_credentials
+from tap_websocket.http.client import HttpClient
 from tap_websocket.network.cookies import Cookies
 from tap_websocket.network.errors import BadHandshake, HandshakeRefused
 from tap_websocket.network.tls import make_context
@@ -119,7 +119,7 @@ class Dialer:
         )
         self._authenticator = Authenticator(
             settings.auth,
-            TokenClient(
+            HttpClient(
                 connection.connect_timeout,
                 connection.proxy,
                 lambda: make_context(connection.tls),
@@ -194,7 +194,7 @@ class Dialer:
             Whether there are others, so that another try makes sense.
 
         Raises:
-            TokenUnavailable: When a token request failed in a way that may pass.
+            TransientHttpError: When a token request failed in a way that may pass.
             TapError: When there are no credentials to be had.
         """
         stale = Credentials(values=values.offered)

@@ -15,10 +15,10 @@ from tap_websocket.network.urls import log_label, same_origin
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tap_websocket.auth.http_answer import Answer
-    from tap_websocket.auth.http_request import FilledRequest
-    from tap_websocket.auth.token_client import TokenClient
     from tap_websocket.feed.trust import TrustedOrigins
+    from tap_websocket.http.answer import Answer
+    from tap_websocket.http.client import HttpClient
+    from tap_websocket.http.request import FilledRequest
 
 __all__ = ["send_and_follow"]
 
@@ -32,7 +32,7 @@ _ABOUT_BODY = "content-"
 
 
 def send_and_follow(
-    client: TokenClient,
+    client: HttpClient,
     request: FilledRequest,
     *,
     trusted: TrustedOrigins,
@@ -49,7 +49,7 @@ def send_and_follow(
         learn: Takes what must not show in any output. Any thread may call it.
 
     Raises:
-        TokenUnavailable: When another try may succeed (`TokenClient.send`).
+        TransientHttpError: When another try may succeed (`HttpClient.send`).
         CredentialError: When it cannot, or a redirect may not be followed.
     """
     cookies = Cookies()
@@ -71,10 +71,10 @@ def send_and_follow(
         if following is None:
             return answer
         request = following
-    subject, setting, *_ = client.purpose
+    purpose = client.purpose
     msg = (
-        f"the {subject} request to {log_label(request.url)} got more than "
-        f"{MAX_REDIRECTS} redirects; check {setting}"
+        f"the {purpose.subject} request to {log_label(request.url)} got more than "
+        f"{MAX_REDIRECTS} redirects; check {purpose.setting}"
     )
     raise CredentialError(msg)
 

@@ -7,23 +7,23 @@ import functools
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from tap_websocket.auth.http_answer import NoValue, Purpose, TokenUnavailable
-from tap_websocket.auth.token_client import TokenClient
 from tap_websocket.errors import TapError
 from tap_websocket.feed.http_redirects import send_and_follow
 from tap_websocket.feed.threads import in_thread
 from tap_websocket.feed.trust import TrustedOrigins, without_credentials
+from tap_websocket.http.answer import NoValue, Purpose, TransientHttpError
+from tap_websocket.http.client import HttpClient
 from tap_websocket.network.tls import make_context
 from tap_websocket.network.urls import log_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from tap_websocket.auth.http_answer import Answer
     from tap_websocket.expressions.placeholders import (
         ConnectionBuiltins,
         PlaceholderValues,
     )
+    from tap_websocket.http.answer import Answer
     from tap_websocket.settings import Item, Settings
     from tap_websocket.settings.http_step import HttpStep
 
@@ -93,7 +93,7 @@ class HttpSteps:
         self._host = host
         # One for each item, by its place. A client is used by one thread at a time,
         # and the requests of several topics may be repeated at once.
-        self._clients: dict[str, tuple[TokenClient, asyncio.Lock]] = {}
+        self._clients: dict[str, tuple[HttpClient, asyncio.Lock]] = {}
         # Everything that is under way; cancelled when the connection ends.
         self._tasks: set[asyncio.Task[None]] = set()
         # Bodies that came while reading was paused, until it is resumed or over.
@@ -138,7 +138,7 @@ class HttpSteps:
     async def _first(self, request: StepRequest, done: Callable[[], None]) -> None:
         try:
             await self._exchange(request, may_refresh=True)
-        except TokenUnavailable as error:
+        except TransientHttpError as error:
             self._host.give_up(str(error), error.retry_after)
         except NoValue as error:
             self._host.give_up(str(error))
@@ -162,7 +162,7 @@ class HttpSteps:
             while True:
                 try:
                     await self._exchange(request)
-                except TokenUnavailable as error:
+                except TransientHttpError as error:
                     wait = max(error.retry_after, min(_RETRY_SECONDS, every / 2))
                     if loop.time() + wait >= due:
                         self._host.give_up(str(error), error.retry_after)
@@ -188,7 +188,7 @@ class HttpSteps:
                 more, as with handshakes.
 
         Raises:
-            TokenUnavailable: When another try may succeed.
+            TransientHttpError: When another try may succeed.
             TapError: When it cannot.
         """
         answer = await self._send(request)
@@ -224,10 +224,10 @@ class HttpSteps:
         """Where redirects may take headers and bodies."""
         return TrustedOrigins(self._settings)
 
-    def _client(self, item: Item) -> tuple[TokenClient, asyncio.Lock]:
+    def _client(self, item: Item) -> tuple[HttpClient, asyncio.Lock]:
         settings = self._settings.connection
         if item.where not in self._clients:
-            client = TokenClient(
+            client = HttpClient(
                 item.reply_timeout,
                 settings.proxy,
                 lambda: make_context(settings.tls),

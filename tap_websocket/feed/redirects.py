@@ -14,7 +14,7 @@ from tap_websocket.network.urls import as_http, log_label, on_the_wire
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tap_websocket.auth.http_answer import Answer
+    from tap_websocket.http.answer import Answer
     from tap_websocket.network.errors import HandshakeRefused
     from tap_websocket.network.urls import Headers
 
@@ -61,7 +61,7 @@ def http_redirect(answer: Answer) -> str | None:
     """
     if answer.status not in _REDIRECTS or not answer.location:
         return None
-    subject, setting, *_ = answer.purpose
+    subject, setting = answer.purpose.subject, answer.purpose.setting
     try:
         target = _resolve(answer.url, answer.location, _HTTP)
     except ValueError as problem:

@@ -7,8 +7,6 @@ import logging
 import random
 from typing import TYPE_CHECKING, Any
 
-from tap_websocket.auth.http_answer import Purpose, TokenUnavailable
-from tap_websocket.auth.token_client import TokenClient
 from tap_websocket.errors import ConnectionFailed
 from tap_websocket.expressions.placeholders import (
     ConnectionBuiltins,
@@ -20,6 +18,8 @@ from tap_websocket.feed.http_redirects import send_and_follow
 from tap_websocket.feed.subscription import requests
 from tap_websocket.feed.threads import in_thread
 from tap_websocket.feed.trust import TrustedOrigins
+from tap_websocket.http.answer import Purpose, TransientHttpError
+from tap_websocket.http.client import HttpClient
 from tap_websocket.jsontext import text_of
 from tap_websocket.logs import counted
 from tap_websocket.network.tls import make_context
@@ -29,8 +29,8 @@ from tap_websocket.settings.topics import TopicRequest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tap_websocket.auth.http_answer import Answer
     from tap_websocket.feed.run_state import RunState
+    from tap_websocket.http.answer import Answer
     from tap_websocket.settings import Settings
     from tap_websocket.settings.connections import PlannedConnection
 
@@ -101,7 +101,7 @@ async def _fetch(
         TapError: When they cannot be had.
     """
     connection, retries = settings.connection, settings.reconnect
-    client = TokenClient(
+    client = HttpClient(
         connection.connect_timeout,
         connection.proxy,
         lambda: make_context(connection.tls),
@@ -122,7 +122,7 @@ async def _fetch(
     while True:
         try:
             return await in_thread(fetch)
-        except TokenUnavailable as error:
+        except TransientHttpError as error:
             run.failed(str(error))
             if not retries.reconnect:
                 msg = f"{error}; reconnect: true would try again"

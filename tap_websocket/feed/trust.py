@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-    from tap_websocket.auth.http_request import HttpRequest
     from tap_websocket.expressions.placeholders import (
         MessageBuiltins,
         PlaceholderValues,
     )
+    from tap_websocket.http.request import HttpRequest
     from tap_websocket.network.urls import Headers
     from tap_websocket.settings import Settings
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tap_websocket.auth.http_request import HttpRequest
+from tap_websocket.http.request import HttpRequest
 from tap_websocket.settings.checks import (
     check_names,
     check_request,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from tap_websocket.auth.http_request import HttpRequest
 from tap_websocket.expressions.placeholders import ConnectionBuiltins
 from tap_websocket.expressions.templates import Template, names_in
+from tap_websocket.http.request import HttpRequest
 from tap_websocket.network.urls import userinfo_secrets
 from tap_websocket.settings.checks import (
     check_placeholders,

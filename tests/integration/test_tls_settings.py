@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import serialization as pem
 
 from tap_websocket.auth import credentials as auth
 from tap_websocket.auth.authenticator import Authenticator
-from tap_websocket.auth.token_client import TokenClient
 from tap_websocket.expressions.placeholders import ConnectionBuiltins
+from tap_websocket.http.client import HttpClient
 from tap_websocket.network.errors import (
     BadHandshake,
     HandshakeError,
@@ -216,7 +216,7 @@ def test_token_requests_show_the_certificate(files: Files) -> None:
     )
     with serve_raw(reply, tls=files.server) as server:
         url = server.url.replace("wss:", "https:")
-        client = TokenClient(5, "none", lambda: make_context(settings))
+        client = HttpClient(5, "none", lambda: make_context(settings))
         endpoint = auth.TokenEndpoint(url, (("t", "$.t"),))
         moment = ConnectionBuiltins(clock=lambda: 1.0).moment()
         found = Authenticator(endpoint, client).credentials({}, moment)

@@ -20,10 +20,10 @@ import trustme
 
 from tap_websocket.auth import credentials as auth
 from tap_websocket.auth.authenticator import Authenticator
-from tap_websocket.auth.http_answer import MAX_REPLY_BYTES, TokenUnavailable
-from tap_websocket.auth.token_client import TokenClient
 from tap_websocket.errors import ConnectionFailed, CredentialError
 from tap_websocket.expressions.placeholders import ConnectionBuiltins
+from tap_websocket.http.answer import MAX_REPLY_BYTES, TransientHttpError
+from tap_websocket.http.client import HttpClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -141,13 +141,13 @@ def _ask(authenticator: Authenticator, **values: Any) -> Credentials:
 def _oauth2(server: _Server, **more: Any) -> tuple[Authenticator, _Clock]:
     clock = _Clock()
     setting = auth.OAuth2(f"{server.url}/token?t=1", "i d", "s:ü", **more)
-    return Authenticator(setting, TokenClient(5), clock), clock
+    return Authenticator(setting, HttpClient(5), clock), clock
 
 
 def _endpoint(server: _Server, path: str = "/token", **more: Any) -> Authenticator:
     more.setdefault("values", (("token", "$.data.token"),))
     return Authenticator(
-        auth.TokenEndpoint(f"{server.url}{path}", **more), TokenClient(5)
+        auth.TokenEndpoint(f"{server.url}{path}", **more), HttpClient(5)
     )
 
 
@@ -264,7 +264,7 @@ def test_a_client_that_is_refused_is_not_sent_twice_alike(server: _Server) -> No
     server.replies((401, {}, b""))
     setting = auth.OAuth2(server.url, "plain", "secret")
     with pytest.raises(CredentialError, match="got HTTP 401: check auth"):
-        _ask(Authenticator(setting, TokenClient(5)))
+        _ask(Authenticator(setting, HttpClient(5)))
     assert [asked.basic for asked in server.asked] == ["plain:secret", None]
 
 
@@ -375,7 +375,7 @@ def test_userinfo_of_an_endpoint_is_sent_as_basic(server: _Server) -> None:
     server.replies({"data": {"token": "t"}})
     url = server.url.replace("://", "://us%3Aer:pass@")
     setting = auth.TokenEndpoint(f"{url}/x", (("token", "$.data.token"),))
-    _ask(Authenticator(setting, TokenClient(5)))
+    _ask(Authenticator(setting, HttpClient(5)))
     assert server.asked[0].basic == "us:er:pass"
 
 
@@ -389,13 +389,13 @@ def test_a_path_without_a_match_is_final(server: _Server, reply: Any) -> None:
 def test_a_url_of_another_scheme_is_refused(server: _Server) -> None:
     setting = auth.TokenEndpoint("{u}", (("token", "$.t"),))
     with pytest.raises(ConnectionFailed, match=r"auth\.url: .*https://HOST; check"):
-        _ask(Authenticator(setting, TokenClient(5)), u=server.url.replace("http", "ws"))
+        _ask(Authenticator(setting, HttpClient(5)), u=server.url.replace("http", "ws"))
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
 def test_some_statuses_are_worth_another_try(server: _Server, status: int) -> None:
     server.replies((status, {"Retry-After": "7"}, b"secret"))
-    with pytest.raises(TokenUnavailable, match=f"failed: HTTP {status}$") as caught:
+    with pytest.raises(TransientHttpError, match=f"failed: HTTP {status}$") as caught:
         _ask(_endpoint(server))
     assert caught.value.retry_after == 7.0
 
@@ -443,7 +443,7 @@ def test_a_compressed_reply_is_read(server: _Server) -> None:
 
 def test_a_reply_that_ends_early_is_worth_another_try(server: _Server) -> None:
     server.replies((200, {"Content-Length": "99"}, b"{"))
-    with pytest.raises(TokenUnavailable):
+    with pytest.raises(TransientHttpError):
         _ask(_endpoint(server))
 
 
@@ -452,8 +452,8 @@ def test_no_server_is_worth_another_try() -> None:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/secret?secret"
         setting = auth.TokenEndpoint(url, (("token", "$.t"),))
-        with pytest.raises(TokenUnavailable, match="Connection refused") as caught:
-            _ask(Authenticator(setting, TokenClient(5)))
+        with pytest.raises(TransientHttpError, match="Connection refused") as caught:
+            _ask(Authenticator(setting, HttpClient(5)))
     assert "secret" not in str(caught.value)
 
 
@@ -473,8 +473,8 @@ def test_a_silent_server_is_timed_out(sent: bytes) -> None:
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         setting = auth.TokenEndpoint(url, (("token", "$.t"),))
-        with pytest.raises(TokenUnavailable, match=r"no answer within 0\.1 s"):
-            _ask(Authenticator(setting, TokenClient(0.1)))
+        with pytest.raises(TransientHttpError, match=r"no answer within 0\.1 s"):
+            _ask(Authenticator(setting, HttpClient(0.1)))
         thread.join()
         accepted[0].close()
 
@@ -510,8 +510,8 @@ def test_a_server_that_trickles_is_timed_out(head: bytes, piece: bytes) -> None:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         setting = auth.TokenEndpoint(url, (("token", "$.t"),))
         started = time.monotonic()
-        with pytest.raises(TokenUnavailable, match=r"no answer within 0\.1 s"):
-            _ask(Authenticator(setting, TokenClient(0.1)))
+        with pytest.raises(TransientHttpError, match=r"no answer within 0\.1 s"):
+            _ask(Authenticator(setting, HttpClient(0.1)))
         assert time.monotonic() - started < 5
         thread.join()
 
@@ -535,7 +535,7 @@ def test_each_request_has_a_connection_of_its_own() -> None:
                     peer.sendall(answer)
 
         threading.Thread(target=serve, daemon=True).start()
-        client = TokenClient(20)
+        client = HttpClient(20)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         for number in (1, 2):
             assert client.send("GET", url).ok
@@ -563,7 +563,7 @@ def test_interim_answers_are_skipped() -> None:
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         setting = auth.TokenEndpoint(url, (("token", "$.t"),))
-        found = _ask(Authenticator(setting, TokenClient(5)))
+        found = _ask(Authenticator(setting, HttpClient(5)))
         thread.join()
     assert found.values == {"token": "x"}
 
@@ -585,9 +585,9 @@ def test_a_proxy_is_used(server: _Server, monkeypatch: pytest.MonkeyPatch) -> No
     server.replies({"t": "x"})
     setting = auth.TokenEndpoint("http://feed.test/a", (("token", "$.t"),))
     proxy = server.url.replace("://", "://us%40er:pass@")
-    assert _ask(Authenticator(setting, TokenClient(5, proxy))).values == {"token": "x"}
+    assert _ask(Authenticator(setting, HttpClient(5, proxy))).values == {"token": "x"}
     monkeypatch.setenv("http_proxy", proxy)
-    assert _ask(Authenticator(setting, TokenClient(5))).values == {"token": "x"}
+    assert _ask(Authenticator(setting, HttpClient(5))).values == {"token": "x"}
     for asked in server.asked:
         assert urlsplit(asked.path).hostname == "feed.test"
         credentials = asked.headers["Proxy-Authorization"].partition(" ")[2]
@@ -601,9 +601,9 @@ def test_none_ignores_the_proxy_of_the_environment(
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     server.replies({"data": {"token": "t"}})
     setting = auth.TokenEndpoint(server.url, (("token", "$.data.token"),))
-    with pytest.raises(TokenUnavailable, match="the proxy refused"):
-        _ask(Authenticator(setting, TokenClient(5)))
-    assert _ask(Authenticator(setting, TokenClient(5, "none"))).values
+    with pytest.raises(TransientHttpError, match="the proxy refused"):
+        _ask(Authenticator(setting, HttpClient(5)))
+    assert _ask(Authenticator(setting, HttpClient(5, "none"))).values
 
 
 @pytest.mark.parametrize(
@@ -611,8 +611,8 @@ def test_none_ignores_the_proxy_of_the_environment(
 )
 def test_a_proxy_that_is_not_there_is_worth_another_try(proxy: str) -> None:
     setting = auth.TokenEndpoint("https://feed.test/", (("token", "$.t"),))
-    with pytest.raises(TokenUnavailable) as caught:
-        _ask(Authenticator(setting, TokenClient(5, proxy)))
+    with pytest.raises(TransientHttpError) as caught:
+        _ask(Authenticator(setting, HttpClient(5, proxy)))
     assert "secret" not in str(caught.value)
 
 
@@ -620,7 +620,7 @@ def test_a_proxy_that_wants_credentials_is_named(server: _Server) -> None:
     server.replies((407, {}, b""))
     setting = auth.TokenEndpoint("http://feed.test/", (("token", "$.t"),))
     with pytest.raises(CredentialError, match="the proxy wants credentials"):
-        _ask(Authenticator(setting, TokenClient(5, server.url)))
+        _ask(Authenticator(setting, HttpClient(5, server.url)))
 
 
 @pytest.fixture
@@ -643,7 +643,7 @@ def test_trust_is_that_of_the_context(server: _Server, authority: trustme.CA) ->
     setting = _secure(server, authority)
     context = ssl.create_default_context()
     authority.configure_trust(context)
-    client = TokenClient(5, make_tls=lambda: context)
+    client = HttpClient(5, make_tls=lambda: context)
     assert _ask(Authenticator(setting, client)).values == {"token": "x"}
 
 
@@ -653,7 +653,7 @@ def test_an_untrusted_certificate_is_final(
 ) -> None:
     setting = _secure(server, authority)
     with pytest.raises(CredentialError, match=r"is not trusted .*; check tls"):
-        _ask(Authenticator(setting, TokenClient(5)))
+        _ask(Authenticator(setting, HttpClient(5)))
 
 
 def test_verification_can_be_turned_off(
@@ -664,12 +664,12 @@ def test_verification_can_be_turned_off(
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    client = TokenClient(5, make_tls=lambda: context)
+    client = HttpClient(5, make_tls=lambda: context)
     assert _ask(Authenticator(setting, client)).values == {"token": "x"}
 
 
 def test_tls_to_a_server_without_it_is_worth_another_try(server: _Server) -> None:
     url = server.url.replace("http", "https")
     setting = auth.TokenEndpoint(url, (("token", "$.t"),))
-    with pytest.raises(TokenUnavailable, match="TLS was interrupted"):
-        _ask(Authenticator(setting, TokenClient(5)))
+    with pytest.raises(TransientHttpError, match="TLS was interrupted"):
+        _ask(Authenticator(setting, HttpClient(5)))

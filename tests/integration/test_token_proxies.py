@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from tap_websocket.auth.http_answer import TokenUnavailable
-from tap_websocket.auth.token_client import TokenClient
 from tap_websocket.errors import CredentialError
+from tap_websocket.http.answer import TransientHttpError
+from tap_websocket.http.client import HttpClient
 from tap_websocket.network.tls import TlsSettings, make_context
 from tests.support.certificates import server_side
 from tests.support.proxies import answering, serve_proxy, socks
@@ -62,7 +62,7 @@ def test_a_proxy_leads_to_a_token_server(
         serve_proxy(kind, f"us@er:{secret}", certificate=certificate) as proxy,
     ):
         given = proxy.url_with(f"us%40er:{secret}".replace("€", "%E2%82%AC"))
-        client = TokenClient(10, given, lambda: make_context(TlsSettings(ca_file)))
+        client = HttpClient(10, given, lambda: make_context(TlsSettings(ca_file)))
         url = server.url.replace("ws", "http", 1)
         assert client.send("POST", url).json() == {"t": "x"}
         host = "127.0.0.1" if kind == "socks5" else "localhost"
@@ -70,8 +70,8 @@ def test_a_proxy_leads_to_a_token_server(
 
 
 def failure(proxy: str) -> Exception:
-    client = TokenClient(5, proxy)
-    with pytest.raises((CredentialError, TokenUnavailable)) as caught:
+    client = HttpClient(5, proxy)
+    with pytest.raises((CredentialError, TransientHttpError)) as caught:
         client.send("POST", URL)
     trace = "".join(traceback.format_exception(caught.value))
     for secret in SECRETS:
@@ -84,8 +84,8 @@ def failure(proxy: str) -> Exception:
     [
         (answering(b"HTTP/1.1 407 No\r\n\r\n"), CredentialError, "check proxy$"),
         (answering(b"HTTP/1.1 403 No\r\n\r\n"), CredentialError, "refuses .*HTTP 403"),
-        (answering(b"HTTP/1.1 502 No\r\n\r\n"), TokenUnavailable, "reach .*HTTP 502"),
-        (answering(b"SSH-2.0-OpenSSH_9.6\r\n!"), TokenUnavailable, "failed: "),
+        (answering(b"HTTP/1.1 502 No\r\n\r\n"), TransientHttpError, "reach .*HTTP 502"),
+        (answering(b"SSH-2.0-OpenSSH_9.6\r\n!"), TransientHttpError, "failed: "),
     ],
 )
 def test_an_http_proxy_that_fails(script: Any, kind: type, words: str) -> None:
@@ -101,7 +101,7 @@ def test_an_http_proxy_that_fails(script: Any, kind: type, words: str) -> None:
         (socks(b"\5\2", b"\1\1"), CredentialError),
         (socks(b"\5\xff"), CredentialError),
         (socks(b"\5\2", b"\1\0", b"\5\2\0\1" + bytes(6)), CredentialError),
-        (socks(b"\5\2", b"\1\0", b"\5\4\0\1" + bytes(6)), TokenUnavailable),
+        (socks(b"\5\2", b"\1\0", b"\5\4\0\1" + bytes(6)), TransientHttpError),
     ],
 )
 def test_a_socks_proxy_that_fails(script: Any, kind: type) -> None:

@@ -11,9 +11,9 @@ import pytest
 
 from tap_websocket.auth import credentials as auth
 from tap_websocket.auth.authenticator import Authenticator
-from tap_websocket.auth.token_client import TokenClient
 from tap_websocket.errors import ConnectionFailed
 from tap_websocket.expressions.placeholders import ConnectionBuiltins
+from tap_websocket.http.client import HttpClient
 from tap_websocket.network import urls
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def moment() -> MessageBuiltins:
 
 
 def _authenticator(setting: auth.Auth) -> Authenticator:
-    return Authenticator(setting, TokenClient(1))
+    return Authenticator(setting, HttpClient(1))
 
 
 def test_no_credentials(moment: MessageBuiltins) -> None:

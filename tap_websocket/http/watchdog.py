@@ -7,7 +7,7 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
-from tap_websocket.auth.interim import FinalResponse
+from tap_websocket.http.interim import FinalResponse
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -22,15 +22,15 @@ class Watchdog:
     or interim answers without end, holds a request for ever.
 
     Attributes:
-        bit: The time was over before the request was.
+        has_expired: The time was over before the request was.
     """
 
     def __init__(self, seconds: float) -> None:
-        self.bit = False
+        self.has_expired = False
         self._lock = threading.Lock()
         # The request's sockets, of which there is one, or none yet.
         self._watched: list[socket.socket] = []
-        self._timer = threading.Timer(seconds, self._bite)
+        self._timer = threading.Timer(seconds, self._expire)
         self._timer.daemon = True
 
     def __enter__(self) -> Self:
@@ -51,12 +51,12 @@ class Watchdog:
         """Take a socket that the request goes over, TLS included."""
         with self._lock:
             self._watched.append(opened)
-            if self.bit:
+            if self.has_expired:
                 _shut_down(opened)
 
-    def _bite(self) -> None:
+    def _expire(self) -> None:
         with self._lock:
-            self.bit = True
+            self.has_expired = True
             for opened in self._watched:
                 _shut_down(opened)
 

@@ -1,4 +1,4 @@
-"""Requests for tokens: blocking HTTP, with the trust and the proxy of the feed."""
+"""HTTP requests that block, with the trust and the proxy of the feed."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from tap_websocket import __version__
-from tap_websocket.auth.http_answer import TOKENS, Answer
-from tap_websocket.auth.http_failures import (
+from tap_websocket.errors import CredentialError
+from tap_websocket.http.answer import TOKENS, Answer
+from tap_websocket.http.failures import (
     LIBRARY_ERRORS,
     request_failure,
     unavailable,
 )
-from tap_websocket.auth.watchdog import Watchdog
-from tap_websocket.errors import CredentialError
+from tap_websocket.http.watchdog import Watchdog
 from tap_websocket.network.errors import HandshakeRefused, is_retryable, retry_after
 from tap_websocket.network.urls import log_label, split_userinfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_websocket.auth.http_answer import Purpose
+    from tap_websocket.http.answer import Purpose
     from tap_websocket.network.urls import Headers
 
-__all__ = ["TokenClient"]
+__all__ = ["HttpClient"]
 
 _LOGGER = logging.getLogger("tap-websocket")
 
@@ -41,8 +41,8 @@ _READ_BYTES = 16 * 1024
 _NO_PROXY = "none"
 
 
-class TokenClient:
-    """Sends token requests. It is used from one thread at a time.
+class HttpClient:
+    """Sends requests. It is used from one thread at a time.
 
     Args:
         timeout: Seconds for a whole request, and for those that redirects ask for.
@@ -107,7 +107,7 @@ class TokenClient:
             seconds: What is left of `timeout`, where others were sent before.
 
         Raises:
-            TokenUnavailable: When another try may succeed, as with handshakes: no
+            TransientHttpError: When another try may succeed, as with handshakes: no
                 connection, a time-out, HTTP 408, 425, 429 and 5xx.
             CredentialError: When it cannot.
         """
@@ -148,11 +148,14 @@ class TokenClient:
         except _TooSlow as error:
             raise unavailable(self.purpose, where, self._timed_out) from error
         except _TooLong as error:
-            subject, _, most, _ = self.purpose
-            msg = f"the {subject} reply of {where} is longer than {most} bytes"
+            purpose = self.purpose
+            msg = (
+                f"the {purpose.subject} reply of {where} is longer than "
+                f"{purpose.max_bytes} bytes"
+            )
             raise CredentialError(msg) from error
         except LIBRARY_ERRORS as error:
-            if watchdog.bit:
+            if watchdog.has_expired:
                 raise unavailable(self.purpose, where, self._timed_out) from error
             raise request_failure(
                 error, self.purpose, where, self._timed_out
@@ -256,7 +259,7 @@ def _read(response: requests.Response, watchdog: Watchdog, limit: int) -> bytes:
         body += piece
         if len(body) > limit:
             raise _TooLong
-    if watchdog.bit:
+    if watchdog.has_expired:
         # It looks like the end of a body without a length.
         raise _TooSlow
     return bytes(body)

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import requests
 import urllib3
 
-from tap_websocket.auth.http_answer import TokenUnavailable
 from tap_websocket.errors import CredentialError
+from tap_websocket.http.answer import TransientHttpError
 from tap_websocket.network.errors import BadHandshake, HandshakeError, Unreachable
 from tap_websocket.network.tunnel import proxy_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_websocket.auth.http_answer import Purpose
+    from tap_websocket.http.answer import Purpose
 
 __all__ = ["LIBRARY_ERRORS", "request_failure", "unavailable"]
 
@@ -40,7 +40,7 @@ _SOCKS_FINAL = re.compile(r"authentication|^0x0[278]:")
 
 def unavailable(
     purpose: Purpose, where: str, reason: str, after: float = 0.0
-) -> TokenUnavailable:
+) -> TransientHttpError:
     """Return the error of a request that is worth another try.
 
     Args:
@@ -49,14 +49,14 @@ def unavailable(
         reason: In a few words.
         after: Seconds that the server wants to be left alone.
     """
-    return TokenUnavailable(
+    return TransientHttpError(
         f"the {purpose.subject} request to {where} failed: {reason}", after
     )
 
 
 def request_failure(
     error: Exception, purpose: Purpose, where: str, timed_out: str
-) -> TokenUnavailable | CredentialError:
+) -> TransientHttpError | CredentialError:
     """Return what an error of the libraries means, in words that show no secret.
 
     Args:
@@ -66,10 +66,10 @@ def request_failure(
         timed_out: The reason where no answer came in time.
 
     Returns:
-        `TokenUnavailable` where another try may succeed, `CredentialError` where it
+        `TransientHttpError` where another try may succeed, `CredentialError` where it
         cannot.
     """
-    subject, setting, *_ = purpose
+    subject, setting = purpose.subject, purpose.setting
     causes = list(_causes(error))
     untrusted = _first(causes, ssl.SSLCertVerificationError)
     if untrusted is not None:

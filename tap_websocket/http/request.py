@@ -15,9 +15,9 @@ from tap_websocket.network.urls import Headers, merge_headers, split_userinfo
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from tap_websocket.auth.http_answer import Answer
-    from tap_websocket.auth.token_client import TokenClient
     from tap_websocket.expressions.placeholders import MessageBuiltins
+    from tap_websocket.http.answer import Answer
+    from tap_websocket.http.client import HttpClient
 
 __all__ = ["FilledRequest", "HttpRequest"]
 
@@ -82,7 +82,7 @@ class HttpRequest:
         return frozenset(name for text in self._texts for name in names_in(text))
 
     def send(
-        self, client: TokenClient, values: Mapping[str, Any], moment: MessageBuiltins
+        self, client: HttpClient, values: Mapping[str, Any], moment: MessageBuiltins
     ) -> Answer:
         """Fill the placeholders in, send the request, and return the answer. Blocks.
 
@@ -92,7 +92,7 @@ class HttpRequest:
             moment: The built-in placeholders of this request.
 
         Raises:
-            TokenUnavailable: When another try may succeed (`TokenClient.send`).
+            TransientHttpError: When another try may succeed (`HttpClient.send`).
             CredentialError: When it cannot.
             ConnectionFailed: When the placeholders make no URL or header.
         """

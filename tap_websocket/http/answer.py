@@ -22,7 +22,7 @@ __all__ = [
     "Answer",
     "NoValue",
     "Purpose",
-    "TokenUnavailable",
+    "TransientHttpError",
 ]
 
 MAX_REPLY_BYTES = 1024 * 1024
@@ -52,7 +52,7 @@ TOKENS = Purpose()
 """Of requests for credentials."""
 
 
-class TokenUnavailable(Unreachable):
+class TransientHttpError(Unreachable):
     """A request failed in a way that may pass; it is worth another try."""
 
 
@@ -93,10 +93,10 @@ class Answer(Redacted, frozen=True):
         try:
             return jsontext.parse(self.body)
         except jsontext.InvalidJson as error:
-            subject, setting, *_ = self.purpose
+            purpose = self.purpose
             msg = (
-                f"the {subject} reply of {self.where} is not JSON; check the URL in "
-                f"{setting}"
+                f"the {purpose.subject} reply of {self.where} is not JSON; check the "
+                f"URL in {purpose.setting}"
             )
             raise CredentialError(msg) from error
 
@@ -131,7 +131,7 @@ class Answer(Redacted, frozen=True):
         Raises:
             CredentialError: Always.
         """
-        subject, setting, *_ = self.purpose
+        subject, setting = self.purpose.subject, self.purpose.setting
         reason = why or f"check {setting}"
         if self.status in _REDIRECTS:
             reason = f"the redirect is not followed; put its address into {setting}"
