@@ -3,6 +3,10 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
+# The tests start the tap, Meltano and targets hundreds of times, and each start would
+# compile all of its modules.
+unexport PYTHONDONTWRITEBYTECODE
+
 BIN := .venv/bin
 PYTHON := $(BIN)/python
 EXTRAS := aws,cbor,fast,jwt,protobuf,socks,zstd

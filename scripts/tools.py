@@ -78,7 +78,12 @@ def provide(name: str, wanted: str, install: Callable[[Path], None]) -> Path:
 
 def _install(environment: Path, packages: tuple[str, ...]) -> None:
     uv = Path(sys.executable).parent / "uv"
-    settings = {**os.environ, "UV_NO_PROGRESS": "1", "UV_NATIVE_TLS": "1"}
+    settings = {
+        **os.environ,
+        "UV_COMPILE_BYTECODE": "1",
+        "UV_NO_PROGRESS": "1",
+        "UV_NATIVE_TLS": "1",
+    }
     commands: list[list[str | Path]] = [
         [uv, "venv", "--quiet", "--clear", "--python", sys.executable, environment],
         [uv, "pip", "install", "--quiet", "--python", environment, *packages],
