@@ -5,19 +5,19 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from tap_websocket.auth.credentials import (
+from tap_websocket.auth.credentials import Credentials
+from tap_websocket.auth.oauth2 import AccessTokens
+from tap_websocket.auth.signatures import AwsSignatures, Signatures, Tokens
+from tap_websocket.auth.token_endpoint import TokenRequests
+from tap_websocket.auth.types import (
     Auth,
     Aws,
-    Credentials,
     Custom,
     Jwt,
     OAuth2,
     Signed,
     TokenEndpoint,
 )
-from tap_websocket.auth.oauth2 import AccessTokens
-from tap_websocket.auth.signatures import AwsSignatures, Signatures, Tokens
-from tap_websocket.auth.token_endpoint import TokenRequests
 from tap_websocket.expressions.rendering import render_headers
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Authenticator:
     @property
     def blocks(self) -> bool:
         """Whether `credentials` may wait for a server."""
-        return isinstance(self._provider, AccessTokens | TokenRequests | AwsSignatures)
+        return self._provider.blocks
 
     @property
     def mints(self) -> bool:
@@ -97,7 +97,14 @@ class Authenticator:
 
 
 class _Provider(Protocol):
-    """Where the credentials of one type of `auth` come from."""
+    """Where the credentials of one type of `auth` come from.
+
+    Attributes:
+        blocks: Whether `credentials` may wait for a server.
+    """
+
+    @property
+    def blocks(self) -> bool: ...
 
     def credentials(
         self, values: Mapping[str, Any], moment: MessageBuiltins
@@ -133,6 +140,8 @@ def _provider(auth: Auth, client: HttpClient, clock: Callable[[], float]) -> _Pr
 
 class _Fixed:
     """Provides credentials that are all in the config."""
+
+    blocks = False
 
     def __init__(self, auth: Auth) -> None:
         self._auth = auth

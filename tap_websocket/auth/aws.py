@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from tap_websocket.errors import CredentialError
+from tap_websocket.network.urls import as_http, as_websocket
 
 __all__ = ["AwsSigner", "Keys"]
 
@@ -104,14 +105,14 @@ class AwsSigner:
         if aside:
             keys = Keys(keys.access_key, keys.secret_key, None)
         # A scheme's own port is not signed, and botocore knows those of HTTP only.
-        request = self._request("GET", f"http{url.removeprefix('ws')}", (), b"")
+        request = self._request("GET", as_http(url), (), b"")
         from botocore.auth import SigV4QueryAuth  # noqa: PLC0415 - optional
 
         signer = SigV4QueryAuth(
             keys, self._service, self._region, expires=_EXPIRES_SECONDS
         )
         _sign(signer, request, now)
-        signed = f"ws{request.url.removeprefix('http')}"
+        signed = as_websocket(request.url)
         return f"{signed}&X-Amz-Security-Token={quote(aside, '')}" if aside else signed
 
     def headers(self, url: str, body: bytes, keys: Keys, now: float) -> dict[str, str]:
@@ -126,7 +127,7 @@ class AwsSigner:
             now: The time in seconds since the epoch.
         """
         if url.startswith("ws"):
-            url = f"http{url.removeprefix('ws')}"
+            url = as_http(url)
         request = self._request("POST", url, _APPSYNC_HEADERS, body)
         from botocore.auth import SigV4Auth  # noqa: PLC0415 - optional
 

@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hmac
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["EXTRA_NEEDED", "Algorithm", "Hash", "load_private_key", "make_signer"]
+__all__ = [
+    "EXTRA_NEEDED",
+    "Algorithm",
+    "Hash",
+    "decode_secret",
+    "load_private_key",
+    "make_signer",
+]
 
 Algorithm = Literal["hmac", "ed25519", "rsa"]
 Hash = Literal["sha256", "sha384", "sha512"]
 
 EXTRA_NEEDED = "needs an extra; run pip install 'tap-websocket[jwt]'"
+
+
+def decode_secret(secret: str, encoding: Literal["text", "base64"]) -> bytes:
+    """Return the key that the secret of `signed` stands for.
+
+    Raises:
+        ValueError: When it is not base64; the message does not show it.
+    """
+    if encoding == "text":
+        return secret.encode()
+    try:
+        return base64.b64decode(secret, validate=True)
+    except (binascii.Error, ValueError) as error:
+        msg = "is not base64; check it, or set secret_encoding: text"
+        raise ValueError(msg) from error
 
 
 def make_signer(

@@ -9,7 +9,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlencode
 
-from tap_websocket.auth.credentials import Bearer, Credentials, OAuth2
+from tap_websocket.auth.credentials import Credentials
+from tap_websocket.auth.types import Bearer, OAuth2
 from tap_websocket.errors import CredentialError
 from tap_websocket.jsontext import InvalidJson, parse
 from tap_websocket.network.urls import Headers, split_userinfo
@@ -72,6 +73,8 @@ class AccessTokens:
         client: Sends the token requests.
         clock: Returns the time in seconds, from any start.
     """
+
+    blocks = True
 
     def __init__(
         self,

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from tap_websocket import jsontext
 from tap_websocket.auth.aws import AwsSigner, Keys
-from tap_websocket.auth.credentials import Aws, Credentials, Jwt, Signed, decode_secret
+from tap_websocket.auth.credentials import Credentials
 from tap_websocket.auth.jwt import JwtSigner
-from tap_websocket.auth.keys import make_signer
+from tap_websocket.auth.keys import decode_secret, make_signer
 from tap_websocket.expressions.placeholders import iso_time
 from tap_websocket.expressions.rendering import render_url
 from tap_websocket.expressions.templates import Template, names_in
@@ -17,6 +17,7 @@ from tap_websocket.expressions.templates import Template, names_in
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tap_websocket.auth.types import Aws, Jwt, Signed
     from tap_websocket.expressions.placeholders import MessageBuiltins
 
 __all__ = ["AwsSignatures", "Signatures", "Tokens"]
@@ -32,6 +33,8 @@ class Signatures:
         ValueError: When its secret is not what `secret_encoding` says, or its key not
             one of the algorithm.
     """
+
+    blocks = False
 
     def __init__(self, auth: Signed) -> None:
         self._auth = auth
@@ -84,6 +87,8 @@ class Tokens:
         ValueError: When its key is not one of the algorithm.
     """
 
+    blocks = False
+
     def __init__(self, auth: Jwt) -> None:
         self._auth = auth
         self._signer = JwtSigner(auth.key.encode(), auth.algorithm)
@@ -120,6 +125,9 @@ class AwsSignatures:
     Raises:
         ValueError: When the extra is missing.
     """
+
+    # The machine it runs on may be asked for keys over HTTP.
+    blocks = True
 
     def __init__(self, auth: Aws) -> None:
         self._auth = auth

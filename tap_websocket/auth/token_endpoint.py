@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from tap_websocket.auth.credentials import Credentials, TokenEndpoint
+from tap_websocket.auth.credentials import Credentials
 from tap_websocket.errors import CredentialError
 from tap_websocket.expressions.jsonpath import compile_path
 from tap_websocket.http.answer import TransientHttpError
@@ -15,6 +15,7 @@ from tap_websocket.jsontext import text_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tap_websocket.auth.types import TokenEndpoint
     from tap_websocket.expressions.placeholders import MessageBuiltins
     from tap_websocket.http.answer import Answer
     from tap_websocket.http.client import HttpClient
@@ -32,6 +33,8 @@ class TokenRequests:
     Raises:
         ValueError: When one of its `values` is not a JSONPath.
     """
+
+    blocks = True
 
     def __init__(self, auth: TokenEndpoint, client: HttpClient) -> None:
         self._auth = auth

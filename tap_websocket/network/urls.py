@@ -16,6 +16,7 @@ __all__ = [
     "as_http",
     "as_websocket",
     "basic",
+    "basic_credentials",
     "host_and_port",
     "log_label",
     "merge_headers",
@@ -134,10 +135,10 @@ def userinfo_secrets(url: str) -> tuple[str, ...]:
     _, headers = split_userinfo(url)
     parts = userinfo.split(":", 1)
     decoded = [unquote_to_bytes(part).decode(errors="replace") for part in parts]
-    return (*parts, *decoded, _credentials(headers))
+    return (*parts, *decoded, basic_credentials(headers))
 
 
-def _credentials(headers: Headers) -> str:
+def basic_credentials(headers: Headers) -> str:
     """Return the credentials in a header, without their scheme."""
     return headers[0][1].partition(" ")[2]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from tap_websocket import jsontext
 from tap_websocket.auth import keys
-from tap_websocket.auth.credentials import (
+from tap_websocket.auth.types import (
     Auth,
     Aws,
     Basic,

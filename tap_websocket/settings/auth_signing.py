@@ -7,8 +7,8 @@ from typing import Any, get_args
 
 from tap_websocket.auth import keys
 from tap_websocket.auth.aws import AwsSigner
-from tap_websocket.auth.credentials import Aws, Jwt, Signed, decode_secret
 from tap_websocket.auth.jwt import JwtSigner
+from tap_websocket.auth.types import Aws, Jwt, Signed
 from tap_websocket.settings.checks import check_http_url, check_names
 
 __all__ = ["check_signing", "read_key"]
@@ -84,7 +84,7 @@ def _check_secret(auth: Signed, problems: list[str]) -> None:
         problems.append("auth.secret: is missing or empty")
     else:
         try:
-            decode_secret(auth.secret, auth.secret_encoding)
+            keys.decode_secret(auth.secret, auth.secret_encoding)
         except ValueError as error:
             problems.append(f"auth.secret: {error}")
 

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket import jsontext
+from tap_websocket.auth.secret_texts import values_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +56,7 @@ def literal_secrets(message: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
             if minimum is None:
                 yield from literal_secrets(value)
             else:
-                yield from (text for text in _texts(value) if len(text) >= minimum)
+                yield from (text for text in values_in(value) if len(text) >= minimum)
     elif isinstance(message, list):
         for item in message:
             yield from literal_secrets(item)
@@ -78,11 +79,3 @@ def _in_text(text: str) -> Iterator[str]:
         yield from literal_secrets(value)
     else:
         yield from _IN_TEXT.findall(text)
-
-
-def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _texts(item)

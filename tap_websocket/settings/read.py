@@ -36,7 +36,7 @@ from tap_websocket.settings.topics import TOPIC, TOPICS, TopicRequest
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from tap_websocket.auth.credentials import Auth
+    from tap_websocket.auth.types import Auth
     from tap_websocket.jsontext import Schema
     from tap_websocket.settings.connection import ConnectionSettings
     from tap_websocket.settings.continuity import ContinuitySettings

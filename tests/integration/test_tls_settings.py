@@ -13,7 +13,7 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization as pem
 
-from tap_websocket.auth import credentials as auth
+from tap_websocket.auth import types as auth
 from tap_websocket.auth.authenticator import Authenticator
 from tap_websocket.expressions.placeholders import ConnectionBuiltins
 from tap_websocket.http.client import HttpClient

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import trustme
 
-from tap_websocket.auth import credentials as auth
+from tap_websocket.auth import types as auth
 from tap_websocket.auth.authenticator import Authenticator
 from tap_websocket.errors import ConnectionFailed, CredentialError
 from tap_websocket.expressions.placeholders import ConnectionBuiltins

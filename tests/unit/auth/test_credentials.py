@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_websocket.auth import credentials as auth
+from tap_websocket.auth import types as auth
 from tap_websocket.auth.authenticator import Authenticator
+from tap_websocket.auth.credentials import Credentials
+from tap_websocket.auth.keys import decode_secret
 from tap_websocket.errors import ConnectionFailed
 from tap_websocket.expressions.placeholders import ConnectionBuiltins
 from tap_websocket.http.client import HttpClient
@@ -133,9 +135,9 @@ def test_a_secret_may_be_base64(moment: MessageBuiltins) -> None:
 
 def test_a_secret_that_is_no_base64_is_not_shown() -> None:
     with pytest.raises(ValueError, match="is not base64") as caught:
-        auth.decode_secret("s3cret!", "base64")
+        decode_secret("s3cret!", "base64")
     assert "s3cret" not in str(caught.value)
-    assert auth.decode_secret("s3cret!", "text") == b"s3cret!"
+    assert decode_secret("s3cret!", "text") == b"s3cret!"
 
 
 @pytest.mark.parametrize(
@@ -191,7 +193,7 @@ def test_every_given_string_is_a_secret() -> None:
         auth.OAuth2("hidden", "hidden", "hidden", "hidden", "hidden", "hidden"),
         auth.TokenEndpoint("hidden", (), given=(("X", "hidden"),), body="hidden"),
         auth.Signed("hidden", "hidden"),
-        auth.Credentials((("X", "hidden"),), {"x": "hidden"}, ("hidden",)),
+        Credentials((("X", "hidden"),), {"x": "hidden"}, ("hidden",)),
     ],
 )
 def test_no_secret_shows_in_a_traceback(setting: object) -> None:
