@@ -161,7 +161,7 @@ class Recovery:
             ConnectionFailed: When none follows.
         """
         where = self.label
-        self._run.failed(f"{error} ({where})")
+        self._run.diagnosis.failed(f"{error} ({where})")
         self.skip_address()
         retryable = is_retryable(error)
         if self._retries.failed(final=not retryable):
@@ -215,7 +215,7 @@ class Recovery:
         if not session.has_data:
             # It brought nothing: an attempt that failed, as it were.
             self.skip_address()
-        self._run.failed(text)
+        self._run.diagnosis.failed(text)
         self.log_lost(session, "reconnecting")
         return False
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from tap_websocket.errors import ConnectionFailed
 from tap_websocket.feed.backlog import Backlog
+from tap_websocket.feed.diagnosis import Diagnosis
 from tap_websocket.feed.inbound import BatchResult
 from tap_websocket.logs import LogThrottle, counted
 from tap_websocket.transports.rfc6455 import NORMAL
@@ -83,6 +83,7 @@ class RunState:
         sessions: The open connections.
         last_inbound: When the idle clock was last reset, by the loop's clock.
         ended: Is given why the run ended.
+        diagnosis: Says why the run has nothing, if it has nothing at its end.
         outage_log: Logs now and then that an outage goes on, for all groups together.
     """
 
@@ -115,6 +116,7 @@ class RunState:
         self._loop = asyncio.get_running_loop()
         self.last_inbound = self._loop.time()
         self.ended: asyncio.Future[Ending] = self._loop.create_future()
+        self.diagnosis = Diagnosis(subscription, self._loop.time)
         self.outage_log = LogThrottle(OUTAGE_LOG_SECONDS, clock=self._loop.time)
         self._handle = handle
         self._observer = observer
@@ -124,15 +126,6 @@ class RunState:
         self._any_frame_resets = settings.idle_reset == "frame"
         # Connections that were ever open; their numbers.
         self._connections = 0
-        self._last_failure = ""
-        # What the connection attempt that is under way waits for, since when.
-        self._waiting: tuple[str, float] | None = None
-        # Whether that failure came after a connection.
-        self._lost = False
-        # Places of the items whose reply says that the server takes the subscription,
-        # and whether none of these replies has come yet.
-        self._proofs = _proofs(subscription)
-        self._unanswered = bool(self._proofs)
 
     @property
     def is_over(self) -> bool:
@@ -159,26 +152,12 @@ class RunState:
     def time_out(self, reason: str) -> None:
         """End the run at one of its time limits, once what has come is taken.
 
-        It is an error if it never connected, or if no connection's subscription was
-        ever answered and there is no record: servers that refuse credentials often
-        close, or say nothing.
+        It is an error where the run has nothing (see `Diagnosis`).
         """
         self.backlog.once_taken(lambda: self._time_out(reason))
 
     def _time_out(self, reason: str) -> None:
-        error: ConnectionFailed | None = None
-        if self._connections == 0:
-            error = ConnectionFailed(
-                f"never connected ({reason}); the last try: {self._last_try()}",
-            )
-        elif self._unanswered and not self.counts.records:
-            last = "no connection was closed"
-            if self._lost:
-                last = f"the last connection: {self._last_failure}"
-            error = ConnectionFailed(
-                f"never subscribed ({reason}): the server sent no reply that "
-                f"subscribe_messages awaits; check credentials and reply; {last}",
-            )
+        error = self.diagnosis.error(reason, has_records=bool(self.counts.records))
         self._stop(reason, error)
 
     def stop(
@@ -253,6 +232,7 @@ class RunState:
     def opened(self, session: OpenSession) -> int:
         """Add a connection; return its number within the run, from 1."""
         self._connections += 1
+        self.diagnosis.opened()
         self.sessions.add(session)
         self.inbound()
         return self._connections
@@ -260,19 +240,6 @@ class RunState:
     def closed(self, session: OpenSession) -> None:
         """Remove a connection."""
         self.sessions.discard(session)
-
-    def _last_try(self) -> str:
-        """Return why there is no connection, or what it is that it waits for."""
-        if self._last_failure:
-            return self._last_failure
-        if self._waiting is None:
-            return "no connection was tried"
-        what, since = self._waiting
-        return f"{what} after {self._loop.time() - since:.0f} s"
-
-    def waiting(self, what: str) -> None:
-        """Keep what a connection attempt waits for, in words, and since when."""
-        self._waiting = (what, self._loop.time())
 
     def dialing(self, origin: Origin) -> None:
         """Report a connection whose upgrade request is about to be sent."""
@@ -295,16 +262,6 @@ class RunState:
     def first_ignored(self) -> str:
         """Return the first document that was ignored, or nothing."""
         return "" if self._observer is None else self._observer.first_ignored()
-
-    def failed(self, reason: str) -> None:
-        """Keep the last failure, for the error of a run that received nothing."""
-        self._last_failure = reason
-        self._lost = self._connections > 0
-
-    def replied(self, item: Item) -> None:
-        """Report that a reply came which an item of a subscription awaits."""
-        if item.where in self._proofs:
-            self._unanswered = False
 
     def subscribed(self) -> None:
         """Report that a connection's subscription is complete; the first one counts."""
@@ -376,14 +333,3 @@ class RunState:
         if result.error is None and limit is not None and counts.messages >= limit:
             received = counted(limit, "message was", "messages were")
             self.end(f"max_messages: {received} received")
-
-
-def _proofs(subscription: Iterable[Item]) -> frozenset[str]:
-    """Return the places of the items whose reply shows that a subscription is taken.
-
-    A greeting comes before anything was sent, and shows that only where nothing else
-    is awaited.
-    """
-    awaited = [item for item in subscription if item.reply or item.step]
-    answers = [item for item in awaited if item.message is not None or item.step]
-    return frozenset(item.where for item in answers or awaited)

@@ -140,7 +140,7 @@ class Session:
             values=values,
             builtins=self.builtins,
             topics=planned.topics,
-            on_reply=run.replied,
+            on_reply=run.diagnosis.replied,
             on_subscribed=self._subscribed,
             on_stale=self._went_stale,
         )
@@ -193,7 +193,7 @@ class Session:
 
     def waiting(self, what: str) -> None:
         """Keep what the handshake waits for."""
-        self._run.waiting(what)
+        self._run.diagnosis.waiting(what)
 
     def expect_data(self) -> None:
         """Count the seconds of `stale_timeout` anew."""

@@ -117,13 +117,13 @@ async def _fetch(
         )
 
     where = log_label(request.url) if has_fixed_origin(request.url) else "its server"
-    run.waiting(f"the topic list of {where} has not come")
+    run.diagnosis.waiting(f"the topic list of {where} has not come")
     attempt = 0
     while True:
         try:
             return await in_thread(fetch)
         except TransientHttpError as error:
-            run.failed(str(error))
+            run.diagnosis.failed(str(error))
             if not retries.reconnect:
                 msg = f"{error}; reconnect: true would try again"
                 raise ConnectionFailed(msg) from error
