@@ -37,6 +37,7 @@ _MAX_BYTES = 64 * 1024
 """A longer answer of a proxy is none."""
 
 _END = b"\r\n\r\n"
+_INTERIM = frozenset({100, *range(102, 200)})
 _OK = range(200, 300)
 _WANTS_CREDENTIALS = 407
 _PASSING = frozenset({408, 429})
@@ -147,19 +148,38 @@ async def _status(opened: socket.socket) -> int:
     """Read a proxy's answer; the server behind it sends nothing unasked."""
     loop = asyncio.get_running_loop()
     answer = b""
+    # Bytes of the interim answers that were skipped (RFC 9110, section 15.2).
+    skipped = 0
     while True:
         data = await loop.sock_recv(opened, _MAX_BYTES)
         if not data:
             # What a SOCKS proxy does when it is sent CONNECT.
-            raise Unreachable(HUNG_UP + (_SOCKS_HINT if not answer else ""))
+            is_silent = not (answer or skipped)
+            raise Unreachable(HUNG_UP + (_SOCKS_HINT if is_silent else ""))
         answer += data
-        status = _STATUS.match(answer)
-        if status is None and (len(answer) >= _STATUS_BYTES or b"\n" in answer):
-            raise BadHandshake(NO_HTTP)
-        if status is not None and _END in answer:
-            return int(status[1])
-        if len(answer) > _MAX_BYTES:
+        while (found := _parse_status(answer)) is not None:
+            status, size = found
+            if status not in _INTERIM:
+                return status
+            answer = answer[size:]
+            skipped += size
+        if skipped + len(answer) > _MAX_BYTES:
             raise BadHandshake(TOO_LONG)
+
+
+def _parse_status(answer: bytes) -> tuple[int, int] | None:
+    """Return an answer's status and the size of its head, None until that is whole.
+
+    Raises:
+        BadHandshake: When it is no answer.
+    """
+    status = _STATUS.match(answer)
+    if status is None and (len(answer) >= _STATUS_BYTES or b"\n" in answer):
+        raise BadHandshake(NO_HTTP)
+    end = answer.find(_END)
+    if status is None or end < 0:
+        return None
+    return int(status[1]), end + len(_END)
 
 
 async def _through_socks(

@@ -132,6 +132,14 @@ def refused(transport: str, url: str = "ws://feed.test/pAth", **options: Any) ->
             "too long",
             id="endless headers",
         ),
+        pytest.param(
+            b"HTTP/1.1 100 Continue\r\n\r\n" * 20_000,
+            BadHandshake,
+            "too long",
+            id="endless interim answers",
+        ),
+        (b"HTTP/1.1 101 Switching\r\n\r\n", BadHandshake, r"refuses .*HTTP 101"),
+        (b"HTTP/1.1 103 Hints\r\n\r\n!", Unreachable, "the proxy hung up .*answered$"),
         (b"!", Unreachable, "the proxy hung up"),
         (b"HTTP/1.1 200 O!", Unreachable, "the proxy hung up"),
     ],
@@ -158,6 +166,27 @@ def test_an_answer_in_pieces_is_read_to_its_end(transport: str) -> None:
     with serve_raw(play) as server:
         proxy = f"http://127.0.0.1:{server.port}"
         heard = connect(transport, "ws://[2001:db8::1]/", proxy=proxy)
+    assert heard.texts == [b"{}"]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_interim_answers_of_a_proxy_are_skipped(size: int, transport: str) -> None:
+    answer = (
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103\r\nLink: </a>\r\n\r\n"
+        b"HTTP/1.1 200 OK\r\nVia: x\r\n\r\n"
+    )
+
+    async def play(peer: RawPeer) -> None:
+        await peer.read_request()
+        for start in range(0, len(answer), size):
+            await peer.send(answer[start : start + size])
+            await asyncio.sleep(0)
+        await peer.upgrade(frame(b"{}"))
+        await peer.wait()
+
+    with serve_raw(play) as server:
+        proxy = f"http://127.0.0.1:{server.port}"
+        heard = connect(transport, "ws://feed.test/", proxy=proxy)
     assert heard.texts == [b"{}"]
 
 
