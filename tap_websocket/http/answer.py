@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_REPLY_BYTES",
+    "OK",
     "TOKENS",
     "Answer",
     "NoValue",
@@ -28,7 +29,9 @@ __all__ = [
 MAX_REPLY_BYTES = 1024 * 1024
 """The longest reply that is read: tokens take kilobytes."""
 
-_OK = range(200, 300)
+OK = range(200, 300)
+"""Statuses of a request that succeeded."""
+
 _REDIRECTS = range(300, 400)
 
 
@@ -82,7 +85,7 @@ class Answer(Redacted, frozen=True):
     @property
     def ok(self) -> bool:
         """Whether the request succeeded."""
-        return self.status in _OK
+        return self.status in OK
 
     def json(self) -> Any:  # noqa: ANN401 - any JSON
         """Return the body's value.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import ssl
@@ -17,7 +18,7 @@ from requests.adapters import HTTPAdapter
 
 from tap_websocket import __version__
 from tap_websocket.errors import CredentialError
-from tap_websocket.http.answer import TOKENS, Answer
+from tap_websocket.http.answer import MAX_REPLY_BYTES, OK, TOKENS, Answer
 from tap_websocket.http.failures import (
     LIBRARY_ERRORS,
     request_failure,
@@ -37,7 +38,13 @@ __all__ = ["HttpClient"]
 
 _LOGGER = logging.getLogger("tap-websocket")
 
+# It warns of headers that it cannot read, with a traceback and what the server sent.
+logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
+
 _READ_BYTES = 16 * 1024
+_REFUSAL_SECONDS = 1.0
+"""For the body of a refusal, which may hold an error code: its status has decided."""
+
 _NO_PROXY = "none"
 
 
@@ -135,11 +142,10 @@ class HttpClient:
                 ) as response,
             ):
                 self._raise_for_retry(where, response)
-                reply = _read(response, watchdog, self.purpose.max_bytes)
                 return Answer(
                     where,
                     response.status_code,
-                    reply,
+                    self._body(response, watchdog),
                     self.purpose,
                     url,
                     tuple(response.raw.headers.getlist("Set-Cookie")),
@@ -164,6 +170,22 @@ class HttpClient:
             # A server may leave the connection open, though it is asked not to. The
             # time of the next request would not bound it.
             self._session.close()
+
+    def _body(self, response: requests.Response, watchdog: Watchdog) -> bytes:
+        """Return the body; of a refusal, whose body may never end, what there is.
+
+        Raises:
+            _TooSlow: When it is not complete when the request's time is over.
+            _TooLong: When it is longer than the limit.
+        """
+        body = bytearray()
+        if response.status_code in OK:
+            _read(response, watchdog, self.purpose.max_bytes, body)
+        else:
+            watchdog.shorten(_REFUSAL_SECONDS)
+            with contextlib.suppress(_TooSlow, _TooLong, *LIBRARY_ERRORS):
+                _read(response, watchdog, MAX_REPLY_BYTES, body)
+        return bytes(body)
 
     def _watched(self, base: type[Any]) -> type[Any]:
         """Return a class of connections that the request under way bounds."""
@@ -247,14 +269,15 @@ class _Adapter(HTTPAdapter):
         """Do nothing: the context decides."""
 
 
-def _read(response: requests.Response, watchdog: Watchdog, limit: int) -> bytes:
-    """Return a body, read piece by piece: a server may send slowly, or for ever.
+def _read(
+    response: requests.Response, watchdog: Watchdog, limit: int, body: bytearray
+) -> None:
+    """Read a body, piece by piece: a server may send slowly, or for ever.
 
     Raises:
         _TooSlow: When it is not complete when the request's time is over.
         _TooLong: When it is longer than the limit.
     """
-    body = bytearray()
     while piece := response.raw.read1(_READ_BYTES, decode_content=True):
         body += piece
         if len(body) > limit:
@@ -262,4 +285,3 @@ def _read(response: requests.Response, watchdog: Watchdog, limit: int) -> bytes:
     if watchdog.has_expired:
         # It looks like the end of a body without a length.
         raise _TooSlow
-    return bytes(body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 import ssl
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ _PASSING = (
 """Failures of the connection, and not of the request."""
 
 _TIMEOUTS = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
+_TOO_MANY = re.compile(r"got more than \d+ headers")
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})\b")
 _SOCKS_FINAL = re.compile(r"authentication|^0x0[278]:")
 
@@ -85,8 +87,8 @@ def request_failure(
     refusal = _proxy_refusal(causes)
     if isinstance(refusal, Unreachable):
         return unavailable(purpose, where, str(refusal))
-    if refusal is not None:
-        return CredentialError(f"the {subject} request to {where} failed: {refusal}")
+    if reason := refusal or _unreadable(causes, setting):
+        return CredentialError(f"the {subject} request to {where} failed: {reason}")
     if not isinstance(error, _PASSING):
         return CredentialError(
             f"the {subject} request to {where} cannot be made; check the URL in "
@@ -107,6 +109,23 @@ def _reason(causes: list[BaseException], timed_out: str) -> str:
     if _first(causes, *_TIMEOUTS):
         return timed_out
     return "the connection was lost"
+
+
+def _unreadable(causes: list[BaseException], setting: str) -> str:
+    """Return what is wrong with an answer that no other try would mend, or nothing.
+
+    The standard library says by the text of its error alone that headers are too many.
+    """
+    for cause in causes:
+        if isinstance(cause, http.client.RemoteDisconnected):
+            return ""
+        if isinstance(cause, http.client.LineTooLong) or _TOO_MANY.match(str(cause)):
+            return f"the head of the server's answer is too long; check {setting}"
+        if isinstance(cause, http.client.BadStatusLine):
+            return f"the server's answer is not HTTP; check the URL in {setting}"
+        if isinstance(cause, urllib3.exceptions.DecodeError):
+            return f"the server's answer cannot be decompressed; check {setting}"
+    return ""
 
 
 def _proxy_refusal(causes: list[BaseException]) -> HandshakeError | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Self
 
 from tap_websocket.http.interim import FinalResponse
@@ -30,13 +31,25 @@ class Watchdog:
         self._lock = threading.Lock()
         # The request's sockets, of which there is one, or none yet.
         self._watched: list[socket.socket] = []
-        self._timer = threading.Timer(seconds, self._expire)
-        self._timer.daemon = True
+        self._end = time.monotonic() + seconds
+        self._timer = self._make_timer(seconds)
+
+    def _make_timer(self, seconds: float) -> threading.Timer:
+        timer = threading.Timer(seconds, self._expire)
+        timer.daemon = True
+        return timer
 
     def __enter__(self) -> Self:
         """Start the time."""
         self._timer.start()
         return self
+
+    def shorten(self, seconds: float) -> None:
+        """End the request after this time, unless its own is over before."""
+        if self._end - time.monotonic() > seconds:
+            self._timer.cancel()
+            self._timer = self._make_timer(seconds)
+            self._timer.start()
 
     def __exit__(
         self,

@@ -413,10 +413,10 @@ def test_others_are_not(server: _Server, status: int) -> None:
 @pytest.mark.parametrize("location", ["/elsewhere", "http://["])
 def test_a_redirect_is_final(server: _Server, location: str) -> None:
     endless = b"x" * (2 * MAX_REPLY_BYTES)
-    for body, problem in ((b"", "the redirect is not followed"), (endless, "longer")):
+    for body in (b"", endless):
         server.replies((307, {"Location": location}, body))
         authenticator, _ = _oauth2(server)
-        with pytest.raises(CredentialError, match=problem):
+        with pytest.raises(CredentialError, match="the redirect is not followed"):
             _ask(authenticator)
     assert {asked.path for asked in server.asked} == {"/token?t=1"}
 
