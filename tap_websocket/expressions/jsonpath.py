@@ -109,6 +109,9 @@ class _Union:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = paths
+        steps = [path.steps for path in paths]
+        known = tuple(way for way in steps if way is not None)
+        self.ways = known if len(known) == len(steps) else None
 
     def find(self, document: Any) -> list[Any]:  # noqa: ANN401 - any JSON
         """Return the values of all matches, path by path."""
@@ -134,6 +137,7 @@ class _LibraryPath:
 
     names: tuple[str, ...] = ()
     steps: tuple[Step, ...] | None = None
+    ways: tuple[tuple[Step, ...], ...] | None = None
 
     def __init__(self, expression: ast.JSONPath, *, filters: bool) -> None:
         self._expression = expression

@@ -50,6 +50,13 @@ class Path(Protocol):
         """
 
     @property
+    def ways(self) -> tuple[tuple[Step, ...], ...] | None:
+        """Return the steps of each of the paths that it joins, or its own.
+
+        None where one of them is made of anything else.
+        """
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Return the names that a document needs for a match, as far as is known."""
 

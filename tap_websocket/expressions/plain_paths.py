@@ -107,6 +107,7 @@ class _PlainPath:
     def __init__(self, steps: tuple[_Step, ...]) -> None:
         self._steps = steps
         self.steps = _simple(steps)
+        self.ways = None if self.steps is None else (self.steps,)
         self.names = tuple(
             step.keys[0]
             for step in steps

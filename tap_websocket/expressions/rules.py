@@ -118,6 +118,12 @@ class CompiledRule(msgspec.Struct, frozen=True):
         """Whether more of a document is needed than its match."""
         return self.reply is not None or bool(self.paths or self.groups or self.forgets)
 
+    def fits(self, document: Any) -> bool:  # noqa: ANN401 - any JSON
+        """Return whether a rule for parsed documents fits one, or `MISSING`."""
+        if self.matcher is None:
+            return True
+        return document is not MISSING and self.matcher.test(document)
+
     def captures(self, found: Answered) -> Iterator[tuple[str, Any]]:
         """Yield what is captured; null, and what is missing, captures nothing.
 
@@ -218,9 +224,12 @@ class RuleSet:
         self.asks_json_texts = any(
             rule.matcher is None or not rule.matcher.misses_json for rule in self._texts
         )
-        self._captures_oddly = any(
-            rule.then is None and not rule.only_captures for rule in self._documents
-        )
+        # Those for documents that take from texts, or forget, and act no further.
+        self._odd = [
+            rule
+            for rule in self._documents
+            if rule.then is None and not rule.only_captures
+        ]
         self.acknowledges = any(
             rule.reply is not None and rule.then == "emit" for rule in rules
         )
@@ -269,12 +278,7 @@ class RuleSet:
                 break
         else:
             return DATA
-        matching = (
-            rule
-            for rule in self._documents
-            if rule.matcher is None
-            or (document is not MISSING and rule.matcher.test(document))
-        )
+        matching = (rule for rule in self._documents if rule.fits(document))
         return _decide(matching, look or (lambda: found))
 
     def lets_pass(self, document: Any) -> bool:  # noqa: ANN401 - any JSON
@@ -295,7 +299,7 @@ class RuleSet:
             match.then == "emit"
             and match.reply is None
             and not match.own
-            and not (match.captures and self._captures_oddly)
+            and not any(rule.fits(found.document) for rule in self._odd)
         )
 
     def capture_only(

@@ -7,6 +7,7 @@ left to the slow way, which reads it whole.
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,15 @@ import msgspec
 from tap_websocket.records.views import PartialView, SliceView, Unviewable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tap_websocket.expressions.path import Step
     from tap_websocket.expressions.pattern import MessagePattern
     from tap_websocket.records.extractor import Extractor
     from tap_websocket.settings import DecodingSettings
+
+    Find = Callable[[Any], list[bytes]]
+    """Returns the matches of a path in what a view has decoded."""
 
 __all__ = ["SlicedDocument", "Slicer", "make_slicer"]
 
@@ -127,17 +131,21 @@ class Slicer:
             raise Unviewable
         self._field_names = frozenset(name for name, _ in fields)
         self._quoted = [_encode(name).decode("latin-1") for name, _ in fields]
-        record, inside = _record_steps(settings)
+        records, inside = _record_ways(settings)
         paths = [_steps(path) for _, path in fields]
-        if inside is not None and any(_leads_into(path, record) for path in paths):
+        packed = None if inside is None else records[0]
+        if packed is not None and any(_leads_into(path, packed) for path in paths):
             raise Unviewable
-        # Finds the record, or the string that it is inside of, and the fields.
-        ways = [record, *paths] if record else paths
-        self._view = SliceView(ways) if ways else None
-        finders = [] if self._view is None else self._view.finders
-        self._find_record = finders[0] if record else None
+        # Decode what the records, or the string that they are inside of, and the fields
+        # are found in; None where that is the document.
+        self._view, self._fields_view, finders = _views(records, paths)
+        self._record_finders = finders[: len(finders) - len(paths)]
         self._named_finders = list(
-            zip((name for name, _ in fields), finders[-len(paths) :], strict=False)
+            zip(
+                (name for name, _ in fields),
+                finders[len(self._record_finders) :],
+                strict=True,
+            )
         )
         self._members = [
             (b"%b:" % _encode(name), find) for name, find in self._named_finders
@@ -145,7 +153,7 @@ class Slicer:
         # Finds the record inside of that string.
         self._inside = None if inside is None else SliceView([inside or ()])
         self._inside_steps = inside
-        self.seen = self._partial(looked_at, None if inside is None else record)
+        self.seen = self._partial(looked_at, packed)
 
     @staticmethod
     def _partial(
@@ -219,25 +227,21 @@ class Slicer:
             MsgspecError: When it is built otherwise than the paths expect.
             _OtherwiseError: When a record is not what can be cut.
         """
-        view = self._view
+        view, fields_view = self._view, self._fields_view
         if view is None:
             # Validates what nothing else looks at as a whole.
             return self._records(bytes(_raw(document)))
         decoded = view.decode(document)
-        if self._find_record is None:
-            matches = [bytes(_raw(document))]
+        if self._record_finders:
+            found = (find(decoded) for find in self._record_finders)
+            matches = list(itertools.chain.from_iterable(found))
         else:
-            matches = self._find_record(decoded)
+            matches = [bytes(_raw(document))]
         if self._inside is not None:
             matches = [found for match in matches for found in self._unpack(match)]
-        tail = b""
-        for prefix, find in self._members:
-            found = find(decoded)
-            if found:
-                tail = b"%b,%b%b" % (tail, prefix, found[0])
-        if self._extractor.has_unmatched:
-            names = [name for name, find in self._named_finders if find(decoded)]
-            self._extractor.note_matches(names, matches)
+        tail = self._tail(
+            decoded if fields_view is None else fields_view.decode(document), matches
+        )
         records: list[bytes] = []
         for match in matches:
             if match[:1] == _OBJECT:
@@ -247,6 +251,18 @@ class Slicer:
         if tail:
             return [self._with_fields(tail, record) for record in records]
         return records
+
+    def _tail(self, decoded: Any, matches: Sequence[bytes]) -> bytes:  # noqa: ANN401 - what a view decodes
+        """Return the message fields, each behind a comma."""
+        tail = b""
+        for prefix, find in self._members:
+            found = find(decoded)
+            if found:
+                tail = b"%b,%b%b" % (tail, prefix, found[0])
+        if self._extractor.has_unmatched:
+            names = [name for name, find in self._named_finders if find(decoded)]
+            self._extractor.note_matches(names, matches)
+        return tail
 
     def _records(self, match: bytes) -> list[bytes]:
         """Return the records that a match of `records_path` is."""
@@ -305,24 +321,49 @@ class Slicer:
         return self._inside.finders[0](self._inside.decode(inner))
 
 
-def _record_steps(
+def _record_ways(
     settings: DecodingSettings,
-) -> tuple[Sequence[Step], Sequence[Step] | None]:
-    """Return the way to the record, and the way on inside of a string with JSON.
+) -> tuple[Sequence[Sequence[Step]], Sequence[Step] | None]:
+    """Return the ways to records, and the way on inside of a string with JSON.
 
     Raises:
         Unviewable: When there is no such way.
     """
     path = settings.records_path
-    record = () if path is None else _steps(path)
-    if not settings.json_fields:
-        return record, None
-    if len(settings.json_fields) > 1:
+    ways = ((),) if path is None else path.ways
+    if ways is None:
         raise Unviewable
+    if not settings.json_fields:
+        return ways, None
+    if len(settings.json_fields) > 1 or len(ways) > 1:
+        raise Unviewable
+    (record,) = ways
     packed = _steps(settings.json_fields[0])
     if not packed or record[: len(packed)] != packed:
         raise Unviewable
-    return packed, record[len(packed) :]
+    return (packed,), record[len(packed) :]
+
+
+def _views(
+    records: Sequence[Sequence[Step]], fields: Sequence[Sequence[Step]]
+) -> tuple[SliceView | None, SliceView | None, list[Find]]:
+    """Return what decodes documents for records and for fields, and what finds these.
+
+    Returns:
+        The view of the records, or None; that of the fields, None where it is the same;
+        and a finder for each way to a record that is not the document, and each field.
+
+    Raises:
+        Unviewable: When no views have these paths.
+    """
+    ways = [] if list(records) == [()] else list(records)
+    try:
+        view = SliceView([*ways, *fields]) if ways or fields else None
+    except Unviewable:
+        # A field stands inside of a record, or the other way round.
+        view, inner = SliceView(ways), SliceView(fields)
+        return view, inner, [*view.finders, *inner.finders]
+    return view, None, [] if view is None else view.finders
 
 
 def _steps(path: Any) -> tuple[Step, ...]:  # noqa: ANN401 - a path, or a group

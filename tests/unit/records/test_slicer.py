@@ -34,6 +34,8 @@ FORMS: list[dict[str, Any]] = [
     {"records_path": "$.d[0]", "contexts": [{"region": "eu"}]},
     {"records_path": "$[1]", "message_fields": {"event": "$[0]"}},
     {"message_fields": {"copied": "$.n", "other": "$.o.a"}},
+    {"records_path": "$.o.d[*] | $.d[0] | $.ch", "message_fields": {"a": "$.o.a"}},
+    {"records_path": "$.o", "message_fields": {"inner": "$.o.a", "ch": "$.ch"}},
     {"json_fields": ["$.p"], "records_path": "$.p", "message_fields": {"ch": "$.ch"}},
     {"json_fields": ["$.p"], "records_path": "$.p.d[*]"},
     {"array_columns": ["i", "j", "k"]},
@@ -126,7 +128,7 @@ def _trade(number: int, *, more: str = "") -> bytes:
 TRADES = [_trade(number) for number in range(200)]
 
 
-@pytest.mark.parametrize("form", FORMS[:7], ids=str)
+@pytest.mark.parametrize("form", FORMS[:9], ids=str)
 def test_documents_are_not_parsed_to_find_records_in_them(form: dict[str, Any]) -> None:
     packed = [
         f'[{{"i": 0}}, {trade.decode()}]'.encode()

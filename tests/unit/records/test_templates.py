@@ -60,6 +60,11 @@ RULES: list[dict[str, Any]] = [
     },
 ]
 
+FORGETTING: list[dict[str, Any]] = [
+    {"match": {"s": "ETH"}, "capture": {"last": None}},
+    {"capture": {"last": "$.seq"}},
+]
+
 FORMS: list[dict[str, Any]] = [
     {},
     {"schema": SCHEMA, "schema_evolution": "rescue"},
@@ -88,6 +93,12 @@ FORMS: list[dict[str, Any]] = [
     },
     {"infer_nested": True},
     {"record_separator": "\x1e", "records_path": "$.d[*]", "message_rules": RULES},
+    {
+        "records_path": "$.d[0] | $.o.a",
+        "message_fields": {"ch": "$.ch"},
+        "message_rules": FORGETTING,
+    },
+    {"records_path": "$.o", "message_fields": {"inner": "$.o.a.b", "ch": "$.ch"}},
 ]
 
 _TOKEN = re.compile(
@@ -258,6 +269,8 @@ CASES: list[tuple[dict[str, Any], bytes]] = [
         {"records_path": "$.o", "message_rules": [{"capture": {"last": "$.seq"}}]},
         NESTED,
     ),
+    (FORMS[18], NESTED),
+    (FORMS[19], NESTED),
 ]
 
 
