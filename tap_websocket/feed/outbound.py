@@ -72,6 +72,8 @@ class Outbound:
         self._on_subscribed = on_subscribed
         # None before the handshake and after the end.
         self._connection: Connection | None = None
+        # What is to be sent together; None while each message is sent at once.
+        self._held: list[str | bytes] | None = None
         # Whether acknowledgements may take a while, as there are many topics: data
         # comes, and servers expect heartbeats, from the first message on.
         self._is_gradual = bool(topics and self._settings.subscribe_messages)
@@ -152,10 +154,29 @@ class Outbound:
 
     def send(self, text: str) -> None:
         """Send a text message: the reply of a message rule, from any thread."""
-        if not self._in_loop.is_here:
+        if self._in_loop.is_here:
+            self._send(text)
+        else:
             self._in_loop.post(lambda: self.send(text))
+
+    def hold(self) -> None:
+        """Hold what is sent from now on, to send it in one write.
+
+        A system call for each of many replies takes longer than what they answer.
+        """
+        self._held = []
+
+    def release(self) -> None:
+        """Send what was held, and hold nothing any more."""
+        held, self._held = self._held, None
+        if held:
+            self._send(*held)
+
+    def _send(self, *messages: str | bytes) -> None:
+        if self._held is not None:
+            self._held += messages
         elif self._connection is not None:
-            self._connection.send(text)
+            self._connection.send(*messages)
 
     def look_for_interval(self) -> None:
         """Begin with heartbeats once a message named their interval."""
@@ -200,12 +221,12 @@ class Outbound:
             message: What is sent.
             values: Of its own, beside those of the connection.
         """
-        if not isinstance(message, bytes):
-            moment = self._builtins.moment()
-            known = self._values.at(moment, values)
-            self.send(message.render(known, moment))
-        elif self._connection is not None:
-            self._connection.send(message)
+        if isinstance(message, bytes):
+            self._send(message)
+            return
+        moment = self._builtins.moment()
+        known = self._values.at(moment, values)
+        self.send(message.render(known, moment))
 
     def _start_heartbeats(self) -> None:
         """Begin with heartbeats, as the subscription is complete."""

@@ -223,9 +223,11 @@ class Session:
             size = sum(map(len, payloads))
             backlog.defer(lambda: self.messages(payloads, binary=binary), size)
         elif not self._takes_nothing():
+            self._outbound.hold()
             result = self._run.received(
                 self.origin, payloads, binary=binary, done=self._taken
             )
+            self._outbound.release()
             if result is not None:
                 self._taken(result)
 

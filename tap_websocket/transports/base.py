@@ -125,8 +125,8 @@ class Listener(Protocol):
 class Connection(Protocol):
     """An open connection. No method blocks; after the end they do nothing."""
 
-    def send(self, message: str | bytes) -> None:
-        """Send a text (str) or binary (bytes) message."""
+    def send(self, *messages: str | bytes) -> None:
+        """Send text (str) and binary (bytes) messages, all in one write."""
 
     def ping(self, payload: bytes) -> None:
         """Send a Ping frame with a payload of at most 125 bytes."""

@@ -37,6 +37,7 @@ class FakePeer:
         at: When it began, in seconds of the fake clock.
         handshake: What was asked for.
         sent: What the client has sent.
+        writes: How many messages were in each write.
         pings: Payloads of the client's Pings.
         closed_with: Code of the client's Close frame, or None.
         aborted: Whether the client dropped the connection.
@@ -48,6 +49,7 @@ class FakePeer:
         self.number = number
         self.handshake = handshake
         self.sent: list[str | bytes] = []
+        self.writes: list[int] = []
         self.pings: list[bytes] = []
         self.closed_with: int | None = None
         self.aborted = False
@@ -99,8 +101,9 @@ class FakePeer:
 
     # What the client calls.
 
-    def send(self, message: str | bytes) -> None:
-        self.sent.append(message)
+    def send(self, *messages: str | bytes) -> None:
+        self.sent += messages
+        self.writes.append(len(messages))
 
     def ping(self, payload: bytes) -> None:
         self.pings.append(payload)

@@ -18,6 +18,7 @@ from tap_websocket.network.peer import has_left, has_unread
 from tap_websocket.transports.base import LINGER_SECONDS, Closing
 from tap_websocket.transports.closing import ClosingDeadline
 from tap_websocket.transports.flow import STALLED_TEXT, FlowControl
+from tap_websocket.transports.frames import frames_of
 from tap_websocket.transports.rfc6455 import (
     ABNORMAL,
     CLOSE,
@@ -40,7 +41,6 @@ __all__ = ["Frames"]
 
 _LOGGER = logging.getLogger("tap-websocket")
 
-_TEXT = picows.WSMsgType.TEXT
 _BINARY = picows.WSMsgType.BINARY
 _CONTINUATION = picows.WSMsgType.CONTINUATION
 _CLOSE = picows.WSMsgType.CLOSE
@@ -284,11 +284,11 @@ class _Handle:
         self._flow = flow
         self._close_timeout = handshake.close_timeout
 
-    def send(self, message: str | bytes) -> None:
-        if isinstance(message, str):
-            self._while_open(lambda: self._transport.send(_TEXT, message.encode()))
-        else:
-            self._while_open(lambda: self._transport.send(_BINARY, message))
+    def send(self, *messages: str | bytes) -> None:
+        # picows writes each frame by itself.
+        self._while_open(
+            lambda: self._transport.underlying_transport.write(frames_of(messages))
+        )
 
     def ping(self, payload: bytes) -> None:
         self._while_open(lambda: self._transport.send_ping(payload))

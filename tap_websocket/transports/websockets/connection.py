@@ -347,12 +347,19 @@ class _Handle:
         self._connection = connection
         self._flow = flow
 
-    def send(self, message: str | bytes) -> None:
+    def send(self, *messages: str | bytes) -> None:
         protocol = self._connection.protocol
-        if isinstance(message, str):
-            self._write(lambda: protocol.send_text(message.encode()))
-        else:
-            self._write(lambda: protocol.send_binary(message))
+
+        def frame() -> None:
+            for message in messages:
+                if isinstance(message, str):
+                    protocol.send_text(message.encode())
+                else:
+                    protocol.send_binary(message)
+            # The library writes each frame by itself.
+            protocol.writes = [b"".join(protocol.writes)]
+
+        self._write(frame)
 
     def ping(self, payload: bytes) -> None:
         self._write(lambda: self._connection.protocol.send_ping(payload))
