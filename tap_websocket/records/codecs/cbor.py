@@ -11,10 +11,13 @@ from typing import Any
 import cbor2
 
 from tap_websocket.errors import ParseError
+from tap_websocket.records.codecs import pieces
 from tap_websocket.records.codecs.json_values import (
     MAX_INTEGER_BITS,
+    MAX_KEY_BYTES,
     Members,
     dumps,
+    long_key,
     rfc3339,
     unreadable,
 )
@@ -24,8 +27,8 @@ __all__ = ["cbor_to_json"]
 _MAX_DEPTH = 200
 """Levels of values inside each other; the reader calls itself for each."""
 
-_MAX_EXPONENT = 10_000
-"""Of a bigfloat: a few bytes could ask for a number of gigabytes."""
+_MAX_EXPONENT = 1100
+"""Of a bigfloat, beyond those of doubles: a few bytes ask for as many digits."""
 
 _MAX_SECONDS = 10**12
 """From the epoch; no year up to 9999 is as far, and the digits of more take long."""
@@ -40,15 +43,10 @@ def cbor_to_json(payload: bytes) -> bytes:
     Raises:
         ParseError: When it is not one value, or not all of it.
     """
-    stream = io.BytesIO(payload)
-    decoder = cbor2.CBORDecoder(
-        stream,
-        semantic_decoders=_SEMANTIC,
-        max_depth=_MAX_DEPTH,
-    )
     try:
-        value = decoder.decode()
-        document = dumps(value, _other)
+        if len(payload) > pieces.PIECE_BYTES:
+            return pieces.in_pieces(_Large(payload), len(payload))
+        return _read(payload)
     except ParseError as error:
         raise unreadable(payload, "CBOR", str(error)) from error
     except RecursionError as error:
@@ -62,9 +60,23 @@ def cbor_to_json(payload: bytes) -> bytes:
         known = isinstance(cause, ParseError)
         reason = str(cause) if known else "a byte means nothing where it stands"
         raise unreadable(payload, "CBOR", reason) from error
+
+
+def _read(payload: bytes) -> bytes:
+    """Return a message as JSON; what is wrong with it is an error of the library."""
+    stream = io.BytesIO(payload)
+    document = dumps(_decoder(stream).decode(), _other)
     if stream.read(1):
-        raise unreadable(payload, "CBOR", "bytes follow its end")
+        msg = "bytes follow its end"
+        raise ParseError(msg)
     return document
+
+
+def _decoder(stream: io.BytesIO, depth: int = 0) -> cbor2.CBORDecoder:
+    """Return what reads values that are inside of so many levels."""
+    return cbor2.CBORDecoder(
+        stream, semantic_decoders=_SEMANTIC, max_depth=_MAX_DEPTH - depth
+    )
 
 
 def _as_it_is(value: Any, immutable: bool) -> Any:  # noqa: ANN401, ARG001, FBT001 - signature of cbor2
@@ -180,3 +192,102 @@ def _other(value: Any) -> Any:  # noqa: ANN401 - what stands for it
         case cbor2.frozendict():
             return Members(value.items())
     return None if value is cbor2.undefined else str(value)
+
+
+_ARRAY, _MAP, _TAG = 4, 5, 6
+"""Major types (RFC 8949, section 3.1)."""
+
+_INDEFINITE = 31
+_BREAK = b"\xff"
+_WIDTHS = {24: 1, 25: 2, 26: 4, 27: 8}
+"""Additional information to the bytes of an argument that follows."""
+
+
+class _Large:
+    """A large message (see `pieces.Form`)."""
+
+    def __init__(self, payload: bytes) -> None:
+        self._payload = payload
+        self._stream = io.BytesIO(payload)
+
+    def some(
+        self, at: int, count: int, inside: pieces.Container
+    ) -> tuple[bytes, int] | None:
+        """Read some items of a container."""
+        head = (b"\xba" if inside.keyed else b"\x9a") + count.to_bytes(4)
+        stream = io.BytesIO(head + self._payload[at : at + pieces.PIECE_BYTES])
+        try:
+            value = _decoder(stream, inside.depth - 1).decode()
+        except cbor2.CBORDecodeEOF:
+            return None
+        except cbor2.CBORDecodeError:
+            if count == 1 or inside.left is not None:
+                raise
+            # It may have come to the mark of the end.
+            return None
+        return dumps(value, _other)[1:-1], at + stream.tell() - len(head)
+
+    def enter(self, at: int, depth: int) -> tuple[pieces.Container, int] | None:
+        """Begin an array or map; tags in front of it are left out."""
+        head = at
+        kind, argument, begin = self._head(head)
+        while kind == _TAG:
+            depth, head = depth + 1, begin
+            kind, argument, begin = self._head(head)
+        if kind not in {_ARRAY, _MAP}:
+            return None
+        keyed = kind == _MAP
+        if head > at:
+            self._check_tags(at, head, keyed=keyed)
+        if depth >= _MAX_DEPTH:
+            msg = "nested too deeply"
+            raise cbor2.CBORDecodeError(msg)
+        return pieces.Container(keyed, argument, depth + 1), begin
+
+    def whole(self, at: int, depth: int) -> tuple[bytes, int]:
+        """Read a value that is no container."""
+        self._stream.seek(at)
+        value = _decoder(self._stream, depth).decode()
+        return dumps(value, _other), self._stream.tell()
+
+    def key(self, at: int) -> tuple[bytes, int]:
+        """Read a key."""
+        stream = io.BytesIO(self._payload[at : at + MAX_KEY_BYTES])
+        try:
+            key = _decoder(stream).decode(immutable=True)
+            end = at + stream.tell()
+        except cbor2.CBORDecodeEOF:
+            if self.enter(at, 0) is not None:
+                raise long_key() from None
+            self._stream.seek(at)
+            key = _decoder(self._stream).decode(immutable=True)
+            end = self._stream.tell()
+        return dumps(Members([(key, None)]), _other)[1 : -len("null}")], end
+
+    def is_end(self, at: int) -> bool:
+        """Return whether the mark of an indefinite length stands here."""
+        return self._payload[at : at + 1] == _BREAK
+
+    def _head(self, at: int) -> tuple[int, int | None, int]:
+        """Return major type, argument and end of a head.
+
+        The argument is None for an indefinite length, and the type -1 for what is left
+        to the library: whatever is no whole head of an array, a map or a tag.
+        """
+        first = self._payload[at] if at < len(self._payload) else _BREAK[0]
+        kind, info = first >> 5, first & 0x1F
+        if info < min(_WIDTHS):
+            return kind, info, at + 1
+        if info == _INDEFINITE and kind in {_ARRAY, _MAP}:
+            return kind, None, at + 1
+        end = at + 1 + _WIDTHS.get(info, len(self._payload))
+        if end > len(self._payload):
+            return -1, None, at
+        return kind, int.from_bytes(self._payload[at + 1 : end]), end
+
+    def _check_tags(self, at: int, end: int, *, keyed: bool) -> None:
+        """Raise what the library does for tags that no array or map may have."""
+        empty, text = (b"\xa0", b"{}") if keyed else (b"\x80", b"[]")
+        if _read(self._payload[at:end] + empty) != text:
+            msg = "a tag of another kind of value"
+            raise cbor2.CBORDecodeError(msg)

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_INTEGER_BITS",
+    "MAX_KEY_BYTES",
     "Members",
     "dumps",
+    "long_key",
     "number",
     "rfc3339",
     "unreadable",
@@ -25,6 +27,16 @@ __all__ = [
 MAX_INTEGER_BITS = 13_000
 """Larger integers are not read: Python refuses to print over 4,300 digits, since the
 time that it takes grows with their square (`sys.set_int_max_str_digits`)."""
+
+_MAX_KEYS = 2
+"""Keys that are inside of keys of maps. Each doubles the backslashes of those in it, so
+that thirty bytes could become gigabytes."""
+
+_MAX_NAME = 64 * 1024
+"""Characters of a key that is no string."""
+
+MAX_KEY_BYTES = 8 * _MAX_NAME
+"""Of a binary format; an array or a map that takes more has a longer text."""
 
 Number = TypeVar("Number", float, Decimal)
 
@@ -44,7 +56,8 @@ def dumps(value: Any, other: Callable[[Any], Any]) -> bytes:  # noqa: ANN401 - w
         other: Returns such a value for a value of any other type.
 
     Raises:
-        RecursionError: When it is nested too deeply.
+        ParseError: When a key that is no string is too long.
+        RecursionError: When it, or a key, is nested too deeply.
     """
     return jsontext.dumps(_plain(value, other))
 
@@ -52,7 +65,9 @@ def dumps(value: Any, other: Callable[[Any], Any]) -> bytes:  # noqa: ANN401 - w
 def _plain(  # noqa: PLR0911 - one for each kind of value
     value: Any,  # noqa: ANN401 - what a codec reads
     other: Callable[[Any], Any],
+    keys: int = 0,
 ) -> Any:  # noqa: ANN401 - any JSON
+    """Return a value as JSON has it, where it is inside of so many keys."""
     match value:
         case str() | int() | None:
             return value
@@ -61,20 +76,42 @@ def _plain(  # noqa: PLR0911 - one for each kind of value
         case bytes():
             return base64.b64encode(value).decode("ascii")
         case list() | tuple():
-            return [_plain(item, other) for item in value]
+            return [_plain(item, other, keys) for item in value]
         case dict():
             return {
-                _name(key, other): _plain(item, other) for key, item in value.items()
+                _name(key, other, keys): _plain(item, other, keys)
+                for key, item in value.items()
             }
         case Members():
-            return {_name(key, other): _plain(item, other) for key, item in value.pairs}
-    return _plain(other(value), other)
+            return {
+                _name(key, other, keys): _plain(item, other, keys)
+                for key, item in value.pairs
+            }
+    return _plain(other(value), other, keys)
 
 
-def _name(key: Any, other: Callable[[Any], Any]) -> str:  # noqa: ANN401 - what a codec reads
+def _name(
+    key: Any,  # noqa: ANN401 - what a codec reads
+    other: Callable[[Any], Any],
+    keys: int,
+) -> str:
     """Return the text of a key: a string as it is, others as the JSON they would be."""
-    plain = _plain(key, other)
-    return plain if isinstance(plain, str) else jsontext.dumps(plain).decode()
+    if isinstance(key, str):
+        return key
+    if keys == _MAX_KEYS:
+        raise RecursionError
+    plain = _plain(key, other, keys + 1)
+    if isinstance(plain, str):
+        return plain
+    text = jsontext.dumps(plain).decode()
+    if len(text) > _MAX_NAME:
+        raise long_key()
+    return text
+
+
+def long_key() -> ParseError:
+    """Return the reason why a key that is an array or a map is not read."""
+    return ParseError(f"a key that is no text is longer than {_MAX_NAME} characters")
 
 
 class Members:
