@@ -368,13 +368,15 @@ class WebSocketStream(Stream):
             if items != subscription_of(self._tap.config):
                 self._settings = resubscribed(self._tap.config, items)
                 self._secrets.add(self._settings.secrets)
+            # It ends at so many messages: the SDK would stop at a record within one.
+            limit, self.ABORT_AT_RECORD_COUNT = self.ABORT_AT_RECORD_COUNT, None
             pipeline = self._pipeline = Pipeline(
                 self._settings,
                 plan=self._opened_plan(),
                 counts=self._counts,
                 secrets=self._secrets,
-                max_messages=self.ABORT_AT_RECORD_COUNT,
-                only_one=self.discovers or self.ABORT_AT_RECORD_COUNT is not None,
+                max_messages=limit,
+                only_one=self.discovers or limit is not None,
                 documents=self.decode if self._decodes else None,
                 discovers=self.discovers,
             )

@@ -375,6 +375,27 @@ def test_the_connection_test_with_stream_maps_shows_its_record(tmp_path: Path) -
     assert [record["twice"] for record in run.records] == [2]
 
 
+async def three_in_one(peer: Peer) -> None:
+    """Send one message with three records."""
+    await peer.send(json.dumps([{"id": number} for number in (1, 2, 3)]))
+    await peer.wait()
+
+
+@pytest.mark.parametrize("maps", [None, {"messages": {"twice": "id * 2"}}])
+def test_the_connection_test_prints_each_record_of_its_message(
+    maps: dict[str, Any] | None,
+    tmp_path: Path,
+) -> None:
+    with serve(three_in_one) as server:
+        config = {"url": server.url, "idle_timeout": 60}
+        if maps is not None:
+            config["stream_maps"] = maps
+        run = run_tap(tmp_path, config, "--test")
+    assert run.code == 0
+    assert [record["id"] for record in run.records] == [1, 2, 3]
+    assert '"status":"succeeded"' in run.stderr
+
+
 def test_flattening(tmp_path: Path) -> None:
     schema = {
         "type": "object",
