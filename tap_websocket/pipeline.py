@@ -302,21 +302,26 @@ class LoopRunner:
         """Receive until the run ends, then hand on everything that is left."""
         started = self._loop.time()
         ending = await self.feed.run()
-        error = ending.error
+        error, reason = ending.error, ending.reason
         try:
             # Without a record there is nothing to infer columns from, and a failure
             # is all that there is to report.
             if error is None or self._counts.records:
                 self._emitter.settle()
-            self._pager.flush()
         except TapError as failure:
-            error = error or failure
+            if error is None:
+                error, reason = failure, "a record was fatal"
+        # What stands before such a record was received, too.
+        self._pager.flush()
+        # One that ends the run was counted when it came, and may not be the last.
+        self._counts.records = self._pager.total
         self._handler.count_missing()
         _LOGGER.info(
-            "%s after %.1f s: %s; %s",
+            "%s after %.1f s: %s%s; %s",
             "The sample for the catalog ended" if self._discovers else "The run ended",
             self._loop.time() - started,
-            ending.reason,
+            reason,
+            "" if error is None else " (see the error)",
             self._counts.summary(),
         )
         self._handler.warn_of_paths()

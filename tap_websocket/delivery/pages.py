@@ -70,6 +70,9 @@ class Pager:
         batch_size: Records of a page; 0: as many as `page_bytes` allow.
         page_bytes: A page is handed on when its records take this many bytes.
         flush_interval: Seconds after which a partial page is handed on, or None.
+
+    Attributes:
+        total: Records that were added so far, in all pages.
     """
 
     def __init__(  # noqa: PLR0913 - its collaborators, by keyword
@@ -89,6 +92,7 @@ class Pager:
         self._max_count = batch_size or page_bytes
         self._page_bytes = page_bytes
         self._flush_interval = flush_interval
+        self.total = 0
         # The schema of the page that is open.
         self._schema: Mapping[str, Any] = {}
         # Joined records that are not in a chunk yet, and the chunks of the page.
@@ -120,6 +124,7 @@ class Pager:
 
     def extend(self, records: list[bytes]) -> None:
         """Add records, each a JSON object on one line, and hand on full pages."""
+        self.total += len(records)
         start = 0
         while start < len(records):
             room = self._max_count - self._count

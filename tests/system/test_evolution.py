@@ -161,6 +161,27 @@ def test_a_key_that_is_missing_ends_the_run_behind_what_came_before(
     assert "a record has no 'id', which primary_keys names" in error
 
 
+@pytest.mark.parametrize("sampled", [3, 100])
+def test_a_run_that_a_missing_key_ends_says_so_and_counts_what_was_written(
+    sampled: int,
+    tmp_path: Path,
+) -> None:
+    async def script(peer: Peer) -> None:
+        for number in range(5):
+            await peer.send(f'{{"id": {number}}}')
+        for _ in range(5):
+            await peer.send('{"other": 1}')
+        await peer.wait()
+
+    with serve(script) as server:
+        config = {"url": server.url, "primary_keys": ["id"], "max_messages": 10}
+        run = run_tap(tmp_path, config | {"infer_messages": sampled})
+    assert run.code == 1
+    assert [record["id"] for record in run.records] == list(range(5))
+    assert "was fatal (see the error); " in run.ending
+    assert " records=5 " in run.ending
+
+
 def test_placeholders_of_a_context(tmp_path: Path) -> None:
     async def script(peer: Peer) -> None:
         said = await peer.recv()
