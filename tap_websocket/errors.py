@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tap_websocket.wording import counted_bytes
+
 __all__ = [
     "CatalogError",
     "ConfigError",
@@ -96,7 +98,7 @@ class ParseError(TapError):
         """Return the line for users."""
         text = self.problem
         if self._size is not None:
-            text = f"a {self.kind} of {self._size} bytes {self.problem}"
+            text = f"a {self.kind} of {counted_bytes(self._size)} {self.problem}"
         return f"{text}; {self._advice}" if self._advice else text
 
 

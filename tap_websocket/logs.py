@@ -21,6 +21,7 @@ from urllib.parse import quote, quote_plus
 import msgspec
 
 from tap_websocket.jsontext import text_of
+from tap_websocket.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -302,17 +303,6 @@ def shorten(text: str, limit: int = _MAX_NAME) -> str:
     if len(text) <= limit:
         return text
     return f"{text[:limit]}… ({len(text)} characters)"
-
-
-def counted(number: int, one: str, more: str) -> str:
-    """Return a number and what it counts.
-
-    Args:
-        number: How many.
-        one: What follows on 1.
-        more: What follows on any other number.
-    """
-    return f"{number} {one if number == 1 else more}"
 
 
 class Redacted(msgspec.Struct, frozen=True):

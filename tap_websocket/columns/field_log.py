@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from tap_websocket.logs import counted
+from tap_websocket.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,11 +37,15 @@ class FieldLog:
     Args:
         what: What happens to it, as an end of "The field 'x' …".
         level: The level of the lines.
+        page: Address of what to do about it, for the first of them.
     """
 
-    def __init__(self, what: str, *, level: int = logging.WARNING) -> None:
+    def __init__(
+        self, what: str, *, level: int = logging.WARNING, page: str = ""
+    ) -> None:
         self._what = what
         self._level = level
+        self._page = page
         # Hashes, since a server may send names of a megabyte.
         self._seen: set[int] = set()
 
@@ -57,8 +61,14 @@ class FieldLog:
             return
         self._seen.add(key)
         if len(self._seen) <= _MAX_WARNINGS:
+            is_first = len(self._seen) == 1
             _LOGGER.log(
-                self._level, "The field %s %s: %s", quoted(name), self._what, why()
+                self._level,
+                "The field %s %s: %s%s",
+                quoted(name),
+                self._what,
+                why(),
+                f"; see {self._page}" if self._page and is_first else "",
             )
         if len(self._seen) == _MAX_WARNINGS:
             _LOGGER.log(

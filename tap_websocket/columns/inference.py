@@ -34,6 +34,10 @@ __all__ = [
     "is_text",
 ]
 
+_PAGE = (
+    "https://github.com/tap-websocket/tap-websocket/blob/main/docs/cookbook.md"
+    "#odd-values-in-a-column-of-their-own"
+)
 
 MAX_COLUMNS = 1000
 """PostgreSQL has 1,600 in a table, and targets add their own."""
@@ -125,7 +129,7 @@ def infer(
     found: Schema = builder.to_schema().get("properties", {})
     properties = {}
     room = MAX_NESTED
-    log = FieldLog("became a column of text")
+    log = FieldLog("became a column of text", page=_PAGE)
     for name, field in found.items():
         types = _types(field)
         if len(types) > 1:
@@ -133,6 +137,8 @@ def infer(
         column = _column(field, nested=nested and room > 0)
         properties[name] = column
         room -= count_nested(column)
+    for name in as_text:
+        log.note(name, lambda: "the sample has integers outside 64 bits")
     log.close()
     properties |= dict.fromkeys(as_text, JSON_TEXT)
     for key in keys:

@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Rescue"]
 
+_PAGE = (
+    "https://github.com/tap-websocket/tap-websocket/blob/main/docs/columns.md"
+    "#_rescued_data"
+)
+_WIDEN_PAGE = (
+    "https://github.com/tap-websocket/tap-websocket/blob/main/docs/cookbook.md"
+    "#change-a-columns-type"
+)
+
 
 class Rescue:
     """Takes values that no column can hold, record by record.
@@ -30,7 +39,9 @@ class Rescue:
         self._declared = declared
         self._writes = declared and selected
         self._widens = widens
-        self._log = FieldLog("went to _rescued_data")
+        self._log = FieldLog(
+            "went to _rescued_data", page=_WIDEN_PAGE if widens else _PAGE
+        )
 
     @property
     def writes(self) -> bool:

@@ -11,7 +11,7 @@ from tap_websocket.feed.lines import Group
 from tap_websocket.feed.reconnector import Reconnector
 from tap_websocket.feed.run_state import RunState
 from tap_websocket.feed.topics import plan_connections
-from tap_websocket.logs import counted
+from tap_websocket.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

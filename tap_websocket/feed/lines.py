@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_websocket.transports.rfc6455 import NORMAL
+from tap_websocket.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,8 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Group", "Line"]
 
+_LOGGER = logging.getLogger("tap-websocket")
+
 _COUNT_SECONDS = 1.0
 """How often the seconds of an outage are counted while it goes on."""
+
+_WARN_SECONDS = 60.0
+"""Seconds of an outage after which it is warned of again, each time."""
 
 
 class Line(Protocol):
@@ -64,6 +71,9 @@ class Group:
         self._down_since: float | None = None
         # Up to when it is counted, by the loop's clock.
         self._counted_to = 0.0
+        # When the next warning of it is due, by the loop's clock, and what it says.
+        self._warns_at = 0.0
+        self._failing = "the feed"
         # When the last open connection ended, by the loop's clock; None while there is
         # one, and before the first.
         self._gone_at: float | None = None
@@ -151,6 +161,7 @@ class Group:
     def _begin_outage(self, at: float) -> None:
         if self._down_since is None:
             self._down_since = self._counted_to = at
+            self._warns_at = at + _WARN_SECONDS
             self._run.counts.outages += 1
             self._count_on()
 
@@ -159,6 +170,30 @@ class Group:
         if self._down_since is not None and not self._run.is_over:
             self.count_so_far()
             self._loop.call_later(_COUNT_SECONDS, self._count_on)
+            self._warn(self._loop.time() - self._down_since)
+
+    def failing(self, where: str, attempts: int, reason: str) -> None:
+        """Keep what became of the last attempt, for the log of an outage.
+
+        Args:
+            where: Scheme, host and port that it went to.
+            attempts: How many have failed in a row.
+            reason: Why it failed.
+        """
+        tried = counted(attempts, "attempt", "attempts")
+        self._failing = f"{where}; {tried}; the last: {reason}"
+
+    def _warn(self, seconds: float) -> None:
+        """Warn of an outage that goes on, however long the next attempt takes."""
+        if self._loop.time() >= self._warns_at:
+            self._warns_at += _WARN_SECONDS
+            self._run.outage_log(
+                _LOGGER,
+                "For %.0f s there has been no connection to %s. Nothing is received "
+                "meanwhile: check the network, url and auth",
+                seconds,
+                self._failing,
+            )
 
     def count_so_far(self) -> None:
         """Count the seconds of an outage up to now, if there is one; it goes on."""

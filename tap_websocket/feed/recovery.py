@@ -12,9 +12,8 @@ from tap_websocket.errors import ConnectionFailed, FeedError
 from tap_websocket.feed.advice import cannot_connect
 from tap_websocket.feed.inbound import CloseAction
 from tap_websocket.feed.retries import Retries
-from tap_websocket.feed.run_state import OUTAGE_LOG_SECONDS
-from tap_websocket.logs import counted
 from tap_websocket.network.errors import is_retryable, retry_after
+from tap_websocket.wording import counted
 
 if TYPE_CHECKING:
     from tap_websocket.errors import TapError
@@ -80,8 +79,6 @@ class Recovery:
         # When the line went down, by the loop's clock; None while it is up, and until
         # its first attempt has failed.
         self._down_since: float | None = None
-        # When an outage that goes on was last warned of, by the loop's clock.
-        self._warned_at = 0.0
 
     @property
     def is_down(self) -> bool:
@@ -286,31 +283,16 @@ class Recovery:
                 f"(max_reconnect_attempts); the last: {reason}"
             )
             raise ConnectionFailed(msg)
-        self._log_outage(where, reason)
+        self._group.failing(where, self._retries.attempts, reason)
         jitter = random.random()  # noqa: S311 - no secret depends on it
         await asyncio.sleep(self._retries.wait(least, jitter))
-
-    def _log_outage(self, where: str, reason: str) -> None:
-        """Warn of an outage that goes on, a minute after it began and each minute."""
-        if self._down_since is None or self._group.is_up:
-            return
-        now = self._loop.time()
-        if now - max(self._down_since, self._warned_at) >= OUTAGE_LOG_SECONDS:
-            self._warned_at = now
-            self._run.outage_log(
-                _LOGGER,
-                "No connection to %s for %.0f s; %s; the last: %s",
-                where,
-                now - self._down_since,
-                counted(self._retries.attempts, "attempt", "attempts"),
-                reason,
-            )
 
     async def _wait_refused(self, where: str, reason: str) -> None:
         """Wait before a server is asked again that refused this line alone."""
         if self._down_since is None:
             self._down_since = self._loop.time()
         seconds = self._retries.wait_refused()
+        self._group.failing(where, self._retries.attempts, reason)
         log = _LOGGER.warning if self._retries.refusals == 1 else _LOGGER.info
         log(
             "A line to %s is refused while another one is up: %s; the next attempt is "

@@ -10,8 +10,9 @@ import msgspec
 from tap_websocket.feed.backlog import Backlog
 from tap_websocket.feed.diagnosis import Diagnosis
 from tap_websocket.feed.inbound import BatchResult
-from tap_websocket.logs import LogThrottle, counted
+from tap_websocket.logs import LogThrottle
 from tap_websocket.transports.rfc6455 import NORMAL
+from tap_websocket.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,15 +23,14 @@ if TYPE_CHECKING:
     from tap_websocket.transports.base import Closing
 
 __all__ = [
-    "OUTAGE_LOG_SECONDS",
     "Ending",
     "OpenSession",
     "RunState",
 ]
 
-OUTAGE_LOG_SECONDS = 60.0
-"""Seconds of an outage after which it is warned of again, and between two warnings."""
-
+_OUTAGE_LOG_SECONDS = 50.0
+"""Seconds between two warnings that outages go on, for all groups together; a little
+less than the minute that each waits, so that one group's is always said."""
 
 _UNHANDLED = "a message could not be handled"
 
@@ -117,7 +117,7 @@ class RunState:
         self.last_inbound = self._loop.time()
         self.ended: asyncio.Future[Ending] = self._loop.create_future()
         self.diagnosis = Diagnosis(subscription, self._loop.time)
-        self.outage_log = LogThrottle(OUTAGE_LOG_SECONDS, clock=self._loop.time)
+        self.outage_log = LogThrottle(_OUTAGE_LOG_SECONDS, clock=self._loop.time)
         self._handle = handle
         self._observer = observer
         # None once a subscription is complete.

@@ -21,10 +21,10 @@ from tap_websocket.feed.trust import TrustedOrigins
 from tap_websocket.http.answer import Purpose, TransientHttpError
 from tap_websocket.http.client import HttpClient
 from tap_websocket.jsontext import text_of
-from tap_websocket.logs import counted
 from tap_websocket.network.tls import make_context
 from tap_websocket.network.urls import log_label
 from tap_websocket.settings.topics import TopicRequest
+from tap_websocket.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -77,12 +77,12 @@ def _log(
         )
     )
     _LOGGER.info(
-        "Topics: %d listed, %d for %s, on %d connections, in %d subscribe messages",
+        "Topics: %d listed, %d for %s, on %s, in %s",
         listed,
         sum(len(one.topics) for one in planned),
         settings.topics.shard if settings.topics.shard_count else "this run",
-        len(planned),
-        messages,
+        counted(len(planned), "connection", "connections"),
+        counted(messages, "subscribe message", "subscribe messages"),
     )
     if _LOGGER.isEnabledFor(logging.DEBUG):
         for number, one in enumerate(planned, 1):

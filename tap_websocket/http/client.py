@@ -27,6 +27,7 @@ from tap_websocket.http.failures import (
 from tap_websocket.http.watchdog import Watchdog
 from tap_websocket.network.errors import HandshakeRefused, is_retryable, retry_after
 from tap_websocket.network.urls import log_label, split_userinfo
+from tap_websocket.wording import counted_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,11 +155,8 @@ class HttpClient:
         except _TooSlow as error:
             raise unavailable(self.purpose, where, self._timed_out) from error
         except _TooLong as error:
-            purpose = self.purpose
-            msg = (
-                f"the {purpose.subject} reply of {where} is longer than "
-                f"{purpose.max_bytes} bytes"
-            )
+            subject, size = self.purpose.subject, counted_bytes(self.purpose.max_bytes)
+            msg = f"the {subject} reply of {where} is longer than {size}"
             raise CredentialError(msg) from error
         except LIBRARY_ERRORS as error:
             if watchdog.has_expired:

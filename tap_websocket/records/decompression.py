@@ -7,6 +7,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_websocket.errors import ParseError
+from tap_websocket.wording import counted_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -221,7 +222,7 @@ class _Stream:
 
 
 def _too_big(max_bytes: int) -> PayloadTooBig:
-    msg = f"a message inflates to over {max_bytes} bytes (max_message_bytes)"
+    msg = f"a message inflates to over {counted_bytes(max_bytes)} (max_message_bytes)"
     return PayloadTooBig(msg)
 
 

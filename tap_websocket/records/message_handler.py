@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tap_websocket.errors import TapError
 from tap_websocket.records.batch import Batch, StoppedError
+from tap_websocket.records.common_check import CommonRecordsCheck
 from tap_websocket.records.document_reader import DocumentReader
 from tap_websocket.records.extractor import Extractor
 from tap_websocket.records.formats import codec_of
@@ -21,6 +22,7 @@ from tap_websocket.records.large_path import LargePath
 from tap_websocket.records.parts import PART_BYTES
 from tap_websocket.records.paths import Paths
 from tap_websocket.records.payloads import PayloadReader
+from tap_websocket.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -87,6 +89,7 @@ class MessageHandler:
         )
         reader = DocumentReader(decoding, self._extractor, documents)
         self._deduplicator = deduplicator
+        self._common = None if deduplicator is None else CommonRecordsCheck(clock)
         self._clock = clock
         self._gaps = GapWatch(
             settings, tracker=tracker, emitter=emitter, documents=reader
@@ -119,12 +122,16 @@ class MessageHandler:
         """Add a connection that may bring messages (see `ConnectionObserver`)."""
         if self._deduplicator is not None:
             self._deduplicator.dialing(origin)
+        if self._common is not None:
+            self._common.dialing(origin)
         self._gaps.dialing(origin)
 
     def dropped(self, origin: Origin) -> None:
         """Remove a connection (see `ConnectionObserver`)."""
         if self._deduplicator is not None:
             self._deduplicator.dropped(origin)
+        if self._common is not None:
+            self._common.dropped(origin)
         self._gaps.dropped(origin)
 
     def outage_ended(self, group: int, seconds: float) -> None:
@@ -183,9 +190,15 @@ class MessageHandler:
             batch.result.error = error
         except StoppedError:
             _LOGGER.warning(
-                "The run ended within a message; %d of its records were taken",
-                batch.result.records,
+                "The run ended within a message; %s taken",
+                counted(
+                    batch.result.records,
+                    "of its records was",
+                    "of its records were",
+                ),
             )
+        if self._common is not None:
+            self._common.took(batch.arrival.origin, batch.result)
         self._gaps.taken(batch)
         self._counts.missing = self._gaps.missing
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from tap_websocket import jsontext
 from tap_websocket.expressions.path import MISSING
-from tap_websocket.logs import LogThrottle, counted
+from tap_websocket.logs import LogThrottle
+from tap_websocket.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tap_websocket.errors import ParseError
 from tap_websocket.logs import LogThrottle
 from tap_websocket.records.extractor import unread
+from tap_websocket.wording import counted_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -151,9 +152,9 @@ class SlowPath:
                 what = "went to _rescued_data"
         self._skip_log(
             _LOGGER,
-            "A %s of %d bytes could not be read and %s: %s",
+            "A %s of %s could not be read and %s: %s",
             error.kind,
-            len(document),
+            counted_bytes(len(document)),
             what,
             error.reason,
         )

@@ -296,6 +296,13 @@ def _describe(error: ValidationError, *, secret: bool) -> str:
 def _unexpected(path: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> str:
     name = next(name for name in given if name not in known)
     hint = nearest(name, known)
+    if "message" in known and not hint and not given.keys() & known.keys():
+        # An item of `subscribe_messages` that is the message itself.
+        example = f'{{"message": {{{json.dumps(name)}: …}}}}'
+        return (
+            f"{path}: has no key {name!r}; put the message itself under message: "
+            f"{example}"
+        )
     return f"{path}: has no key {name!r}; it takes {', '.join(known)}{hint}"
 
 

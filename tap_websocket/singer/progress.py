@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from tap_websocket.wording import counted
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
@@ -64,7 +66,8 @@ class Progress:
             return
         idle = max(0.0, self._idle_seconds())
         self._bar.set_postfix_str(
-            f"{self._counts.reconnects} reconnects, idle {idle:.0f} s",
+            f"{counted(self._counts.reconnects, 'reconnect', 'reconnects')}, "
+            f"idle {idle:.0f} s",
             refresh=False,
         )
         self._bar.update(records)

@@ -10,7 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from tap_websocket.logs import counted
+from tap_websocket.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.singerlib import RecordMessage
 
 from tap_websocket.errors import DeliveryError
-from tap_websocket.logs import counted
+from tap_websocket.wording import counted
 
 if TYPE_CHECKING:
     from singer_sdk.singerlib import Message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tap_websocket.transports.base import Closing
+from tap_websocket.wording import counted_bytes
 
 __all__ = [
     "ABNORMAL",
@@ -108,8 +109,8 @@ def unfinished(size: int) -> str:
         size: Bytes of it that had come.
     """
     return (
-        f"The server closed the connection inside of a message, of which {size} bytes "
-        "had come; they are dropped"
+        "The server closed the connection inside of a message, of which "
+        f"{counted_bytes(size)} had come; that is dropped"
     )
 
 

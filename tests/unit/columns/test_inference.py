@@ -144,10 +144,20 @@ def test_a_column_of_several_types_is_warned_of(
     infer(records, nested=False, keys=())
     begin = "The field '%s' became a column of text: the sample has %s"
     assert {entry.levelname for entry in caplog.records} == {"WARNING"}
-    assert [entry.getMessage() for entry in caplog.records] == [
-        begin % ("qty", "numbers and strings"),
-        begin % ("id", "booleans and whole numbers"),
-    ]
+    first, second = (entry.getMessage() for entry in caplog.records)
+    page = "cookbook.md#odd-values-in-a-column-of-their-own"
+    assert first.startswith(begin % ("qty", "numbers and strings; see https://"))
+    assert first.endswith(page)
+    assert second == begin % ("id", "booleans and whole numbers")
+
+
+def test_a_column_of_integers_that_are_too_large_is_warned_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    infer([{"id": 2**63}, {"id": 1}], nested=False, keys=())
+    (entry,) = caplog.records
+    text = "'id' became a column of text: the sample has integers outside 64 bits"
+    assert text in entry.getMessage()
 
 
 def test_many_columns_of_several_types_are_counted(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -61,11 +62,22 @@ def test_an_outage_that_goes_on_is_warned_of_each_minute(
 ) -> None:
     run_feed(one_then_away, reconnect=True, reconnect_backoff=5, max_duration=200)
     texts = [entry.getMessage() for entry in caplog.records]
-    went_on = [text for text in texts if text.startswith("No connection to ws://")]
-    assert [text.split(" for ")[1] for text in went_on] == [
-        f"{seconds} s; {attempts} attempts; the last: connection refused"
-        for seconds, attempts in ((60, 13), (120, 25), (180, 37))
+    went_on = [text for text in texts if "there has been no connection to" in text]
+    assert [re.sub("to ws://[^;]+", "to it", text) for text in went_on] == [
+        f"For {seconds} s there has been no connection to it; {attempts} attempts; the "
+        "last: connection refused. Nothing is received meanwhile: check the network, "
+        "url and auth"
+        for seconds, attempts in ((60, 12), (120, 24), (180, 36))
     ]
+
+
+def test_an_outage_is_warned_of_while_no_attempt_is_made(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run_feed(one_then_away, reconnect=True, reconnect_backoff=900, max_duration=200)
+    texts = [entry.getMessage() for entry in caplog.records]
+    went_on = [text for text in texts if "there has been no connection to" in text]
+    assert [text.split()[1] for text in went_on] == ["60", "120", "180"]
 
 
 def test_lines_that_are_down_beside_another_are_not_warned_of_each_minute(
@@ -79,7 +91,7 @@ def test_lines_that_are_down_beside_another_are_not_warned_of_each_minute(
         await asyncio.sleep(500)
 
     run_feed(script, reconnect=True, redundancy=2, max_duration=200)
-    assert not [r for r in caplog.records if "No connection to" in r.getMessage()]
+    assert not [r for r in caplog.records if "no connection to" in r.getMessage()]
 
 
 @pytest.mark.parametrize(

@@ -123,3 +123,19 @@ def test_texts_for_users_name_pages_by_their_address() -> None:
             and re.search(r"(?<!blob/main/)docs/\w+\.md", node.value)
         ]
     assert not relative
+
+
+def test_addresses_in_texts_for_users_lead_somewhere() -> None:
+    addresses = {
+        found
+        for path in (ROOT / "tap_websocket").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        for found in re.findall(f"{REPOSITORY}/blob/main/([\\w/.#-]+)", node.value)
+    }
+    assert len(addresses) > 3
+    for address in addresses:
+        target, _, anchor = address.rstrip(".").partition("#")
+        assert (ROOT / target).exists(), address
+        if anchor:
+            assert anchor in anchors(ROOT / target), address

@@ -142,7 +142,14 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"drain_timeout": 0}, "drain_timeout: must be a number greater than 0"),
     ({"subscribe_messages": "x"}, "subscribe_messages: must be an array, as JSON"),
     ({"subscribe_messages": [5]}, "subscribe_messages[0]: must be"),
-    ({"subscribe_messages": [{"mesage": "x"}]}, "subscribe_messages[0]: has no key"),
+    (
+        {"subscribe_messages": [{"mesage": "x"}]},
+        "subscribe_messages[0]: has no key 'mesage'; it takes message",
+    ),
+    (
+        {"subscribe_messages": [{"op": "subscribe", "args": ["a"]}]},
+        '\'op\'; put the message itself under message: {"message": {"op": …}}',
+    ),
     ({"transport": "carrier-pigeon"}, "transport: must be one of auto, websockets"),
     ({"subscribe_messages": [{}]}, "has neither a message to send nor a reply"),
     (
