@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -119,6 +120,7 @@ def run_shard(
     directory: Path,
     config: dict[str, Any],
     target: str | Path | None = None,
+    keep: Path | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start the container's script, with target-jsonl for the target."""
     target_config = {"destination_path": str(directory), "do_timestamp_file": False}
@@ -133,6 +135,7 @@ def run_shard(
                 "TARGET_CONFIG": str(write_config(directory, target_config)),
                 "TAP_WEBSOCKET_SHARD_INDEX": "0",
                 "TAP_WEBSOCKET_SHARD_COUNT": "1",
+                "KEEP": str(keep or ""),
             },
         ),
         cwd=directory,
@@ -192,3 +195,35 @@ def test_a_shard_whose_target_fails_fails(tmp_path: Path) -> None:
         script = run_shard(tmp_path, config, "false")
         _, errors = script.communicate(timeout=60)
     assert script.returncode == 1, errors.decode()
+
+
+def test_a_shard_keeps_what_a_failing_target_did_not_take(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    with serve(steady) as server:
+        config = {**config_for(server.url), "max_duration": 600}
+        target = tmp_path / "target"
+        target.write_text("#!/bin/sh\nread -r schema\nread -r record\nexit 1\n")
+        target.chmod(0o755)
+        script = run_shard(tmp_path, config, target, kept)
+        _, errors = script.communicate(timeout=60)
+    assert script.returncode == 1, errors.decode()
+    (file,) = kept.iterdir()
+    messages = [json.loads(line) for line in file.read_text().splitlines()]
+    records = [one["record"]["n"] for one in messages if one["type"] == "RECORD"]
+    (counted,) = re.findall(rb"The run ended.* records=(\d+)", errors)
+    assert records == [1, 2][: int(counted)] != []
+    assert f"< {file}" in errors.decode()
+
+
+def test_a_shard_keeps_nothing_that_its_target_took(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    with serve(steady) as server:
+        config = {**config_for(server.url), "max_messages": 2}
+        script = run_shard(tmp_path, config, keep=kept)
+        _, errors = script.communicate(timeout=60)
+    assert script.returncode == 0, errors.decode()
+    assert not list(kept.iterdir())
+    lines = (tmp_path / "messages.jsonl").read_text().splitlines()
+    assert [json.loads(line)["n"] for line in lines] == [1, 2]
