@@ -267,6 +267,25 @@ def test_odd_values_in_a_column_of_their_own(tmp_path: Path) -> None:
     assert found == [(Decimal("1.5"), None), (None, "n/a"), (2, None)]
 
 
+def test_older_odd_values_take_their_place(
+    tmp_path: Path, postgres: Postgres, database: str
+) -> None:
+    heading = "Odd values in a column of their own"
+    (sql,) = blocks("cookbook", "sql")[heading]
+    config = COOKBOOK[heading]
+    target = postgres.config(database)
+    before = {name: value for name, value in config.items() if name != "stream_maps"}
+    few: dict[str, Any] = {"max_messages": 2, "infer_messages": 1}
+    load(tmp_path, before | few, target, priced(1.5, "n/a"))
+    load(tmp_path, config | few, target, priced(2.5, "off"))
+    query = "SELECT price, price_text FROM messages ORDER BY price_text"
+    with postgres.connect(database) as connection:
+        connection.execute(sql.encode())
+        found = list(connection.execute(query))
+    assert found[:2] == [(None, "n/a"), (None, "off")]
+    assert {row[1] for row in found[2:]} == {None}
+
+
 def test_exploring_begins_with_texts_and_goes_on_with_values(tmp_path: Path) -> None:
     texts, values = EXPLORING.values()
     records = run(tmp_path, texts).records
@@ -275,3 +294,11 @@ def test_exploring_begins_with_texts_and_goes_on_with_values(tmp_path: Path) -> 
     assert [float(row["data"]["price"]) for row in records] == [
         row["price"] for row in sent(20)
     ]
+
+
+def test_what_exploring_ends_with_runs(tmp_path: Path) -> None:
+    (text,) = blocks("exploring", "json")["5. Make it last"]
+    config = {"url": DEMO, "max_messages": 20} | json.loads(text)
+    done = run(tmp_path, config)
+    assert done.of_type("SCHEMA")[0]["key_properties"] == ["trade_id"]
+    assert len(done.records) == 20
