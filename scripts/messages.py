@@ -74,6 +74,10 @@ def _messages(function: ast.AST) -> Iterator[ast.expr]:
         if not isinstance(node, ast.Call) or not node.args:
             continue
         name = getattr(node.func, "attr", None) or getattr(node.func, "id", None)
+        if getattr(node.args[0], "id", None) == "_LOGGER" or name == "log":
+            # A logger that says a line seldom, or at a level that depends.
+            yield from node.args[1:2]
+            continue
         if name in (_LOGGED if isinstance(node.func, ast.Attribute) else _RAISED):
             first = node.args[0]
             if isinstance(first, ast.Name):

@@ -16,6 +16,7 @@ from tap_websocket.columns.stored_columns import (
     dump_columns,
     load_columns,
 )
+from tap_websocket.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -106,6 +107,12 @@ class ColumnStore:
             stored = self.save(wanted)
         if catalog:
             self._warn_of_types(stored, catalog)
+        count = len(stored.columns)
+        _LOGGER.info(
+            "The run begins with %s of the file of schema_location%s",
+            counted(count, "column", "columns"),
+            "" if count else ": a sample decides what they are",
+        )
         return stored
 
     def _warn_of_types(

@@ -125,6 +125,21 @@ def test_texts_for_users_name_pages_by_their_address() -> None:
     assert not relative
 
 
+def test_the_architecture_names_each_package_and_no_file_that_is_gone() -> None:
+    package = ROOT / "tap_websocket"
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w/*]+(?:/|\.py))`", text))
+    for name in named:
+        assert (
+            list(package.glob(name))
+            or list(ROOT.glob(name))
+            or any(package.glob(f"*/{name}"))
+        ), name
+    packages = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    modules = {path.name for path in package.glob("[a-z]*.py")}
+    assert packages | modules <= named
+
+
 def test_addresses_in_texts_for_users_lead_somewhere() -> None:
     addresses = {
         found

@@ -10,6 +10,7 @@ import yaml
 
 from scripts import plugin
 from scripts.declared import ROOT
+from tap_websocket import __version__
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
@@ -19,6 +20,11 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
 
 def parsed(name: str) -> Any:
     return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+
+
+def test_the_readme_names_the_wheel_of_this_version() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"tap_websocket-{__version__}-py3-none-any.whl" in readme
 
 
 def test_each_action_is_pinned_and_its_version_is_named() -> None:

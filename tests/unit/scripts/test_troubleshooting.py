@@ -38,6 +38,8 @@ def test_texts_are_found_where_they_are_raised_and_logged(tmp_path: Path) -> Non
         "def f(name):\n"
         '    _LOGGER.warning("The field %s is odd; drop it", name)\n'
         '    _LOGGER.info("nothing of note")\n'
+        '    seldom(_LOGGER, "again and again: %s", name)\n'
+        '    _LOGGER.log(level, "more or less")\n'
         '    message = f"lost {name}: try again"\n'
         "    raise ConnectionFailed(message)\n"
         "def g():\n"
@@ -45,6 +47,8 @@ def test_texts_are_found_where_they_are_raised_and_logged(tmp_path: Path) -> Non
     )
     assert [(text.where, text.parts) for text in texts(tmp_path)] == [
         ("module.py:2", ("The field", "is odd; drop it")),
-        ("module.py:4", ("try again",)),
-        ("module.py:7", ("the feed is over",)),
+        ("module.py:4", ("again and again",)),
+        ("module.py:5", ("more or less",)),
+        ("module.py:6", ("try again",)),
+        ("module.py:9", ("the feed is over",)),
     ]
