@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Feed"]
 
 _LOGGER = logging.getLogger("tap-websocket")
+_DECISION_SECONDS = 0.05
+"""Between two looks at what becomes of connections that end."""
 
 
 class Feed:
@@ -69,7 +71,7 @@ class Feed:
         )
         self._loop = asyncio.get_running_loop()
         # Lines that are not closed for good, once it is known how many there are.
-        self._unfinished = 0
+        self._lines: set[Reconnector] = set()
         self._groups: list[Group] = []
         self._only_one = only_one
         self._tasks: set[asyncio.Task[None]] = set()
@@ -187,7 +189,7 @@ class Feed:
             return
         lines = list(self._make_lines(planned))
         self._dialer.expect(len(lines))
-        self._unfinished = len(lines)
+        self._lines = set(lines)
         self._tasks |= {self._loop.create_task(self._keep(line)) for line in lines}
 
     async def _keep(self, reconnector: Reconnector) -> None:
@@ -195,16 +197,28 @@ class Feed:
             await reconnector.run()
         except Exception as error:  # noqa: BLE001 - raised in the main thread
             self._run.end("a connection failed", error)
-        self._unfinished -= 1
-        if self._unfinished == 0:
+        self._lines.discard(reconnector)
+        if not self._lines:
             self._run.end("every connection is closed")
 
     async def _watch_duration(self) -> None:
         duration = self._settings.ends.max_duration
         if duration is not None:
             await asyncio.sleep(duration)
+            await self._hear_out()
             self._warn_of_silence(duration)
             self._run.time_out(f"max_duration: {duration:g} s have passed")
+
+    async def _hear_out(self) -> None:
+        """Wait for connections that end already: how they do may end the run first.
+
+        A server may leave TCP open behind its Close frame for all of `close_timeout`.
+        """
+        patience = self._settings.connection.close_timeout + _DECISION_SECONDS
+        for _ in range(math.ceil(patience / _DECISION_SECONDS)):
+            if not any(line.is_undecided for line in self._lines):
+                return
+            await asyncio.sleep(_DECISION_SECONDS)
 
     def _warn_of_silence(self, duration: float) -> None:
         """Warn if a run that waited for its end received no data, only other things."""
@@ -231,7 +245,11 @@ class Feed:
             if self._run.stands_still:
                 left = timeout
             elif left <= 0:
-                break
+                heard = self._run.last_inbound
+                await self._hear_out()
+                if self._run.last_inbound == heard:
+                    break
+                continue
             # At least one step of the clock: a shorter sleep could end before it
             # moves, again and again.
             await asyncio.sleep(max(left, math.ulp(self._loop.time())))

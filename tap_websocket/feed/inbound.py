@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tap_websocket.feed.subscription import Subscription
 
 __all__ = [
+    "TAKES_NOTHING",
     "BatchHandler",
     "BatchResult",
     "CloseAction",
@@ -86,6 +87,11 @@ class CloseAction(enum.Enum):
             return f"{rule} asked for it"
         return _VERDICTS.get(self, "")
 
+
+TAKES_NOTHING = frozenset(
+    {CloseAction.STOP, CloseAction.TOO_BIG, CloseAction.BROKEN_STREAM}
+)
+"""Behind a message that asks for one of these, nothing of the connection is taken."""
 
 _VERDICTS = {
     CloseAction.GAP: "numbers of the feed are missing (on_gap: reconnect)",

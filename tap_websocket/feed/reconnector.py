@@ -87,6 +87,12 @@ class Reconnector:
         self._current: Session | None = None
         group.lines.append(self)
 
+    @property
+    def is_undecided(self) -> bool:
+        """Whether its connection ends, and what follows is not decided yet."""
+        current = self._current
+        return current is not None and current.is_ending and not self._recovery.is_down
+
     async def run(self) -> None:
         """Keep the line connected until it is closed for good.
 

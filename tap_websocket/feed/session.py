@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tap_websocket.errors import FeedError
 from tap_websocket.expressions.placeholders import ConnectionBuiltins
 from tap_websocket.feed.advice import silence_hint
-from tap_websocket.feed.inbound import BatchResult, CloseAction, Origin
+from tap_websocket.feed.inbound import TAKES_NOTHING, BatchResult, CloseAction, Origin
 from tap_websocket.feed.outbound import Outbound
 from tap_websocket.feed.replacement_request import ReplacementRequest
 from tap_websocket.jsontext import text_of
@@ -33,10 +33,6 @@ if TYPE_CHECKING:
     from tap_websocket.settings.connections import PlannedConnection
 
 __all__ = ["Session", "SessionOwner"]
-
-_TAKES_NOTHING = frozenset(
-    {CloseAction.STOP, CloseAction.TOO_BIG, CloseAction.BROKEN_STREAM}
-)
 
 
 class SessionOwner(Protocol):
@@ -127,6 +123,7 @@ class Session:
         self.verdict = ""
         self.refused = False
         self.values = values
+        self._heard_close = False
         self.subscribed: asyncio.Future[None] = self._loop.create_future()
         self.replacement = ReplacementRequest()
         self.retry_after = 0.0
@@ -163,6 +160,11 @@ class Session:
     def awaits_reply(self) -> bool:
         """Whether a reply to the subscription is missing."""
         return self._outbound.subscription.awaiting
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it is settled how the connection ends, or it has ended."""
+        return self._heard_close or self.directive is not None or self.ended.done()
 
     @property
     def ended_cleanly(self) -> bool:
@@ -264,9 +266,7 @@ class Session:
         self._close(self._connection, NORMAL)
 
     def _takes_nothing(self) -> bool:
-        return (
-            self._run.is_over or self.ended.done() or self.directive in _TAKES_NOTHING
-        )
+        return self._run.is_over or self.ended.done() or self.directive in TAKES_NOTHING
 
     def fragment(self) -> None:
         """Take a part of a message as a sign of life."""
@@ -279,6 +279,7 @@ class Session:
         self._run.inbound()
         if opcode == CLOSE:
             # How the connection ends is known: no clock has a say any more.
+            self._heard_close = True
             self._stop_clocks()
         elif opcode == PONG:
             self._outbound.keepalive.pong()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -98,6 +98,52 @@ def test_no_clock_has_a_say_behind_the_server_s_close(code: int) -> None:
     else:
         assert isinstance(run.error, FeedError)
         assert "fatal_close_codes" in str(run.error)
+
+
+@pytest.mark.usefixtures("each_transport")
+@pytest.mark.parametrize("limit", ["idle_timeout", "max_duration"])
+@pytest.mark.parametrize(
+    ("code", "reconnect"), [(1000, False), (1011, False), (4001, True)]
+)
+def test_no_limit_has_a_say_before_the_server_s_close_is_judged(
+    code: int, limit: str, *, reconnect: bool
+) -> None:
+    """Also where the server leaves TCP open, for all of `close_timeout`."""
+
+    async def script(peer: RawPeer) -> None:
+        await peer.upgrade(frame(b'{"n":1}'), close_frame(code, b"why"))
+        while True:
+            await peer.recv()
+
+    limits: dict[str, Any] = {"max_duration": 60, limit: 0.5}
+    with serve_raw(script) as server:
+        run = receive(
+            url=server.url,
+            fatal_close_codes=[4001],
+            reconnect=reconnect,
+            close_timeout=1.5,
+            **limits,
+        )
+    assert [record["n"] for record in run.records] == [1]
+    assert run.seconds < 30
+    if code == 1000:
+        assert run.error is None
+    else:
+        assert run.error is not None
+        assert f"code {code} ('why')" in str(run.error)
+
+
+def test_a_limit_ends_a_run_though_connections_end_again_and_again() -> None:
+    async def script(peer: RawPeer) -> None:
+        await peer.upgrade(frame(b'{"n":1}'), close_frame(1011))
+        await peer.wait()
+
+    with serve_raw(script) as server:
+        run = receive(
+            url=server.url, reconnect=True, reconnect_backoff=0.01, max_duration=1
+        )
+    assert run.error is None
+    assert run.seconds < 30
 
 
 def test_the_answer_to_the_server_s_close_is_the_last_word() -> None:
