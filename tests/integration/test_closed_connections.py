@@ -46,6 +46,12 @@ async def violates(peer: RawPeer) -> None:
     await peer.wait()
 
 
+async def closes_with_a_code_that_may_not_be_sent(peer: RawPeer) -> None:
+    await peer.upgrade(frame(b"x" * 1000))
+    await peer.send(close_frame(1005))
+    await peer.wait()
+
+
 async def leaves(peer: RawPeer) -> None:
     await peer.upgrade(frame(b"x" * 1000))
 
@@ -55,7 +61,10 @@ async def refuses(peer: RawPeer) -> None:
 
 
 @pytest.mark.parametrize("secure", [False, True])
-@pytest.mark.parametrize("play", [closes, violates, leaves, refuses])
+@pytest.mark.parametrize(
+    "play",
+    [closes, violates, closes_with_a_code_that_may_not_be_sent, leaves, refuses],
+)
 def test_a_closed_connection_is_gone(
     play: Any, secure: bool, each_transport: str, authority: trustme.CA
 ) -> None:

@@ -55,8 +55,11 @@ class FeedProtocol(ClientProtocol):
         """Drop references to what refers to this: the connection has ended."""
         self.holds_pong = _holds_nothing
         self.parser.close()
-        if self.parser_exc is not None:
-            self.parser_exc.__traceback__ = None
+        for error in (self.parser_exc, self.bad_close):
+            if error is not None:
+                # Causes have tracebacks of their own. In Python 3.12 even frames that
+                # only called one of theirs are kept.
+                error.__cause__ = error.__context__ = error.__traceback__ = None
 
     def recv_frame(self, frame: Frame) -> None:
         """Process an incoming frame.
