@@ -107,12 +107,14 @@ class ColumnStore:
             stored = self.save(wanted)
         if catalog:
             self._warn_of_types(stored, catalog)
-        count = len(stored.columns)
-        _LOGGER.info(
-            "The run begins with %s of the file of schema_location%s",
-            counted(count, "column", "columns"),
-            "" if count else ": a sample decides what they are",
-        )
+        if stored.columns:
+            columns = counted(len(stored.columns), "column", "columns")
+            _LOGGER.info("The run begins with the %s that schema_location has", columns)
+        else:
+            _LOGGER.info(
+                "schema_location has no columns yet: they are found in a sample, and "
+                "kept there"
+            )
         return stored
 
     def _warn_of_types(

@@ -199,7 +199,17 @@ class Feed:
             self._run.end("a connection failed", error)
         self._lines.discard(reconnector)
         if not self._lines:
-            self._run.end("every connection is closed")
+            self._run.end(self._why_closed())
+
+    def _why_closed(self) -> str:
+        """Return why no connection is open, and none is to be opened."""
+        complete = [group.is_complete for group in self._groups]
+        if all(complete):
+            return "the feed is complete (then: stop)"
+        if any(complete):
+            return "every connection is closed"
+        which = "the connection" if len(complete) == 1 else "every connection"
+        return f"the server closed {which}, and reconnect is off"
 
     async def _watch_duration(self) -> None:
         duration = self._settings.ends.max_duration

@@ -80,10 +80,10 @@ def test_types_last_from_run_to_run(tmp_path: Path) -> None:
     first = run(tmp_path, WHOLE)
     assert first.code == 0, first.stderr
     assert stored(tmp_path) == {"price": column("integer"), "side": column("string")}
-    assert "begins with 0 columns of the file of schema_location" in first.stderr
+    assert "schema_location has no columns yet" in first.stderr
     second = run(tmp_path, BROKEN)
     assert second.code == 0, second.stderr
-    assert "begins with 2 columns of the file of schema_location" in second.stderr
+    assert "begins with the 2 columns that schema_location has" in second.stderr
     assert second.schemas == first.schemas
     assert second.records == [
         {"side": "buy", "_rescued_data": '{"price":104.5}'},

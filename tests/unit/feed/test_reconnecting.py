@@ -135,7 +135,7 @@ def test_a_clean_end_without_reconnect_is_no_failure() -> None:
 
     run = run_feed(script)
     assert run.ending.error is None
-    assert run.ending.reason == "every connection is closed"
+    assert run.ending.reason == "the server closed the connection, and reconnect is off"
 
 
 def test_attempts_are_counted_from_the_last_data() -> None:
@@ -214,6 +214,7 @@ def test_a_rule_that_stops_closes_for_good() -> None:
 
     run = run_feed(script, reconnect=True)
     assert run.ending.error is None
+    assert run.ending.reason == "the feed is complete (then: stop)"
     assert run.texts == ["a"]
     assert [peer.closed_with for peer in run.peers] == [1000]
 
