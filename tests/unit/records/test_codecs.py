@@ -20,6 +20,7 @@ from tap_websocket.records.codecs import json_values
 from tap_websocket.records.codecs import msgpack as codec
 from tap_websocket.records.codecs.cbor import cbor_to_json
 from tap_websocket.records.codecs.msgpack import msgpack_to_json
+from tap_websocket.wording import counted_bytes
 
 # From MessagePack's specification ("Formats"), as the common test suite spells them.
 _MSGPACK = [
@@ -216,7 +217,7 @@ def test_any_bytes_are_a_document_or_a_parse_error(payload: bytes) -> None:
         try:
             json.loads(read(payload))
         except ParseError as error:
-            assert f"a message of {len(payload)} bytes" in str(error)  # noqa: PT017 - some bytes are data
+            assert f"a message of {counted_bytes(len(payload))} " in str(error)  # noqa: PT017 - some bytes are data
 
 
 @pytest.mark.parametrize(

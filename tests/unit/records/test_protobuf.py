@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tap_websocket.errors import ParseError
 from tap_websocket.records.codecs.protobuf import ProtobufReader, _shortest
+from tap_websocket.wording import counted_bytes
 from tests.support.protobuf import TICKS, compile_protos, message_class
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def test_any_bytes_are_a_document_or_a_parse_error(
     try:
         assert isinstance(json.loads(reader.to_json(payload)), dict)
     except ParseError as error:
-        assert f"a message of {len(payload)} bytes" in str(error)  # noqa: PT017 - some bytes are data
+        assert f"a message of {counted_bytes(len(payload))} " in str(error)  # noqa: PT017 - some bytes are data
 
 
 @pytest.mark.parametrize(
