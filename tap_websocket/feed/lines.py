@@ -90,7 +90,7 @@ class Group:
 
     def is_up_without(self, session: Session) -> bool:
         """Return whether a connection is open besides this one, and not refused."""
-        return any(one is not session and not one.refused for one in self.open)
+        return any(one is not session and not one.outcome.refused for one in self.open)
 
     @contextlib.contextmanager
     def attempt(self, line: Line) -> Iterator[None]:
@@ -126,9 +126,9 @@ class Group:
         """Remove a connection."""
         if session in self.open:
             self.open.discard(session)
-            session.was_alone = not self.open
+            session.outcome.was_alone = not self.open
             if not self.open:
-                self._gone_at = session.ended_at
+                self._gone_at = session.outcome.at
 
     def went_stale(self) -> None:
         """Give open connections the time of `stale_timeout` anew: one was too silent.

@@ -142,11 +142,11 @@ class Recovery:
         """
         if self._down_since is not None:
             return
-        self._down_since = session.ended_at
-        where, text = session.label, session.describe_end()
-        if self._group.lost(self._line, session.ended_at):
+        self._down_since = session.outcome.at
+        where, text = session.label, session.outcome.describe()
+        if self._group.lost(self._line, session.outcome.at):
             _LOGGER.warning("Lost %s: %s; %s", where, text, then)
-        elif not session.refused:
+        elif not session.outcome.refused:
             _LOGGER.info(
                 "Lost a line to %s: %s; %s, while another one is up", where, text, then
             )
@@ -200,7 +200,7 @@ class Recovery:
         """
         if session.directive is CloseAction.STOP or self._group.is_complete:
             return True
-        closing, text = session.ended.result(), session.describe_end()
+        closing, text = session.ended.result(), session.outcome.describe()
         await self._judge_code(session, closing.code)
         if not self._settings.reconnect.reconnect:
             if session.ended_cleanly:
@@ -222,11 +222,11 @@ class Recovery:
         Raises:
             ConnectionFailed: When `max_reconnect_attempts` are used up.
         """
-        if session.refused:
-            await self._wait_refused(session.label, session.describe_end())
+        if session.outcome.refused:
+            await self._wait_refused(session.label, session.outcome.describe())
         else:
-            text = session.describe_end()
-            await self._wait(session.label, text, session.retry_after)
+            text = session.outcome.describe()
+            await self._wait(session.label, text, session.outcome.retry_after)
 
     async def _is_redundant(self) -> bool:
         """Return whether another line of the group is up, so that this one may fail."""
@@ -240,19 +240,19 @@ class Recovery:
         Raises:
             FeedError: When `fatal_close_codes` names it and no other line is up.
         """
-        self._retries.lasted(session.ended_at - (self._opened_at or 0.0))
+        self._retries.lasted(session.outcome.at - (self._opened_at or 0.0))
         if code in self._settings.reconnect.fatal_close_codes:
-            if session.was_alone and not await self._is_redundant():
-                text = session.describe_end()
+            if session.outcome.was_alone and not await self._is_redundant():
+                text = session.outcome.describe()
                 msg = (
                     f"{session.label} closed with {text}, which fatal_close_codes names"
                 )
                 raise FeedError(msg)
-            session.refused = True
+            session.outcome.refused = True
         elif self._group.is_up and code in _REFUSING_CODES:
             # One connection for each account, it may be: to come back at once would
             # cost the other line its own.
-            session.refused = True
+            session.outcome.refused = True
 
     def _judge_too_big(self, session: Session) -> None:
         """Decide whether a connection may follow one that a large message ended.

@@ -100,7 +100,7 @@ class Replacement:
                 failure = await self._take_over(new)
                 if failure is None:
                     return Replaced(new)
-                least = new.retry_after
+                least = new.outcome.retry_after
                 if not new.has_data:
                     recovery.skip_address()
             elif recovery.is_down:
@@ -165,7 +165,7 @@ class Replacement:
             if not new.ended.done() and not self._run.paused:
                 break
         if new.ended.done() and not old.ended.done():
-            return new.describe_end()
+            return new.outcome.describe()
         # While reading is paused nothing is closed: what is not read would be lost.
         old.end(NORMAL)
         return None

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_websocket.errors import FeedError
 from tap_websocket.expressions.placeholders import ConnectionBuiltins
-from tap_websocket.feed.advice import silence_hint
 from tap_websocket.feed.inbound import TAKES_NOTHING, BatchResult, CloseAction, Origin
 from tap_websocket.feed.outbound import Outbound
+from tap_websocket.feed.outcome import Outcome
 from tap_websocket.feed.replacement_request import ReplacementRequest
 from tap_websocket.jsontext import text_of
 from tap_websocket.transports.base import LINGER_SECONDS, Closing, Connection
 from tap_websocket.transports.rfc6455 import (
     ABNORMAL,
     CLOSE,
-    NO_CODE,
     NORMAL,
     PONG,
     TOO_BIG,
@@ -74,19 +73,14 @@ class Session:
             its number once it is open.
         label: Scheme, host and port, for logs; empty before the handshake.
         has_data: Whether it brought a data message, new or not.
-        was_alone: Whether no other connection of its group was open when it ended.
         builtins: Makes the placeholders that are always there.
         values: The values of placeholders; messages and replies add to them.
         subscribed: Is done when everything was sent and answered.
         directive: What a message asked of the connection; the first one that ends it
             counts.
-        verdict: Why this side gave the connection up, or empty.
-        refused: Whether the server refused the subscription or the connection, so that
-            another attempt is not to be hurried; known at the end at the latest.
-        retry_after: Seconds that a server wants to be left alone before the next.
         replacement: Whether another connection is to take this one's place.
         ended: Is given how the connection ended; nothing is taken afterwards.
-        ended_at: When it did, by the loop's clock; 0 before.
+        outcome: How it ended, and why this side gave it up.
     """
 
     def __init__(  # noqa: PLR0913 - its collaborators, by keyword
@@ -116,20 +110,16 @@ class Session:
         # None before the handshake and after the end.
         self._connection: Connection | None = None
         self.ended: asyncio.Future[Closing] = self._loop.create_future()
-        self.ended_at = 0.0
+        self.outcome = Outcome(pings=self._settings.ping_interval is not None)
         # When the last frame came, by the loop's clock.
         self._last_inbound = self._loop.time()
         self.directive: CloseAction | None = None
-        self.verdict = ""
-        self.refused = False
         self.values = values
         self._heard_close = False
         self.subscribed: asyncio.Future[None] = self._loop.create_future()
         self.replacement = ReplacementRequest()
-        self.retry_after = 0.0
         self.label = ""
         self.has_data = False
-        self.was_alone = True
         self.builtins = ConnectionBuiltins()
         self._outbound = Outbound(
             settings,
@@ -169,23 +159,7 @@ class Session:
     @property
     def ended_cleanly(self) -> bool:
         """Whether the server ended its feed as it should, replies and all."""
-        if not self.ended.done() or self.verdict or self.awaits_reply:
-            return False
-        return self.ended.result().code in {NORMAL, NO_CODE}
-
-    def describe_end(self) -> str:
-        """Return in a few words how the connection ended."""
-        closing = self.ended.result()
-        if self.verdict:
-            return self.verdict
-        if closing.failure:
-            pings = self._settings.ping_interval is not None
-            silent = self.ended_at - self._last_inbound
-            hints = not (closing.too_big or pings)
-            return closing.failure + (silence_hint(silent) if hints else "")
-        code = "no code" if closing.code == NO_CODE else f"code {closing.code}"
-        reason = f" ({closing.reason!r})" if closing.reason else ""
-        return f"a Close frame with {code}{reason}"
+        return self.outcome.is_clean and not self.awaits_reply
 
     def dialing(self, address: Address) -> None:
         """Keep where the connection will go to."""
@@ -259,10 +233,10 @@ class Session:
 
     def _refuse(self, verdict: str) -> None:
         """Close the connection, which the server refused while another one is up."""
-        self.refused = True
+        self.outcome.refused = True
         if self._connection is None or self.directive is not None:
             return
-        self.directive, self.verdict = CloseAction.RECONNECT, verdict
+        self.directive, self.outcome.verdict = CloseAction.RECONNECT, verdict
         self._close(self._connection, NORMAL)
 
     def _takes_nothing(self) -> bool:
@@ -296,7 +270,8 @@ class Session:
         self._run.closed(self)
         if not self.ended.done():
             self._outbound.flush()
-            self.ended_at = self._loop.time()
+            now = self._loop.time()
+            self.outcome.close(closing, now, silent=now - self._last_inbound)
             self.ended.set_result(closing)
             self._owner.closed(self)
 
@@ -336,7 +311,7 @@ class Session:
             self.replacement.ask(f"{result.rule} asked for it", result.captured)
             return
         self.directive = directive
-        self.verdict = directive.verdict(result.rule)
+        self.outcome.verdict = directive.verdict(result.rule)
         if directive is CloseAction.STOP:
             self._owner.completed(self)
         too_big = directive is CloseAction.TOO_BIG
@@ -392,8 +367,8 @@ class Session:
             reason: In a few words, for the log.
             retry_after: Seconds that the server wants to be left alone.
         """
-        self.verdict = reason
-        self.retry_after = retry_after
+        self.outcome.verdict = reason
+        self.outcome.retry_after = retry_after
         if self._connection is not None:
             self._connection.abort()
         # Not left to the transport: its own report may take as long as TCP does.
