@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tap_websocket.network.failures import describe_os_error
 from tap_websocket.transports.base import Closing
 from tap_websocket.wording import counted_bytes
 
@@ -9,12 +10,10 @@ __all__ = [
     "ABNORMAL",
     "BINARY",
     "CLOSE",
-    "CONTINUATION",
     "GOING_AWAY",
     "INVALID_DATA",
     "NORMAL",
     "NO_CODE",
-    "PING",
     "PONG",
     "PROTOCOL_ERROR",
     "TEXT",
@@ -22,6 +21,7 @@ __all__ = [
     "TOO_BIG_TEXT",
     "ViolationError",
     "failed",
+    "lost",
     "parse_close",
     "unfinished",
     "valid_prefix",
@@ -29,11 +29,9 @@ __all__ = [
 ]
 
 # Opcodes (section 5.2).
-CONTINUATION = 0x0
 TEXT = 0x1
 BINARY = 0x2
 CLOSE = 0x8
-PING = 0x9
 PONG = 0xA
 
 # Close codes (section 7.4.1).
@@ -64,7 +62,6 @@ class ViolationError(Exception):
     """
 
     def __init__(self, code: int, reason: str) -> None:
-        """Keep the close code and the reason."""
         super().__init__(reason)
         self.code = code
 
@@ -95,6 +92,21 @@ def violation(code: int, reason: str) -> Closing:
     if code == TOO_BIG:
         return Closing(ABNORMAL, failure=TOO_BIG_TEXT, too_big=True)
     return Closing(ABNORMAL, failure=f"the server violated the protocol: {reason}")
+
+
+def lost(error: Exception | None) -> Closing:
+    """Return how a connection ended whose TCP ended without a Close frame.
+
+    Args:
+        error: What ended TCP, or None where the server has ended it.
+    """
+    if error is None:
+        failure = "the server ended the connection without a Close frame"
+    elif isinstance(error, OSError):
+        failure = f"the connection broke: {describe_os_error(error)}"
+    else:
+        failure = failed(error)
+    return Closing(ABNORMAL, failure=failure)
 
 
 def failed(error: BaseException) -> str:

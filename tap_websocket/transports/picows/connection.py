@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import picows
 
-from tap_websocket.network.failures import describe_os_error
 from tap_websocket.network.peer import has_left, has_unread
 from tap_websocket.transports.base import LINGER_SECONDS, Closing
 from tap_websocket.transports.closing import ClosingDeadline
@@ -26,6 +25,7 @@ from tap_websocket.transports.rfc6455 import (
     PROTOCOL_ERROR,
     ViolationError,
     failed,
+    lost,
     parse_close,
     unfinished,
     valid_prefix,
@@ -46,10 +46,6 @@ _CONTINUATION = picows.WSMsgType.CONTINUATION
 _CLOSE = picows.WSMsgType.CLOSE
 _PING = picows.WSMsgType.PING
 _PONG = picows.WSMsgType.PONG
-
-_WHOLE_CLOSE = 0x80 | CLOSE
-_MAX_CONTROL_BYTES = 125
-"""RFC 6455, section 5.5."""
 
 
 class Frames(picows.WSListener):
@@ -255,18 +251,7 @@ class Frames(picows.WSListener):
         # the garbage collector, with all that was read.
         self._transport = self._flow = None
         self.deadline.stop()
-        self._listener.closed(self._closing or closing or _lost(self.lost))
-
-
-def _lost(error: Exception | None) -> Closing:
-    """Return the end of a connection whose TCP ended without a Close frame."""
-    if error is None:
-        failure = "the server ended the connection without a Close frame"
-    elif isinstance(error, OSError):
-        failure = f"the connection broke: {describe_os_error(error)}"
-    else:
-        failure = failed(error)
-    return Closing(ABNORMAL, failure=failure)
+        self._listener.closed(self._closing or closing or lost(self.lost))
 
 
 class _Handle:

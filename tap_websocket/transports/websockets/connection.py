@@ -10,25 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 from websockets import exceptions
 from websockets.asyncio.client import ClientConnection
-from websockets.frames import CloseCode, Frame, Opcode
+from websockets.frames import CloseCode, Frame
 from websockets.protocol import State
 
 from tap_websocket.network.errors import HandshakeError
-from tap_websocket.network.failures import describe_os_error
 from tap_websocket.network.peer import has_left, has_unread, undelivered
 from tap_websocket.transports.answer import AnswerReader
-from tap_websocket.transports.base import LARGE_BYTES, LINGER_SECONDS, Closing
+from tap_websocket.transports.base import LINGER_SECONDS, Closing
 from tap_websocket.transports.closing import ClosingDeadline
 from tap_websocket.transports.flow import STALLED_TEXT, FlowControl
 from tap_websocket.transports.rfc6455 import (
     ABNORMAL,
     PROTOCOL_ERROR,
     TOO_BIG,
-    failed,
-    valid_prefix,
+    lost,
     violation,
 )
 from tap_websocket.transports.scanner import Scanner
+from tap_websocket.transports.websockets.assembly import MessageAssembly
 from tap_websocket.transports.websockets.pieces import Pieces
 
 if TYPE_CHECKING:
@@ -41,8 +40,6 @@ if TYPE_CHECKING:
     from tap_websocket.transports.websockets.protocol import FeedProtocol
 
 __all__ = ["FeedConnection"]
-
-_DATA = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
 
 
 class FeedConnection(ClientConnection):
@@ -79,7 +76,7 @@ class FeedConnection(ClientConnection):
         self._opened = False
         # TCP is over.
         self._ended = False
-        # This side has failed the connection: nothing more is taken.
+        # This side has failed the connection, for a text that is not UTF-8.
         self._failed = False
         # Why this side has dropped the connection, in words.
         self._dropped = ""
@@ -91,11 +88,7 @@ class FeedConnection(ClientConnection):
         # One of the two is there from then to the end: with an extension the second.
         self._scanner: Scanner | None = None
         self.pieces: Pieces | None = None
-        # Messages that are complete and not handed on; all are of one kind.
-        self._batch: list[bytes] = []
-        self._binary = False
-        # The payload so far of a fragmented message.
-        self._fragments = bytearray()
+        self._messages = MessageAssembly(listener, checks_text=handshake.checks_text)
         # Drops a connection whose closing handshake takes too long.
         self.deadline = ClosingDeadline()
         self._flow: FlowControl | None = None
@@ -170,20 +163,21 @@ class FeedConnection(ClientConnection):
     def process_event(self, event: Event) -> None:
         """Take a frame, and leave the rest to the library."""
         if isinstance(event, Frame):
-            self._take(event)
+            self._messages.take(event)
+            self._check_text()
         else:
             super().process_event(event)
 
     def _take_plain(self, messages: list[bytes], binary: bool) -> bool:  # noqa: FBT001 - the scanner's
-        self._binary = binary
-        self._batch = messages
-        self._deliver()
+        self._messages.take_whole(messages, binary=binary)
+        self._check_text()
         return self._goes_on
 
     def _take_others(self, data: bytes) -> bool:
         if self._goes_on:
             super().data_received(data)
-            self._deliver()
+            self._messages.deliver()
+            self._check_text()
             self.bound_closing()
         return self._goes_on
 
@@ -228,7 +222,8 @@ class FeedConnection(ClientConnection):
         self.deadline.stop()
         if self._flow is not None:
             self._flow.stop()
-        self._deliver()
+        self._messages.deliver()
+        self._check_text()
         self._ended = True
         # All of these know the connection, which would wait for the garbage collector.
         self._scanner = self.pieces = None
@@ -237,13 +232,13 @@ class FeedConnection(ClientConnection):
             self._listener.closed(self._closing())
 
     def pause_writing(self) -> None:
-        """Stop reading; too much waits to be written (asyncio's callback)."""
+        """Watch what waits to be written: it is much (asyncio's callback)."""
         super().pause_writing()
         if self._flow is not None:
             self._flow.pause_writing()
 
     def resume_writing(self) -> None:
-        """Read again (asyncio's callback)."""
+        """Go on as before: less waits to be written (asyncio's callback)."""
         super().resume_writing()
         if self._flow is not None:
             self._flow.resume_writing()
@@ -264,56 +259,15 @@ class FeedConnection(ClientConnection):
             wait = LINGER_SECONDS if violated else self.close_timeout
             self.deadline.start(wait or 0, self.transport.abort, reads=not violated)
 
-    def _take(self, frame: Frame) -> None:
-        if self._failed:
+    def _check_text(self) -> None:
+        """Fail the connection where a text message was not UTF-8 (section 8.1)."""
+        if not self._messages.is_invalid or self._failed:
             return
-        opcode = frame.opcode
-        if opcode in _DATA:
-            data = frame.data if type(frame.data) is bytes else bytes(frame.data)
-            if opcode is not Opcode.CONT:
-                binary = opcode is Opcode.BINARY
-                if binary is not self._binary:
-                    self._deliver()
-                    self._binary = binary
-                if frame.fin:
-                    self._add(data)
-                    return
-            self._fragments += data
-            if frame.fin:
-                data, self._fragments = bytes(self._fragments), bytearray()
-                self._add(data)
-            else:
-                self._listener.fragment()
-        else:
-            self._deliver()
-            if not self._failed:
-                self._listener.control(opcode, bytes(frame.data))
-
-    def _add(self, message: bytes) -> None:
-        """Add a message to the batch; a large one is a batch of its own."""
-        if len(message) > LARGE_BYTES:
-            self._deliver()
-        self._batch.append(message)
-        if len(message) > LARGE_BYTES:
-            self._deliver()
-
-    def _deliver(self) -> None:
-        if not self._batch or not self._opened:
-            return
-        batch, self._batch = self._batch, []
-        unchecked = self._binary or not self._handshake.checks_text
-        valid = len(batch) if unchecked else valid_prefix(batch)
-        if valid:
-            self._listener.messages(batch[:valid], binary=self._binary)
-        if valid < len(batch):
-            error = exceptions.ProtocolError("a text message is not valid UTF-8")
-            self._fail(CloseCode.INVALID_DATA, error)
-
-    def _fail(self, code: CloseCode, error: exceptions.WebSocketException) -> None:
         self._failed = True
+        error = exceptions.ProtocolError("a text message is not valid UTF-8")
         self.protocol.parser_exc = error
         if self.protocol.state is not State.CLOSED:
-            self.protocol.fail(code, str(error))
+            self.protocol.fail(CloseCode.INVALID_DATA, str(error))
             self.send_data()
             self.bound_closing()
 
@@ -331,13 +285,7 @@ class FeedConnection(ClientConnection):
             return violation(PROTOCOL_ERROR, str(cause))
         if protocol.close_rcvd is not None:
             return Closing(protocol.close_rcvd.code, protocol.close_rcvd.reason)
-        if isinstance(self._broken_by, OSError):
-            failure = f"the connection broke: {describe_os_error(self._broken_by)}"
-        elif self._broken_by is not None:
-            failure = failed(self._broken_by)
-        else:
-            failure = "the server ended the connection without a Close frame"
-        return Closing(ABNORMAL, failure=failure)
+        return lost(self._broken_by)
 
 
 class _Handle:
