@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import dataclasses
 import functools
 import logging
 import time
@@ -18,12 +17,7 @@ from tap_websocket.errors import TapError
 from tap_websocket.feed.dialer import Dialer
 from tap_websocket.feed.feed import Feed
 from tap_websocket.feed.threads import LoopThread
-from tap_websocket.records.deduplicate import Deduplicator
-from tap_websocket.records.emitter import RecordEmitter
-from tap_websocket.records.message_handler import MessageHandler
-from tap_websocket.records.router import MessageRouter
-from tap_websocket.records.sequence import SequenceTracker
-from tap_websocket.timers import StoppableClock
+from tap_websocket.records.stages import RecordStages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,12 +27,12 @@ if TYPE_CHECKING:
     from tap_websocket.delivery.buffer import Buffer
     from tap_websocket.delivery.pages import Page
     from tap_websocket.logs import SecretFilter
-    from tap_websocket.records.message_handler import Documents
+    from tap_websocket.records.document_reader import Documents
     from tap_websocket.records.plan import RecordPlan
     from tap_websocket.settings import Settings
     from tap_websocket.timers import Timer
 
-__all__ = ["LoopRunner", "Pipeline", "RecordStages"]
+__all__ = ["LoopRunner", "Pipeline"]
 
 _LOGGER = logging.getLogger("tap-websocket")
 _POLL_SECONDS = 0.1
@@ -54,6 +48,16 @@ _Sampled = concurrent.futures.Future[Mapping[str, Any]]
 
 class Pipeline:
     """A run as the main thread sees it: a schema, then pages, then the end.
+
+    Args:
+        settings: All settings.
+        plan: Makes the columns.
+        counts: The run's counts.
+        secrets: Masks secrets in logs, and learns new ones.
+        max_messages: Overrides the setting of that name, for a trial.
+        only_one: Open one of the connections that topics are spread over.
+        documents: Takes messages apart, where the settings do not.
+        discovers: The run is a sample for the catalog.
 
     Attributes:
         bridge: What a signal stops.
@@ -71,18 +75,6 @@ class Pipeline:
         documents: Documents | None = None,
         discovers: bool = False,
     ) -> None:
-        """Make a run that has not started.
-
-        Args:
-            settings: All settings.
-            plan: Makes the columns.
-            counts: The run's counts.
-            secrets: Masks secrets in logs, and learns new ones.
-            max_messages: Overrides the setting of that name, for a trial.
-            only_one: Open one of the connections that topics are spread over.
-            documents: Takes messages apart, where the settings do not.
-            discovers: The run is a sample for the catalog.
-        """
         self.bridge = Bridge(
             settings.delivery,
             make_loop=functools.partial(make_event_loop, gather_seconds(settings)),
@@ -156,90 +148,10 @@ class Pipeline:
         self.bridge.close(reason)
 
 
-@dataclasses.dataclass(frozen=True)
-class RecordStages:
-    """What a batch of messages passes on its way into pages.
-
-    Attributes:
-        handler: Takes the messages.
-        router: Decides what is no data.
-        emitter: Makes records of what is.
-    """
-
-    handler: MessageHandler
-    router: MessageRouter
-    emitter: RecordEmitter
-
-    @classmethod
-    def of(  # noqa: PLR0913 - their collaborators, by keyword
-        cls,
-        settings: Settings,
-        *,
-        plan: RecordPlan,
-        pager: Pager,
-        counts: Counts,
-        secrets: SecretFilter,
-        settled: Callable[[Columns], None],
-        now_ns: Callable[[], int] = time.time_ns,
-        clock: Callable[[], float] = time.monotonic,
-        documents: Documents | None = None,
-    ) -> RecordStages:
-        """Wire the stages up.
-
-        Args:
-            settings: All settings.
-            plan: Makes the columns.
-            pager: Takes the records.
-            counts: The run's counts.
-            secrets: Masks secrets in logs, and learns new ones.
-            settled: Called with the columns, before the first record.
-            now_ns: The wall clock, in nanoseconds since the epoch.
-            clock: The time in seconds, from any start.
-            documents: Takes messages apart, where the settings do not.
-        """
-        continuity = settings.continuity
-        # What one line has read, another one may have behind a pause of any length.
-        running = StoppableClock(clock)
-        deduplicator = None
-        if continuity.deduplicate is not None:
-            deduplicator = Deduplicator(
-                continuity.deduplicate, overlap=continuity.overlap, clock=running
-            )
-        tracker = None
-        if continuity.sequence is not None:
-            tracker = SequenceTracker(
-                continuity.sequence, overlap=continuity.overlap, clock=running
-            )
-        router = MessageRouter(
-            settings.subscription,
-            excerpt=secrets.excerpt,
-            learn=secrets.capture,
-        )
-        emitter = RecordEmitter(
-            settings,
-            plan=plan,
-            pager=pager,
-            counts=counts,
-            settled=settled,
-            deduplicator=deduplicator,
-        )
-        handler = MessageHandler(
-            settings,
-            plan=plan,
-            router=router,
-            emitter=emitter,
-            counts=counts,
-            now_ns=now_ns,
-            deduplicator=deduplicator,
-            tracker=tracker,
-            clock=running,
-            documents=documents,
-        )
-        return cls(handler, router, emitter)
-
-
 class LoopRunner:
     """What runs in the loop's thread: it receives, and puts pages into a buffer.
+
+    Made within the running loop. The arguments are those of `Pipeline`.
 
     Attributes:
         feed: What receives; the bridge tells it to stop or to wait.
@@ -259,7 +171,6 @@ class LoopRunner:
         documents: Documents | None,
         discovers: bool,
     ) -> None:
-        """Wire the stages up, within the running loop (see `Pipeline`)."""
         self._discovers = discovers
         self._settings = settings
         self._sampled = sampled

@@ -93,7 +93,14 @@ class _Connection:
 
 
 class Deduplicator:
-    """Decides which records were emitted before. For the loop's thread alone."""
+    """Decides which records were emitted before. For the loop's thread alone.
+
+    Args:
+        settings: What makes two records the same.
+        overlap: Seconds after which the credits of a connection that ended lapse.
+        clock: The time in seconds, from any start.
+        limit: Records that are remembered.
+    """
 
     def __init__(
         self,
@@ -103,14 +110,6 @@ class Deduplicator:
         clock: Callable[[], float],
         limit: int = LIMIT,
     ) -> None:
-        """Make one that has seen nothing.
-
-        Args:
-            settings: What makes two records the same.
-            overlap: Seconds after which the credits of a connection that ended lapse.
-            clock: The time in seconds, from any start.
-            limit: Records that are remembered.
-        """
         self._by: tuple[Path, ...] = settings.by
         self._seconds = settings.seconds
         self._overlap = overlap

@@ -39,6 +39,14 @@ __all__ = ["RecordEmitter"]
 class RecordEmitter:
     """Puts records into pages.
 
+    Args:
+        settings: All settings.
+        plan: Makes the columns.
+        pager: Takes the records.
+        counts: Counts that the emitter keeps.
+        settled: Called with the columns, before the first record.
+        deduplicator: Decides which records were emitted before, if any may be.
+
     Attributes:
         added: What the tap adds to the next record.
     """
@@ -53,16 +61,6 @@ class RecordEmitter:
         settled: Callable[[Columns], None],
         deduplicator: Deduplicator | None = None,
     ) -> None:
-        """Make an emitter; it samples first where the columns are to be inferred.
-
-        Args:
-            settings: All settings.
-            plan: Makes the columns.
-            pager: Takes the records.
-            counts: Counts that the emitter keeps.
-            settled: Called with the columns, before the first record.
-            deduplicator: Decides which records were emitted before, if any may be.
-        """
         self._settings = settings
         self._plan = plan
         self._pager = pager

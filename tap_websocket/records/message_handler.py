@@ -25,20 +25,18 @@ from tap_websocket.records.payloads import PayloadReader
 from tap_websocket.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from tap_websocket.counts import Counts
     from tap_websocket.feed.inbound import BatchResult, Origin
     from tap_websocket.records.deduplicate import Deduplicator
+    from tap_websocket.records.document_reader import Documents
     from tap_websocket.records.emitter import RecordEmitter
     from tap_websocket.records.plan import RecordPlan
     from tap_websocket.records.router import MessageRouter
     from tap_websocket.records.sequence import SequenceTracker
     from tap_websocket.settings import Settings
     from tap_websocket.timers import StoppableClock
-
-    Documents = Callable[[bytes], Sequence[bytes]]
-    """Takes a message apart into documents."""
 
 __all__ = ["MessageHandler"]
 
@@ -256,15 +254,12 @@ class MessageHandler:
         Raises:
             FeedError: With `then: fail`.
         """
-        origin, result = batch.arrival.origin, batch.result
+        result = batch.result
         left: list[bytes] = []
         for payload in payloads:
             if batch.is_over:
                 break
-            taken, batch.acted = self._router.take_frame(
-                origin, result, payload, binary=batch.binary
-            )
-            if taken:
+            if self._router.take_frame(batch, payload):
                 result.taken += len(payload)
                 self._counts.ignored += 1
             else:

@@ -101,7 +101,6 @@ class Paths:
                 documents=documents,
                 router=router,
                 emitter=emitter,
-                counts=counts,
             )
             if not single_column and _is_invisible(decoding.record_separator):
                 self._templates = TemplatePath(

@@ -13,10 +13,12 @@ from tap_websocket.feed.inbound import CloseAction
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from tap_websocket.counts import Counts
     from tap_websocket.expressions.documents import Answered
     from tap_websocket.expressions.prefilters import Prefilter
     from tap_websocket.expressions.rules import RuleMatch
     from tap_websocket.feed.inbound import BatchResult, Origin
+    from tap_websocket.records.batch import Batch
     from tap_websocket.settings import SubscriptionSettings
 
 __all__ = ["MessageRouter", "Route"]
@@ -36,6 +38,7 @@ class MessageRouter:
 
     Args:
         settings: The rules, and the subscription's items.
+        counts: Counts what is ignored.
         excerpt: Returns the beginning of a text for a line, without secrets.
         learn: Is given captured values by their names: they are secrets.
 
@@ -56,12 +59,14 @@ class MessageRouter:
         self,
         settings: SubscriptionSettings,
         *,
+        counts: Counts,
         excerpt: Callable[[str, int], str],
         learn: Callable[[Mapping[str, Any]], None],
     ) -> None:
         self.rules = settings.message_rules
         self.excerpt = excerpt
         self._learn = learn
+        self._counts = counts
         # The beginning of the first document that was ignored, awaited replies apart.
         self._first_ignored = b""
         replies = self._replies = [
@@ -93,8 +98,9 @@ class MessageRouter:
             reply.kind == "text" and not reply.misses_json for reply in replies
         )
 
-    def ignored(self, document: bytes, route: Route | None) -> None:
-        """Keep the first document that is no data, unless it is an awaited reply."""
+    def ignore(self, document: bytes, route: Route | None) -> None:
+        """Count a document that is no data; keep the first that is no awaited reply."""
+        self._counts.ignored += 1
         if not self._first_ignored and (route is None or not route.has_answered):
             self._first_ignored = document[:_MAX_KEPT]
 
@@ -139,39 +145,38 @@ class MessageRouter:
             reply.kind == "json" and reply.test(document) for reply in self._replies
         )
 
-    def route(
-        self, origin: Origin, result: BatchResult, *, acted: bool = False
-    ) -> Route:
-        """Return what the steps of one document of a message are put to.
+    def route(self, batch: Batch, *, plain: bool) -> Route | None:
+        """Return what takes a document that is no data, or None where all is data.
 
         Args:
-            origin: Its connection.
-            result: Takes what is asked of the connection.
-            acted: A rule acted on its frame: no other is asked.
+            batch: What its message belongs to.
+            plain: No rule or reply can match the message.
         """
-        return Route(self, origin, result, acted=acted)
+        if plain:
+            return None
+        return Route(self, batch.arrival.origin, batch.result, acted=batch.acted)
 
-    def take_frame(
-        self, origin: Origin, result: BatchResult, payload: bytes, *, binary: bool
-    ) -> tuple[bool, bool]:
+    def take_frame(self, batch: Batch, payload: bytes) -> bool:
         """Apply what looks at the kind of frame that a message came in.
 
         Returns:
-            Whether it was taken, and so is no data; and whether a rule acted.
+            Whether it was taken, and so is no data.
 
         Raises:
             FeedError: With `then: fail`.
         """
+        origin, binary = batch.arrival.origin, batch.binary
         match = self.rules.decide_frame(binary=binary)
+        batch.acted = match.acted
 
         def shown() -> str:
             return payload[:_MAX_SHOWN].decode(errors="backslashreplace")
 
-        taken = self.apply(origin, match, result, shown)
+        taken = self.apply(origin, match, batch.result, shown)
         subscription = origin.subscription
         if subscription is not None and subscription.asks_frames:
             taken = subscription.answers_frame(binary=binary) or taken
-        return taken, match.acted
+        return taken
 
     def apply(
         self,
@@ -229,6 +234,8 @@ class MessageRouter:
 class Route:
     """The way of one document of a message past the rules and the awaited replies.
 
+    `MessageRouter.route` makes it.
+
     Attributes:
         has_answered: Whether it was a reply that the subscription awaits.
     """
@@ -250,7 +257,6 @@ class Route:
         *,
         acted: bool,
     ) -> None:
-        """Begin; `MessageRouter.route` does."""
         self._router = router
         self._origin = origin
         self._result = result

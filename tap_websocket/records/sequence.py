@@ -82,6 +82,11 @@ class Watched:
 class SequenceTracker:
     """Watches the numbers of a run. For the loop's thread alone.
 
+    Args:
+        settings: Where the numbers are, and how they go on.
+        overlap: Seconds that another connection has to bring what one skipped.
+        clock: The time in seconds, from any start.
+
     Attributes:
         missing: Numbers that are missing, over all keys.
         broken: Whether numbers were found missing, on a connection that had brought
@@ -95,13 +100,6 @@ class SequenceTracker:
         overlap: float,
         clock: Callable[[], float],
     ) -> None:
-        """Make one that has seen no number.
-
-        Args:
-            settings: Where the numbers are, and how they go on.
-            overlap: Seconds that another connection has to bring what one skipped.
-            clock: The time in seconds, from any start.
-        """
         self._settings = settings
         self._overlap = overlap
         self._clock = clock

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from tap_websocket.expressions.documents import Document
 
 if TYPE_CHECKING:
-    from tap_websocket.counts import Counts
     from tap_websocket.records.batch import Batch
     from tap_websocket.records.document_reader import DocumentReader
     from tap_websocket.records.emitter import RecordEmitter
@@ -27,13 +26,12 @@ class SlicedPath:
         documents: Splits messages, and reads what rules want to see whole.
         router: Decides what is no data.
         emitter: Takes the records.
-        counts: Counts what is ignored.
 
     Attributes:
         takes_rules: Messages that a rule or reply may match can be cut up, too.
     """
 
-    def __init__(  # noqa: PLR0913 - its collaborators, by keyword
+    def __init__(
         self,
         settings: DecodingSettings,
         slicer: Slicer,
@@ -41,14 +39,12 @@ class SlicedPath:
         documents: DocumentReader,
         router: MessageRouter,
         emitter: RecordEmitter,
-        counts: Counts,
     ) -> None:
         self._has_groups = settings.message_pattern is not None
         self._slicer = slicer
         self._documents = documents
         self._router = router
         self._emitter = emitter
-        self._counts = counts
         self.takes_rules = slicer.seen is not None
 
     def take(self, batch: Batch, payload: bytes, *, plain: bool) -> bool:
@@ -63,7 +59,7 @@ class SlicedPath:
             FeedError: When a rule says that it is fatal.
         """
         slicer, documents = self._slicer, self._documents
-        origin, result = batch.arrival.origin, batch.result
+        result = batch.result
         cut: list[tuple[bytes, list[SlicedDocument]]] = []
         for document in documents.split(payload) if documents.splits else (payload,):
             sliced = slicer.slice(document, seen=not plain)
@@ -74,15 +70,9 @@ class SlicedPath:
         before = result.records
         try:
             for document, sliced in cut:
-                route = (
-                    None
-                    if plain
-                    else self._router.route(origin, result, acted=batch.acted)
-                )
-                found = self._emit_sliced(batch, document, sliced, route)
-                if not found:
-                    self._counts.ignored += 1
-                    self._router.ignored(document, route)
+                route = self._router.route(batch, plain=plain)
+                if not self._emit_sliced(batch, document, sliced, route):
+                    self._router.ignore(document, route)
         finally:
             result.messages += result.records > before
         return True

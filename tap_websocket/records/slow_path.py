@@ -44,7 +44,7 @@ class SlowPath:
         router: Decides what is no data.
         emitter: Takes the records.
         gaps: Watches the numbers that stand in records.
-        counts: Counts what is ignored or skipped.
+        counts: Counts what is skipped.
     """
 
     def __init__(  # noqa: PLR0913 - its collaborators, by keyword
@@ -71,16 +71,12 @@ class SlowPath:
         Raises:
             TapError: When it is fatal.
         """
-        origin, result = batch.arrival.origin, batch.result
+        result = batch.result
         result.taken += len(payload)
         before = result.records
         try:
             for document in self._split(batch, payload):
-                route = (
-                    None
-                    if plain
-                    else self._router.route(origin, result, acted=batch.acted)
-                )
+                route = self._router.route(batch, plain=plain)
                 found = False
                 try:
                     for record in self._documents.records(document, route):
@@ -91,8 +87,7 @@ class SlowPath:
                     self._give_up(batch, document, error)
                 else:
                     if not found:
-                        self._counts.ignored += 1
-                        self._router.ignored(document, route)
+                        self._router.ignore(document, route)
         finally:
             result.messages += result.records > before
         if result.records > before:

@@ -10,8 +10,8 @@ from unittest import mock
 from tap_websocket.counts import Counts
 from tap_websocket.delivery.pages import Page, Pager
 from tap_websocket.logs import SecretFilter
-from tap_websocket.pipeline import RecordStages
 from tap_websocket.records.plan import RecordPlan
+from tap_websocket.records.stages import RecordStages
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -124,7 +124,6 @@ class Members:
     __slots__ = ("pairs",)
 
     def __init__(self, pairs: Iterable[tuple[Any, Any]]) -> None:
-        """Keep the members."""
         self.pairs = pairs
 
 
