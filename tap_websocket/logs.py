@@ -26,7 +26,13 @@ from tap_websocket.wording import counted
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-__all__ = ["LogThrottle", "Redacted", "SecretFilter", "escape", "shorten"]
+__all__ = [
+    "LogThrottle",
+    "Redacted",
+    "SecretFilter",
+    "escape",
+    "shorten",
+]
 
 _MASK = "****"
 _MIN_LENGTH = 3

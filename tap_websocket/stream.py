@@ -70,7 +70,6 @@ class WebSocketStream(Stream):
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
     def __init__(self, tap: FeedTap) -> None:
-        """Make the stream; no connection is opened yet."""
         self.discovers = False
         self._settings = tap.settings
         self._shutdown = tap.shutdown

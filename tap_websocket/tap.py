@@ -56,7 +56,6 @@ class TapWebSocket(FeedTap):
     ]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's
-        """Make the tap; no connection is opened yet."""
         self.shutdown = Shutdown()
         self.mask = SecretFilter()
         self.mask.install()

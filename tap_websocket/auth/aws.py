@@ -34,7 +34,6 @@ class Keys:
     __slots__ = ("access_key", "secret_key", "token")
 
     def __init__(self, access_key: str, secret_key: str, token: str | None) -> None:
-        """Keep the three."""
         self.access_key = access_key
         self.secret_key = secret_key
         self.token = token or None

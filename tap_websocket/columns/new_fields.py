@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Save = Callable[[Sequence[Column]], StoredColumns | None]
     """Saves new columns and returns all that are saved; None where it cannot now."""
 
-__all__ = ["Evolution", "NewFields"]
+__all__ = ["Evolution", "NewFields", "hidden"]
 
 Evolution = Literal["add_columns", "rescue", "ignore", "fail"]
 """What becomes of a field that the schema lacks (`schema_evolution`)."""

@@ -17,19 +17,18 @@ JSON_GROUP = "json"
 
 
 class MessagePattern:
-    """The setting `message_pattern`: what of a document's text is looked at."""
+    """The setting `message_pattern`: what of a document's text is looked at.
+
+    Args:
+        pattern: A regular expression, searched in the text.
+        parses: The format is `json`, so the group `json` is what gets parsed;
+            else the named groups become columns.
+
+    Raises:
+        ValueError: When it is none, or lacks the group; the message says where.
+    """
 
     def __init__(self, pattern: str, *, parses: bool) -> None:
-        """Compile the pattern.
-
-        Args:
-            pattern: A regular expression, searched in the text.
-            parses: The format is `json`, so the group `json` is what gets parsed;
-                else the named groups become columns.
-
-        Raises:
-            ValueError: When it is none, or lacks the group; the message says where.
-        """
         try:
             self._search = re.compile(pattern).search
             groups = re.compile(pattern).groupindex

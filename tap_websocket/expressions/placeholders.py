@@ -25,11 +25,11 @@ __all__ = [
 class MessageBuiltins:
     """The values that are always there, for one message: each is made once.
 
-    `{$counter}` counts this message only if it is looked up.
+    `ConnectionBuiltins.moment` makes them. `{$counter}` counts this message only if it
+    is looked up.
     """
 
     def __init__(self, live: ConnectionBuiltins) -> None:
-        """Make the values of one message; `ConnectionBuiltins.moment` does."""
         self._live = live
         # None before they are asked for: most messages ask for none.
         self._now: float | None = None
@@ -70,19 +70,18 @@ BUILTINS = frozenset(_MAKERS)
 
 
 class ConnectionBuiltins:
-    """Makes the values that are always there, for one connection."""
+    """Makes the values that are always there, for one connection.
+
+    Args:
+        clock: The wall clock, in seconds since the epoch.
+        unique: Makes UUIDs.
+    """
 
     def __init__(
         self,
         clock: Callable[[], float] = time.time,
         unique: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
-        """Start to count the messages of a connection.
-
-        Args:
-            clock: The wall clock, in seconds since the epoch.
-            unique: Makes UUIDs.
-        """
         self.clock = clock
         self.unique = unique
         # Messages that were counted so far (`{$counter}`).
@@ -156,6 +155,12 @@ class PlaceholderValues(collections.ChainMap[str, Any]):
     Of several values for a name, the later of these sources wins: `placeholders`, the
     connection's context, what `auth` offers, and what rules captured, which outlives a
     reconnect.
+
+    Args:
+        placeholders: Fixed values, and first values of what rules capture.
+        context: The values of the connection's context.
+        shared: What was captured for all lines of the group.
+        shared_names: Names that are captured for all of them.
     """
 
     def __init__(
@@ -166,14 +171,6 @@ class PlaceholderValues(collections.ChainMap[str, Any]):
         shared: MutableMapping[str, Any] | None = None,
         shared_names: frozenset[str] = frozenset(),
     ) -> None:
-        """Start with the values that are fixed.
-
-        Args:
-            placeholders: Fixed values, and first values of what rules capture.
-            context: The values of the connection's context.
-            shared: What was captured for all lines of the group.
-            shared_names: Names that are captured for all of them.
-        """
         common = {} if shared is None else shared
         super().__init__({}, common, {}, dict(context or {}), dict(placeholders or {}))
         self._shared_names = shared_names

@@ -85,7 +85,18 @@ class _Unauthorized(Exception):
 
 
 class Dialer:
-    """Opens connections for a run, each within `connect_timeout`."""
+    """Opens connections for a run, each within `connect_timeout`.
+
+    Made within the running loop.
+
+    Args:
+        settings: All settings.
+        learn: Takes fetched and signed values, which are secrets.
+        transport: Carries the connections, in place of what `transport` says.
+
+    Raises:
+        ConfigError: When the transport that is asked for cannot be used.
+    """
 
     def __init__(
         self,
@@ -94,16 +105,6 @@ class Dialer:
         learn: Callable[[Iterable[str]], None],
         transport: Transport | None = None,
     ) -> None:
-        """Make a dialer of the settings, within the running loop.
-
-        Args:
-            settings: All settings.
-            learn: Takes fetched and signed values, which are secrets.
-            transport: Carries the connections, in place of what `transport` says.
-
-        Raises:
-            ConfigError: When the transport that is asked for cannot be used.
-        """
         connection = settings.connection
         self._settings = settings
         self.learn = learn

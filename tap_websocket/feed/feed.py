@@ -31,7 +31,19 @@ _DECISION_SECONDS = 0.05
 
 
 class Feed:
-    """Receives from all connections of a run. Lives on one event loop."""
+    """Receives from all connections of a run. Lives on one event loop.
+
+    Args:
+        settings: All settings.
+        dialer: Opens connections.
+        handle: Takes each batch of messages and returns what became of it.
+        observer: Is told of each connection.
+        counts: Counts that the run keeps.
+        subscribed: Called when the first connection's subscription is complete.
+        max_messages: Overrides the setting of that name, for a trial.
+        only_one: Open only the first of the connections that topics are spread
+            over: enough for a look at the feed.
+    """
 
     def __init__(  # noqa: PLR0913 - its collaborators, by keyword
         self,
@@ -45,19 +57,6 @@ class Feed:
         max_messages: int | None = None,
         only_one: bool = False,
     ) -> None:
-        """Make a run that has not started, within the running loop.
-
-        Args:
-            settings: All settings.
-            dialer: Opens connections.
-            handle: Takes each batch of messages and returns what became of it.
-            observer: Is told of each connection.
-            counts: Counts that the run keeps.
-            subscribed: Called when the first connection's subscription is complete.
-            max_messages: Overrides the setting of that name, for a trial.
-            only_one: Open only the first of the connections that topics are spread
-                over: enough for a look at the feed.
-        """
         self._settings = settings
         self._dialer = dialer
         self._run = RunState(

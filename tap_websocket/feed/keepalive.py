@@ -16,7 +16,18 @@ __all__ = ["Keepalive"]
 
 
 class Keepalive:
-    """Sends Pings and heartbeats, and calls a connection dead that is too silent."""
+    """Sends Pings and heartbeats, and calls a connection dead that is too silent.
+
+    Args:
+        settings: Intervals and time-outs, in seconds.
+        schedule: Calls back after a number of seconds.
+        clock: The time in seconds, from any start.
+        ping: Sends a Ping frame with a payload.
+        heartbeat: Sends the heartbeat message.
+        on_dead: Takes the reason when a Ping was not answered in time.
+        on_stale: Takes the reason when no data came in time.
+        has_unread: Whether something that has arrived is not read yet.
+    """
 
     def __init__(  # noqa: PLR0913 - its collaborators, by keyword
         self,
@@ -30,18 +41,6 @@ class Keepalive:
         on_stale: Callable[[str], None],
         has_unread: Callable[[], bool],
     ) -> None:
-        """Make one that is not running yet.
-
-        Args:
-            settings: Intervals and time-outs, in seconds.
-            schedule: Calls back after a number of seconds.
-            clock: The time in seconds, from any start.
-            ping: Sends a Ping frame with a payload.
-            heartbeat: Sends the heartbeat message.
-            on_dead: Takes the reason when a Ping was not answered in time.
-            on_stale: Takes the reason when no data came in time.
-            has_unread: Whether something that has arrived is not read yet.
-        """
         self._settings = settings
         self._schedule = schedule
         self._ping = ping

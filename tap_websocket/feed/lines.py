@@ -40,6 +40,13 @@ class Group:
     One line at least, `redundancy` of them. While one is up, the feed is received: what
     another line meets is no outage, and does not end the run.
 
+    Made within the running loop.
+
+    Args:
+        number: Of the group within the run, from 0.
+        run: The state of the run.
+        overlap: Seconds that other lines go on for when one is complete.
+
     Attributes:
         number: Of the group within the run, from 0.
         lines: Its lines.
@@ -51,13 +58,6 @@ class Group:
     """
 
     def __init__(self, run: RunState, number: int, overlap: float) -> None:
-        """Make a group without lines, within the running loop.
-
-        Args:
-            number: Of the group within the run, from 0.
-            run: The state of the run.
-            overlap: Seconds that other lines go on for when one is complete.
-        """
         self.number = number
         self.lines: list[Line] = []
         self.open: set[Session] = set()

@@ -33,6 +33,19 @@ class Outbound:
     The subscription comes first, then heartbeats; Pings from the handshake on. What is
     sent without a connection goes nowhere.
 
+    Made within the running loop.
+
+    Args:
+        settings: All settings.
+        host: The connection, which takes what comes of requests, and is given up
+            where a reply or a sign of life does not come.
+        values: The values of placeholders.
+        builtins: Makes the placeholders that are always there.
+        topics: Those of the connection.
+        on_reply: Takes the item whose awaited reply has come.
+        on_subscribed: Called when everything was sent and answered.
+        on_stale: Takes the reason when no data came for `stale_timeout`.
+
     Attributes:
         awaits_interval: Whether heartbeats begin when their interval is captured;
             false once it was.
@@ -52,19 +65,6 @@ class Outbound:
         on_subscribed: Callable[[], None],
         on_stale: Callable[[str], None],
     ) -> None:
-        """Make one that sends nothing yet, within the running loop.
-
-        Args:
-            settings: All settings.
-            host: The connection, which takes what comes of requests, and is given up
-                where a reply or a sign of life does not come.
-            values: The values of placeholders.
-            builtins: Makes the placeholders that are always there.
-            topics: Those of the connection.
-            on_reply: Takes the item whose awaited reply has come.
-            on_subscribed: Called when everything was sent and answered.
-            on_stale: Takes the reason when no data came for `stale_timeout`.
-        """
         self._settings = settings.subscription
         self._host = host
         self._values = values

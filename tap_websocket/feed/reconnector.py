@@ -38,6 +38,16 @@ class Reconnector:
 
     A connection that ends is opened again; one that is to be replaced goes on until
     the next one has taken its place.
+
+    Made within the running loop.
+
+    Args:
+        run: The state of the run.
+        dialer: Opens connections.
+        settings: All settings.
+        group: The lines that bring the same messages.
+        planned: What its connections are for.
+        number: Of the line within the group, from 0.
     """
 
     def __init__(  # noqa: PLR0913 - its collaborators, by keyword
@@ -50,16 +60,6 @@ class Reconnector:
         planned: PlannedConnection,
         number: int = 0,
     ) -> None:
-        """Make a line that is not connected yet, within the running loop.
-
-        Args:
-            run: The state of the run.
-            dialer: Opens connections.
-            settings: All settings.
-            group: The lines that bring the same messages.
-            planned: What its connections are for.
-            number: Of the line within the group, from 0.
-        """
         self._run = run
         self._dialer = dialer
         self._settings = settings

@@ -34,6 +34,16 @@ _REFUSING_CODES = frozenset({1008, *range(4000, 5000)})
 class Recovery:
     """Judges each failure of one line, waits where another try follows, and logs it.
 
+    Made within the running loop.
+
+    Args:
+        run: The state of the run.
+        settings: All settings.
+        line: The line that recovers.
+        group: The lines that bring the same messages.
+        number: Of the line within the group, from 0.
+        label: What logs call the feed before the first attempt.
+
     Attributes:
         label: Scheme, host and port of the last attempt, for logs; each attempt sets
             it, since placeholders and redirects may change it.
@@ -49,16 +59,6 @@ class Recovery:
         number: int,
         label: str,
     ) -> None:
-        """Begin without a connection, within the running loop.
-
-        Args:
-            run: The state of the run.
-            settings: All settings.
-            line: The line that recovers.
-            group: The lines that bring the same messages.
-            number: Of the line within the group, from 0.
-            label: What logs call the feed before the first attempt.
-        """
         self.label = label
         self._run = run
         self._settings = settings

@@ -10,6 +10,8 @@ __all__ = ["ReplacementRequest"]
 class ReplacementRequest:
     """Is made of one connection: at a certain age, or as a message announces its end.
 
+    Made within the running loop.
+
     Attributes:
         asked: Is given why there is a request; a new one, each time that it was taken.
         announced: Names of captured values that serve the first attempt alone; whoever
@@ -17,7 +19,6 @@ class ReplacementRequest:
     """
 
     def __init__(self) -> None:
-        """Ask for nothing yet, within the running loop."""
         self._loop = asyncio.get_running_loop()
         self.asked: asyncio.Future[str] = self._loop.create_future()
         self.announced: frozenset[str] = frozenset()

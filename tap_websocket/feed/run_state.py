@@ -76,6 +76,15 @@ class RunState:
 
     The first call of `end` decides why the run ended; nothing is taken after it.
 
+    Args:
+        settings: `max_messages` and `idle_reset`.
+        handle: Takes each batch of messages and returns what became of it.
+        observer: Is told of each connection.
+        counts: Counts that the run keeps.
+        subscribed: Called when the first connection's subscription is complete.
+        max_messages: Overrides the setting of that name, for a trial.
+        subscription: Its items.
+
     Attributes:
         counts: What the run counts.
         paused: Whether reading is paused, since the target is slower than the feed.
@@ -98,17 +107,6 @@ class RunState:
         max_messages: int | None = None,
         subscription: Iterable[Item] = (),
     ) -> None:
-        """Start the idle clock, within the running loop.
-
-        Args:
-            settings: `max_messages` and `idle_reset`.
-            handle: Takes each batch of messages and returns what became of it.
-            observer: Is told of each connection.
-            counts: Counts that the run keeps.
-            subscribed: Called when the first connection's subscription is complete.
-            max_messages: Overrides the setting of that name, for a trial.
-            subscription: Its items.
-        """
         self.counts = counts
         self.paused = False
         self.backlog = Backlog(changed=self._follow_backlog)

@@ -68,6 +68,16 @@ class SessionOwner(Protocol):
 class Session:
     """One connection, which its transport calls back (see `Listener`).
 
+    Made within the running loop.
+
+    Args:
+        run: The state of the run.
+        settings: All settings.
+        owner: The line that it belongs to.
+        values: The values of placeholders.
+        planned: What it is for.
+        group: Number of the group whose lines bring the same messages.
+
     Attributes:
         origin: What its messages know of the connection: its URL with the handshake,
             its number once it is open.
@@ -93,16 +103,6 @@ class Session:
         planned: PlannedConnection,
         group: int = 0,
     ) -> None:
-        """Make a session without a connection, within the running loop.
-
-        Args:
-            run: The state of the run.
-            settings: All settings.
-            owner: The line that it belongs to.
-            values: The values of placeholders.
-            planned: What it is for.
-            group: Number of the group whose lines bring the same messages.
-        """
         self._run = run
         self._settings = settings.subscription
         self._owner = owner

@@ -78,6 +78,20 @@ class Subscription:
 
     A document that matches the reply of an item that was sent is protocol for the
     rest of the connection, and no record, unless the item has `records`.
+
+    Args:
+        messages: What is sent, in order; each is asked for when it is due.
+        interval: Seconds between two messages.
+        send: Sends a message, with its own values of placeholders.
+        perform: Makes an HTTP request, and calls back when its reply was taken.
+        on_complete: Called when everything was sent and answered.
+        on_timeout: Takes the reason when a reply did not come in time.
+        schedule: Calls back after a number of seconds.
+        clock: The time in seconds, from any start.
+        has_unread: Whether something that has arrived is not read yet.
+        on_reply: Takes the item whose awaited reply has come.
+        in_loop: Calls a function in the loop's thread: replies may be found in
+            another one.
     """
 
     def __init__(  # noqa: PLR0913 - its collaborators, by keyword
@@ -95,22 +109,6 @@ class Subscription:
         on_reply: Callable[[Item], None] = lambda _: None,
         in_loop: Callable[[Callable[[], None]], None] = lambda act: act(),
     ) -> None:
-        """Make a subscription of which nothing was sent yet.
-
-        Args:
-            messages: What is sent, in order; each is asked for when it is due.
-            interval: Seconds between two messages.
-            send: Sends a message, with its own values of placeholders.
-            perform: Makes an HTTP request, and calls back when its reply was taken.
-            on_complete: Called when everything was sent and answered.
-            on_timeout: Takes the reason when a reply did not come in time.
-            schedule: Calls back after a number of seconds.
-            clock: The time in seconds, from any start.
-            has_unread: Whether something that has arrived is not read yet.
-            on_reply: Takes the item whose awaited reply has come.
-            in_loop: Calls a function in the loop's thread: replies may be found in
-                another one.
-        """
         self._in_loop = in_loop
         self._messages = iter(messages)
         self._interval = interval

@@ -38,7 +38,6 @@ class TrustedOrigins:
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Take the addresses that the settings name."""
         self._urls = (settings.connection.url, *settings.continuity.alternate_urls)
         self._named = (
             *settings.connection.trusted_origins,

@@ -34,7 +34,6 @@ class Unreachable(HandshakeError):
     """
 
     def __init__(self, message: str, retry_after: float = 0.0) -> None:
-        """Keep what was asked for."""
         super().__init__(message)
         self.retry_after = retry_after
 
@@ -66,7 +65,6 @@ class HandshakeRefused(HandshakeError):
         headers: Mapping[str, str],
         cookies: Iterable[str] = (),
     ) -> None:
-        """Keep what decides about redirects, retries and credentials."""
         super().__init__(f"HTTP {status}")
         self.status = status
         self.headers = headers

@@ -37,6 +37,7 @@ __all__ = [
     "DECLARATIONS",
     "ConnectionSettings",
     "check_fixed_names",
+    "check_url",
     "read_connection",
 ]
 

@@ -16,10 +16,11 @@ class ClosingDeadline:
 
     The answer to a Close is behind everything that was sent before it. So the time
     stands still while the feed reads nothing: what is not read yet would be lost.
+
+    Made within the running loop.
     """
 
     def __init__(self) -> None:
-        """Make one that is not set, within the running loop."""
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         # What ends the connection; None while no time is set.
