@@ -1,7 +1,6 @@
-"""Records on their way into pages: sampled, passed as they are, or made to fit.
+"""Records on their way into pages: compared, sampled, numbered and put in order.
 
-The columns are those of the first records, where they are to be inferred; a record
-that already fits them is passed on unchanged.
+The columns are those of the first records, where they are to be inferred.
 """
 
 from __future__ import annotations
@@ -11,14 +10,12 @@ from typing import TYPE_CHECKING
 
 from tap_websocket import jsontext
 from tap_websocket.columns.inference import infer
-from tap_websocket.columns.names import DATA, RESCUED, SEQUENCE
+from tap_websocket.columns.names import SEQUENCE
 from tap_websocket.columns.payload_check import any_may_need_slow_path
 from tap_websocket.records.added_values import AddedValues
 from tap_websocket.records.batch import MAX_BATCH, AdaptiveBatchSize, take_fast
-from tap_websocket.records.extractor import Extracted
-from tap_websocket.records.fast_path import CurrentFastPath
-from tap_websocket.records.formats import format_of
-from tap_websocket.records.rows import compared_value, fields_of, text_of
+from tap_websocket.records.encoder import RecordEncoder
+from tap_websocket.records.rows import compared_value, text_of
 from tap_websocket.records.sample import Sample
 
 if TYPE_CHECKING:
@@ -27,9 +24,9 @@ if TYPE_CHECKING:
     from tap_websocket.columns.columns import Columns
     from tap_websocket.counts import Counts
     from tap_websocket.delivery.pages import Pager
-    from tap_websocket.jsontext import Record
     from tap_websocket.records.batch import Arrival
     from tap_websocket.records.deduplicate import Deduplicator
+    from tap_websocket.records.extractor import Extracted
     from tap_websocket.records.plan import RecordPlan
     from tap_websocket.settings import Settings
 
@@ -63,18 +60,13 @@ class RecordEmitter:
     ) -> None:
         self._settings = settings
         self._plan = plan
-        self._pager = pager
-        self._counts = counts
         self._settled = settled
         self._deduplicator = deduplicator
         self._single_column = plan.single_column
         self.added = AddedValues(settings, deselected=plan.deselected)
-        self._columns: Columns | None = None
-        self._fast = CurrentFastPath(plan.fast_path)
+        self._encoder = RecordEncoder(plan, pager, counts)
         # Records that wait for their turn; those that were cut out are JSON texts.
         self._rows: list[Extracted | bytes] = []
-        # Finished records that are handed to the pager together.
-        self._lines: list[bytes] = []
         self._batch_size = AdaptiveBatchSize()
         self._passes_rows = settings.decoding.is_structured
         self._sample = Sample(settings)
@@ -87,7 +79,7 @@ class RecordEmitter:
         Raises:
             SchemaError: When a sampled record lacks a key.
         """
-        if self._columns is not None:
+        if self.is_settled:
             return
         stream = self._settings.stream
         schema = infer(
@@ -99,25 +91,21 @@ class RecordEmitter:
         sample, self._sample = self._sample, Sample(self._settings)
         try:
             for row, added in sample.records:
-                self._emit(row, added)
+                self._encoder.encode(row, added)
         finally:
-            self._hand_on()
+            self._encoder.hand_on()
 
     def flush(self) -> None:
         """Hand on the records that are finished, whatever their number."""
-        self._hand_on()
-        self._pager.flush()
+        self._encoder.flush()
 
     def close(self) -> None:
         """Log what happened to fields, at the end of a run."""
-        if self._columns is not None:
-            self._columns.close()
+        self._encoder.close()
 
     def _use(self, columns: Columns) -> None:
-        self._columns = columns
         self._settled(columns)
-        self._pager.use_schema(columns.schema)
-        self._fast.make_for(columns)
+        self._encoder.use(columns)
 
     def sampled(self, size: int) -> None:
         """Count a message of the sample; the end of the sample settles the columns.
@@ -128,7 +116,7 @@ class RecordEmitter:
         Raises:
             SchemaError: When a sampled record lacks a key.
         """
-        if self._columns is None and self._sample.took(size):
+        if not self.is_settled and self._sample.took(size):
             self.settle()
 
     def pass_on(
@@ -148,7 +136,7 @@ class RecordEmitter:
         Returns:
             How many of them, from the first on, are, and how many of these are new.
         """
-        lines = self.lines(arrival, texts, binary=binary)
+        lines = self._passing(arrival, texts, binary=binary)
         passed = len(lines)
         deduplicator = self._deduplicator
         if deduplicator is not None and not deduplicator.is_idle(arrival.origin):
@@ -156,41 +144,32 @@ class RecordEmitter:
             new = deduplicator.keeps(arrival.origin, texts[:passed], parse)
             lines = list(itertools.compress(lines, new))
         if lines:
-            self._lines += lines
+            self._encoder.extend(lines)
             self.added.note_nothing()
         return passed, len(lines)
 
     @property
     def columns(self) -> Columns | None:
         """The columns, once they are settled."""
-        return self._columns
+        return self._encoder.columns
 
     def put_lines(self, lines: list[bytes], *, rescued: int) -> None:
-        """Put finished records into pages; none waits.
+        """Put finished records into pages (see `RecordEncoder.put`); none waits."""
+        self._encoder.put(lines, rescued=rescued)
 
-        Args:
-            lines: The records.
-            rescued: How many have a field in `_rescued_data`.
-        """
-        self._counts.rescued += rescued
-        self._pager.extend(lines)
-
-    def lines(
+    def _passing(
         self, arrival: Arrival, texts: list[bytes], *, binary: bool = False
     ) -> list[bytes]:
-        """Return the records that texts are as they stand, up to one that is none."""
-        fast_path = self._fast.path
-        if fast_path is None:
-            return []
+        """Return the lines of texts that are records as they stand."""
         added = self.added.of(arrival)
         if added:
             added.pop(SEQUENCE, None)
-        return fast_path.take(arrival.origin, texts, added, binary=binary)
+        return self._encoder.passing(arrival.origin, texts, added, binary=binary)
 
     @property
     def is_settled(self) -> bool:
         """Whether the columns are known, and nothing is sampled any more."""
-        return self._columns is not None
+        return self._encoder.columns is not None
 
     def take_text(self, arrival: Arrival, text: bytes) -> bool:
         """Take a record that was cut out of a message, once the columns are settled.
@@ -242,7 +221,7 @@ class RecordEmitter:
             self.put(arrival)
         origin = arrival.origin
         origin.sequence += 1
-        if self._edit(text, self.added.of(arrival), checked=checked):
+        if self._encoder.edit(text, self.added.of(arrival), checked=checked):
             return True
         origin.sequence -= 1
         return False
@@ -282,7 +261,7 @@ class RecordEmitter:
             self.put(arrival)
             arrival.origin.sequence += 1
             return False
-        if self._columns is None:
+        if not self.is_settled:
             arrival.origin.sequence += 1
             self._sample.records.append((row, self.added.of(arrival)))
             self.added.note_nothing()
@@ -308,7 +287,7 @@ class RecordEmitter:
                     self._emit_next(arrival, row)
         finally:
             # What stands before a record that ends the run was received, too.
-            self._hand_on()
+            self._encoder.hand_on()
 
     def _put_structured(self, arrival: Arrival, rows: list[Extracted | bytes]) -> None:
         single = self._single_column
@@ -320,8 +299,8 @@ class RecordEmitter:
 
         def fast(texts: list[bytes]) -> int:
             # What was seen before was dropped when it came (`take`).
-            lines = self.lines(arrival, texts)
-            self._lines += lines
+            lines = self._passing(arrival, texts)
+            self._encoder.extend(lines)
             return len(lines)
 
         def slow(texts: list[bytes], start: int) -> bool:
@@ -337,61 +316,14 @@ class RecordEmitter:
     @property
     def version(self) -> int:
         """Counts the changes of the columns; -1 before there are any."""
-        return self._fast.version
+        return self._encoder.version
 
     def prepare(self, rows: Sequence[Extracted | bytes]) -> None:
-        """Save the columns that more records bring, since one has just brought some.
-
-        A save takes as long as a hundred records. What is no JSON object is left out.
-
-        Args:
-            rows: Records, or JSON texts of such.
-        """
-        if self._columns is not None and self._plan.store is not None:
-            self._columns.prepare(filter(None, map(fields_of, rows)))
-
-    def _hand_on(self) -> None:
-        """Hand finished records to the pager."""
-        if self._lines:
-            lines, self._lines = self._lines, []
-            self._pager.extend(lines)
+        """Save the columns that more records bring (see `RecordEncoder.prepare`)."""
+        self._encoder.prepare(rows)
 
     def _emit_next(
         self, arrival: Arrival, row: Extracted | bytes, *, checked: bool = False
     ) -> None:
         arrival.origin.sequence += 1
-        added = self.added.of(arrival)
-        if isinstance(row, Extracted):
-            self._emit(row, added)
-        elif not self._edit(row, added, checked=checked):
-            value = format_of("json").value(row, None, {})
-            single = self._single_column
-            self._emit(Extracted({DATA: value} if single else value), added)
-
-    def _edit(self, text: bytes, added: Record, *, checked: bool) -> bool:
-        """Emit a record of which only what does not fit is changed, if it can be."""
-        columns = self._columns
-        if columns is None or self._single_column:
-            return False
-        edited = columns.edit(text, added, checked=checked)
-        if edited is None:
-            return False
-        self._counts.rescued += edited.rescued
-        self._put_line(columns, edited.line)
-        return True
-
-    def _emit(self, row: Extracted, added: Record) -> None:
-        columns = self._columns
-        assert columns is not None  # noqa: S101 - records wait for them
-        fitted = columns.conform(row.record, added, row.message_fields, row.unnamed)
-        if fitted.get(RESCUED) is not None:
-            self._counts.rescued += 1
-        self._put_line(columns, jsontext.dumps(fitted))
-
-    def _put_line(self, columns: Columns, line: bytes) -> None:
-        if columns.version != self._fast.version:
-            # Those before it are of the schema before.
-            self._hand_on()
-            self._pager.use_schema(columns.schema)
-        self._lines.append(line)
-        self._fast.follow(columns)
+        self._encoder.encode(row, self.added.of(arrival), checked=checked)

@@ -11,7 +11,7 @@ from tap_websocket.columns.columns import Columns
 from tap_websocket.expressions.placeholders import PlaceholderValues
 from tap_websocket.feed.inbound import Origin
 from tap_websocket.records import paths
-from tap_websocket.records.emitter import RecordEmitter
+from tap_websocket.records.encoder import RecordEncoder
 from tap_websocket.records.plan import RecordPlan
 from tap_websocket.records.template_path import TemplatePath
 from tests.support.intake import by_hand
@@ -53,10 +53,10 @@ class Gears:
             send=self.sent.append,
         )
         with (
-            mock.patch.object(RecordEmitter, "put_lines", self._put_lines()),
-            mock.patch.object(RecordEmitter, "lines", self._lines()),
+            mock.patch.object(RecordEncoder, "put", self._put()),
+            mock.patch.object(RecordEncoder, "passing", self._passing()),
             mock.patch.object(Columns, "edit", self._edit()),
-            mock.patch.object(RecordEmitter, "_emit", self._emit()),
+            mock.patch.object(RecordEncoder, "_conform", self._conform()),
         ):
             for batch in batches:
                 outcome = handler.consume(origin, batch, binary, None)
@@ -66,20 +66,20 @@ class Gears:
             self.hand.finish()
         self.values = dict(origin.values)
 
-    def _put_lines(self) -> Any:
-        plain = RecordEmitter.put_lines
+    def _put(self) -> Any:
+        plain = RecordEncoder.put
 
-        def counted(emitter: RecordEmitter, lines: list[bytes], **options: Any) -> None:
+        def counted(encoder: RecordEncoder, lines: list[bytes], **options: Any) -> None:
             self.templated += len(lines)
-            plain(emitter, lines, **options)
+            plain(encoder, lines, **options)
 
         return counted
 
-    def _lines(self) -> Any:
-        plain = RecordEmitter.lines
+    def _passing(self) -> Any:
+        plain = RecordEncoder.passing
 
-        def counted(emitter: RecordEmitter, *given: Any, **options: Any) -> Any:
-            passed = plain(emitter, *given, **options)
+        def counted(encoder: RecordEncoder, *given: Any, **options: Any) -> Any:
+            passed = plain(encoder, *given, **options)
             self.passed += len(passed)
             return passed
 
@@ -95,12 +95,12 @@ class Gears:
 
         return counted
 
-    def _emit(self) -> Any:
-        plain = RecordEmitter._emit  # noqa: SLF001 - what is counted
+    def _conform(self) -> Any:
+        plain = RecordEncoder._conform  # noqa: SLF001 - what is counted
 
-        def counted(emitter: RecordEmitter, *given: Any) -> None:
+        def counted(encoder: RecordEncoder, *given: Any) -> None:
             self.parsed += 1
-            plain(emitter, *given)
+            plain(encoder, *given)
 
         return counted
 
