@@ -323,12 +323,11 @@ class WebSocketStream(Stream):
             self._counts,
             idle_seconds=lambda: pipeline.idle_seconds,
         )
-
-        counted = CountsLog(self.metrics_logger, self.name, self._counts)
+        counts_log = CountsLog(self.metrics_logger, self.name, self._counts)
 
         def alive() -> None:
             progress.update()
-            counted.update()
+            counts_log.update()
             self._check_target()
 
         try:
@@ -340,7 +339,7 @@ class WebSocketStream(Stream):
                     announced = page.schema
                     yield page
                     progress.update(page.count)
-                    counted.update()
+                    counts_log.update()
             if not self._writes_files:
                 # Files still have to be closed and announced.
                 self._shutdown.done()
@@ -349,7 +348,7 @@ class WebSocketStream(Stream):
             raise
         finally:
             pipeline.close(why_over(self._page_writer))
-            counted.write()
+            counts_log.write()
 
     def _opened_plan(self) -> RecordPlan:
         """Return the plan of the records, with the columns of earlier runs.

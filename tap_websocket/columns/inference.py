@@ -100,14 +100,13 @@ def infer(
 
     A field that was only ever null is left out: its first value will tell its type.
     So is one whose name or values not every target holds, and each after the first
-    thousand. Time and memory grow with the records alone, whatever is in them.
+    thousand. Time and memory grow with the records alone, whatever is in them. Each
+    column that is text since its values are of several types is warned of.
 
     Args:
         records: The sample.
         nested: Type nested objects and arrays, too.
         keys: Key properties. A key that the sample lacks is text.
-
-    Each column that is text since its values are of several types is warned of.
     """
     builder = _builder()
     builder.add_schema({"type": "object", "properties": {}})

@@ -30,8 +30,8 @@ _LONG_NUMBER = b"0" * 19
 _FEW_EXPONENTS = 64
 _KEPT = frozenset(b'"[]{}')
 _OTHERS = bytes(byte for byte in range(256) if byte not in _KEPT)
-_MOST_LEVELS = 50
-"""Fewer than `target_limits.DEEPEST`; what nests deeper is looked at in full."""
+_MAX_LEVELS = 50
+"""Fewer than `target_limits.MAX_LEVELS`; what nests deeper is looked at in full."""
 
 _OPENING = {"array": b"[", "object": b"{", "null": b"n"}
 
@@ -71,7 +71,7 @@ def may_nest(payload: bytes) -> bool:
     marks = marks.replace(b'""""', b"").replace(b'""', b"")
     if b'"' in marks:
         return False
-    for _ in range(_MOST_LEVELS):
+    for _ in range(_MAX_LEVELS):
         if not marks:
             return True
         marks = marks.replace(b"[]", b"").replace(b"{}", b"")

@@ -1,4 +1,8 @@
-"""The values that are always there: the time, a UUID, a counter."""
+"""Where placeholders take their values.
+
+Some are always there: the time, a UUID, a counter. The others belong to a connection:
+what the config gives, what `auth` offers, and what rules capture.
+"""
 
 from __future__ import annotations
 

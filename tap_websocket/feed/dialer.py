@@ -94,6 +94,10 @@ class Dialer:
         learn: Takes fetched and signed values, which are secrets.
         transport: Carries the connections, in place of what `transport` says.
 
+    Attributes:
+        label: What logs call the feed before the first attempt.
+        learn: As it was given.
+
     Raises:
         ConfigError: When the transport that is asked for cannot be used.
     """

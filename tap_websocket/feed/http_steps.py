@@ -17,7 +17,7 @@ from tap_websocket.network.tls import make_context
 from tap_websocket.network.urls import log_label
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
 
     from tap_websocket.expressions.placeholders import (
         ConnectionBuiltins,
@@ -130,7 +130,7 @@ class HttpSteps:
         while self._waiting:
             self._host.deliver(self._waiting.pop(0))
 
-    def _start(self, work: Any) -> None:  # noqa: ANN401 - a coroutine
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

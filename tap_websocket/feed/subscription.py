@@ -49,14 +49,14 @@ def requests(
 ) -> Iterator[Request]:
     """Yield what is sent on a connection that asks for these topics.
 
+    An item that holds `{topics}` is sent for each run of `topics_per_message`, one
+    that holds `{topic}` for each topic, and any other once.
+
     Args:
         items: Those of `subscribe_messages`.
         settings: How the topics are spread over messages.
         topics: Those of the connection.
         captured: Names that have a captured value before it is opened.
-
-    An item that holds `{topics}` is sent for each run of `topics_per_message`, one
-    that holds `{topic}` for each topic, and any other once.
     """
     known = frozenset(captured)
     for item in items:

@@ -1,4 +1,4 @@
-"""The slow way, which is always right: each document of a message read whole."""
+"""The documents of a message, and the records in each: read whole, step by step."""
 
 from __future__ import annotations
 

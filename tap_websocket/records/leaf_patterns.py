@@ -31,7 +31,7 @@ _ESCAPED = _PLAIN + rb"(?:" + _ESCAPE + _PLAIN + rb")*+"
 _NO_JSON = rb' *+(?:[{\[\-0-9]|(?:true|false|null) *+")'
 """The beginning of a text that reads like JSON; it may be one that does not."""
 
-_MOST_DIGITS = 39
+_MAX_DIGITS = 39
 _DIGITS = rb"(?:0|[1-9][0-9]{0,17}+)"
 _FRACTION = rb"\.[0-9]{1,40}+"
 
@@ -81,7 +81,7 @@ class LeafPattern(msgspec.Struct):
         if "decimal" not in self.kinds:
             # A zero has no sign where it is parsed and written again.
             if self.is_exact:
-                most = _MOST_DIGITS if self.is_long else 17
+                most = _MAX_DIGITS if self.is_long else 17
                 return rb"(?:0|-?[1-9][0-9]{0,%d}+)" % most
             return b"-?" + _DIGITS
         if "integer" not in self.kinds:

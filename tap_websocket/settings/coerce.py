@@ -284,13 +284,14 @@ def _describe(error: ValidationError, *, secret: bool) -> str:
     instance: Any = error.instance
     if error.validator == "additionalProperties":
         return _unexpected(path, instance, schema.get("properties", {}))
+    given = _given(instance, secret=secret)
     if error.validator == "enum" and isinstance(instance, str):
         hint = nearest(instance, frozenset(schema["enum"]))
-        return f"{path}: must be {_allowed(schema)}; {_given(instance, secret)}{hint}"
+        return f"{path}: must be {_allowed(schema)}; {given}{hint}"
     if error.validator == "required":
         missing = [name for name in schema["required"] if name not in instance]
         return f"{path}: needs {', '.join(missing)}"
-    return f"{path}: must be {_allowed(schema)}; {_given(instance, secret)}"
+    return f"{path}: must be {_allowed(schema)}; {given}"
 
 
 def _unexpected(path: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> str:
@@ -336,7 +337,7 @@ def _kinds(types: frozenset[str]) -> str:
     return " or ".join(text for name, text in _KINDS.items() if name in types)
 
 
-def _given(value: Any, secret: bool) -> str:  # noqa: ANN401, FBT001 - any JSON
+def _given(value: Any, *, secret: bool) -> str:  # noqa: ANN401 - any JSON
     """Return what was given; of a text in a secret setting, only that it is one."""
     if isinstance(value, str):
         shown = not secret and len(value) <= _MAX_SHOWN

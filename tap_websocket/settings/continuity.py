@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from tap_websocket.expressions.jsonpath import compile_path
 from tap_websocket.network.urls import userinfo_secrets
+from tap_websocket.settings.checks import compile_checked
 from tap_websocket.settings.connection import check_url
 from tap_websocket.settings.declare import (
     STRING,
@@ -221,7 +221,7 @@ def _sequence(
     given = config.get("sequence")
     if given is None:
         return None
-    path = _path("sequence.path", given["path"], problems)
+    path = compile_checked("sequence.path", given["path"], problems)
     if "previous" in given:
         problems += [
             f"sequence.{name}: previous says already which number comes before"
@@ -235,8 +235,8 @@ def _sequence(
         return None
     return SequenceSettings(
         path=path,
-        first=_path("sequence.first", given.get("first"), problems),
-        previous=_path("sequence.previous", given.get("previous"), problems),
+        first=_optional("first", given, problems),
+        previous=_optional("previous", given, problems),
         by=_paths("sequence.by", given.get("by", ()), problems),
         step=given.get("step", 1),
         scope=given.get("scope", "feed"),
@@ -244,21 +244,18 @@ def _sequence(
     )
 
 
+def _optional(name: str, given: Mapping[str, Any], problems: list[str]) -> Path | None:
+    if name not in given:
+        return None
+    return compile_checked(f"sequence.{name}", given[name], problems)
+
+
 def _paths(where: str, given: Sequence[str], problems: list[str]) -> tuple[Path, ...]:
     found = (
-        _path(f"{where}[{number}]", text, problems) for number, text in enumerate(given)
+        compile_checked(f"{where}[{number}]", text, problems)
+        for number, text in enumerate(given)
     )
     return tuple(path for path in found if path is not None)
-
-
-def _path(where: str, text: str | None, problems: list[str]) -> Path | None:
-    if text is None:
-        return None
-    try:
-        return compile_path(text)
-    except ValueError as error:
-        problems.append(f"{where}: {error}")
-        return None
 
 
 def idle(config: Mapping[str, Any]) -> Iterator[Idle]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
@@ -20,6 +20,7 @@ from tap_websocket.settings.declare import (
     whole,
 )
 from tap_websocket.settings.http_step import STEP_KEYS, HttpStep, read_step
+from tap_websocket.settings.topics import TOPIC, TOPICS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ITEM", "REPLY_COUNT", "REPLY_TIMEOUT", "Item", "read_item"]
 
-ALL_TOPICS = "topics"
+ALL_TOPICS: Final = "topics"
 """The `reply_count` that means: as many as there are topics in the message."""
 
 REPLY_COUNT = 1
@@ -88,7 +89,7 @@ class Item(msgspec.Struct, frozen=True):
 
     def replies(self, topics: int) -> int:
         """Return how many replies are awaited to a message with this many topics."""
-        return topics if self.reply_count == "topics" else self.reply_count
+        return topics if self.reply_count == ALL_TOPICS else self.reply_count
 
     @property
     def names(self) -> frozenset[str]:
@@ -144,7 +145,7 @@ def read_item(
         given.get("unless"),
         records=step is None and given.get("records", False),
     )
-    if item.reply_count == ALL_TOPICS and not item.names & {"topic", "topics"}:
+    if item.reply_count == ALL_TOPICS and not item.names & {TOPIC, TOPICS}:
         problems.append(
             f"{where}.reply_count: topics needs a message with {{topics}} or {{topic}}",
         )
