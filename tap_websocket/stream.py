@@ -21,9 +21,8 @@ from tap_websocket.records.payloads import split
 from tap_websocket.records.plan import RecordPlan
 from tap_websocket.settings import resubscribed, subscription_of
 from tap_websocket.singer import sdk, stream_maps
-from tap_websocket.singer.batch_files import BatchFiles, until_failure
-from tap_websocket.singer.metrics import CountsLog
-from tap_websocket.singer.progress import Progress
+from tap_websocket.singer.batch_files import write_batches
+from tap_websocket.singer.reports import RunReports
 from tap_websocket.singer.writer import PageWriter, why_over
 
 if TYPE_CHECKING:
@@ -212,12 +211,8 @@ class WebSocketStream(Stream):
             if self.takes_page_path and self.selected
             else map(jsontext.dumps, self._sync_records(context, write_messages=False))
         )
-        files = BatchFiles(batch_config, f"{self.tap_name}--{self.name}")
-        failures: list[Exception] = []
-        for url in files.write(until_failure(chunks, failures)):
-            yield batch_config.encoding, [url]
-        for failure in failures:
-            raise failure
+        name = f"{self.tap_name}--{self.name}"
+        yield from write_batches(batch_config, name, chunks)
 
     def close(self) -> None:
         """End the run and give its thread back; what was not taken is lost."""
@@ -319,27 +314,26 @@ class WebSocketStream(Stream):
         """Yield the pages of the run, announcing each new schema before its first."""
         announced: Mapping[str, Any] = self.schema
         pipeline = self._start()
-        progress = Progress(
+        reports = RunReports(
             self._counts,
+            self.metrics_logger,
+            self.name,
             idle_seconds=lambda: pipeline.idle_seconds,
         )
-        counts_log = CountsLog(self.metrics_logger, self.name, self._counts)
 
         def alive() -> None:
-            progress.update()
-            counts_log.update()
+            reports.update()
             self._check_target()
 
         try:
-            with progress:
+            with reports:
                 for page in pipeline.pages(alive):
                     if page.schema is not announced and page.schema != announced:
                         self._in_force = page.schema
                         sdk.replace_schema(self, self._tap, dict(page.schema))
                     announced = page.schema
                     yield page
-                    progress.update(page.count)
-                    counts_log.update()
+                    reports.update(page.count)
             if not self._writes_files:
                 # Files still have to be closed and announced.
                 self._shutdown.done()
@@ -348,7 +342,7 @@ class WebSocketStream(Stream):
             raise
         finally:
             pipeline.close(why_over(self._page_writer))
-            counts_log.write()
+            reports.write_counts()
 
     def _opened_plan(self) -> RecordPlan:
         """Return the plan of the records, with the columns of earlier runs.

@@ -17,9 +17,9 @@ from tap_websocket.errors import DeliveryError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from singer_sdk.helpers._batch import BatchConfig
+    from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
 
-__all__ = ["BatchFiles", "split_lines", "until_failure"]
+__all__ = ["BatchFiles", "split_lines", "until_failure", "write_batches"]
 
 _GZIP_LEVEL = 1
 """Seven times as fast as Python's own 9, and keeps up with the feed; trades take a
@@ -105,6 +105,28 @@ class _File:
 
     def close(self) -> None:
         self._stack.close()
+
+
+def write_batches(
+    config: BatchConfig, name: str, chunks: Iterable[bytes]
+) -> Iterator[tuple[BaseBatchFileEncoding, list[str]]]:
+    r"""Write lines into batch files, and yield encoding and manifest of each.
+
+    A failure of the lines ends the files, and is raised when the last one was yielded.
+
+    Args:
+        config: The `batch_config`: its encoding is JSON lines, plain or gzip.
+        name: What the names of the files begin with, behind the prefix.
+        chunks: Lines, those of a chunk joined by `\n`, without a last one.
+
+    Raises:
+        DeliveryError: When a file cannot be written.
+    """
+    failures: list[Exception] = []
+    for url in BatchFiles(config, name).write(until_failure(chunks, failures)):
+        yield config.encoding, [url]
+    for failure in failures:
+        raise failure
 
 
 def split_lines(chunk: bytes, limit: int) -> tuple[bytes, int, bytes | None]:
