@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
+from tests.support.mishaps import refuse
 from tests.support.recipes import drop, hear, play, recipe, say, with_changes
 from tests.support.sigv4 import signature
 
@@ -93,12 +94,9 @@ def test_table(tmp_path: Path, *, apart: bool) -> None:
 def test_a_channel_that_may_not_be_subscribed(tmp_path: Path) -> None:
     refused, _ = KEY.failures
 
-    async def script(peer: Peer) -> None:
-        await subscribed(peer)
-        await say(peer, refused.partition("fatal: ")[2])
-        await peer.wait()
-
-    run = play(KEY, script, process=tmp_path, subprotocols=SUBPROTOCOLS)
+    run = play(
+        KEY, refuse(subscribed, refused), process=tmp_path, subprotocols=SUBPROTOCOLS
+    )
     assert run.code == 1
     assert run.error == refused
 

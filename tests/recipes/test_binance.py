@@ -9,9 +9,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.mishaps import answer, first, play_with_drops
+from tests.support.mishaps import answer, first, hears, play_with_drops, refuse
 from tests.support.recipes import drop, hear, play, recipe, say
-from tests.support.whole_exchange import WholeExchange, acknowledged
+from tests.support.whole_exchange import (
+    WholeExchange,
+    acknowledged,
+    play_cut_off,
+    play_dropped,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,12 +72,7 @@ def test_without_a_schema_names_that_differ_by_case_are_columns() -> None:
 def test_a_refused_subscription_ends_the_run() -> None:
     (failure,) = TRADES.failures
 
-    async def refuses(peer: Peer) -> None:
-        await _subscribed(peer)
-        await say(peer, failure.partition("fatal: ")[2])
-        await peer.wait()
-
-    outcome = play(TRADES, refuses)
+    outcome = play(TRADES, refuse(_subscribed, failure))
     assert (outcome.code, outcome.error) == (1, failure)
 
 
@@ -231,13 +231,8 @@ def test_a_message_of_a_new_kind_is_no_trade() -> None:
     reply, *_ = TRADES.arrives
     arrives = [text for text in TRADES.arrives if '"trade"' in text]
     new = '{"e":"somethingNew","E":1672515782136}'
-
-    async def script(peer: Peer) -> None:
-        await _subscribed(peer)
-        await say(peer, reply, new, *arrives)
-        await peer.wait()
-
-    play(TRADES, script, max_messages=4).gives(TRADES.tables)
+    shown = answer(_subscribed, reply, new, *arrives)
+    play(TRADES, shown, max_messages=4).gives(TRADES.tables)
 
 
 @pytest.mark.usefixtures("each_transport")
@@ -259,15 +254,7 @@ def test_drops_while_a_whole_exchange_is_subscribed() -> None:
         await hear(peer)
         await say(peer, ack)
 
-    run = play_with_drops(
-        EXCHANGE,
-        subscribed,
-        server,
-        http=server.http,
-        max_messages=2,
-        connect_interval=0.01,
-    )
-    run.gives(EXCHANGE.tables)
+    play_cut_off(EXCHANGE, subscribed, server)
     server.has_each_once(["BNBBTC", "BTCUSDT"])
 
 
@@ -281,23 +268,12 @@ def test_a_whole_exchange_is_asked_for_again_after_a_drop() -> None:
         await say(peer, acknowledged(ack, id=request["id"]), one)
         await drop(peer)
 
-    run = play(
-        EXCHANGE,
-        first(dropped, server),
-        http=server.http,
-        max_messages=2,
-        connect_interval=0.01,
-        reconnect_backoff=0.1,
-    )
-    run.gives(EXCHANGE.tables)
+    play_dropped(EXCHANGE, dropped, server)
     server.has_each_once(["BNBBTC", "BTCUSDT"])
 
 
 @pytest.mark.usefixtures("each_transport")
 def test_a_whole_exchange_that_is_refused_ends_the_run() -> None:
-    async def hears(peer: Peer) -> None:
-        await hear(peer)
-
     refusal = '{"error":{"code":4,"msg":"Too many subscriptions"},"id":1}'
     server = exchange(EXCHANGE.arrives[0], {})
     outcome = play(EXCHANGE, answer(hears, refusal), http=server.http)

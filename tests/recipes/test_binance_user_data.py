@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from tests.support.mishaps import answer, first, play_with_drops
+from tests.support.mishaps import answer, first, hears, play_with_drops, refuse
 from tests.support.recipes import drop, hear, play, recipe, say
 
 if TYPE_CHECKING:
@@ -82,13 +82,8 @@ def test_table(
 
 
 def test_a_key_that_is_not_registered(tmp_path: Path, keys: Path) -> None:
-    async def script(peer: Peer) -> None:
-        await peer.recv()
-        await say(peer, RECIPE.failures[0].partition("fatal: ")[2])
-        await peer.wait()
-
     process = shutil.copytree(keys, tmp_path / "run")
-    run = play(RECIPE, script, process=process)
+    run = play(RECIPE, refuse(hears, RECIPE.failures[0]), process=process)
     assert run.code == 1
     assert run.error in RECIPE.failures
 

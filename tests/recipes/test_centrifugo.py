@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from joserfc import jwk, jwt
 
+from tests.support.mishaps import refuse
 from tests.support.recipes import drop, hear, play, recipe, say, with_changes
 
 if TYPE_CHECKING:
@@ -111,12 +112,7 @@ def test_an_error_that_may_pass() -> None:
 def test_a_channel_that_may_not_be_subscribed(tmp_path: Path) -> None:
     refused, _ = RECIPE.failures
 
-    async def script(peer: Peer) -> None:
-        await subscribed(peer)
-        await say(peer, refused.partition("fatal: ")[2])
-        await peer.wait()
-
-    run = play(RECIPE, script, process=tmp_path)
+    run = play(RECIPE, refuse(subscribed, refused), process=tmp_path)
     assert run.code == 1
     assert run.error == refused
 

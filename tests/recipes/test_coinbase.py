@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.mishaps import answer, first, play_with_drops
+from tests.support.mishaps import answer, first, hears, play_with_drops, refuse
 from tests.support.recipes import drop, hear, play, recipe, say
-from tests.support.whole_exchange import WholeExchange, acknowledged
+from tests.support.whole_exchange import (
+    WholeExchange,
+    acknowledged,
+    play_cut_off,
+    play_dropped,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,12 +84,7 @@ def test_what_ten_reconnects_repeat_comes_once() -> None:
 def test_a_refused_subscription_ends_the_run() -> None:
     (failure,) = MATCHES.failures
 
-    async def refuses(peer: Peer) -> None:
-        await _subscribed(peer)
-        await say(peer, failure.partition("fatal: ")[2])
-        await peer.wait()
-
-    outcome = play(MATCHES, refuses)
+    outcome = play(MATCHES, refuse(_subscribed, failure))
     assert (outcome.code, outcome.error) == (1, failure)
 
 
@@ -162,15 +162,7 @@ async def _one_message(peer: Peer) -> None:
 def test_drops_while_a_whole_exchange_is_subscribed() -> None:
     listing, _, ether, bitcoin = EXCHANGE.arrives
     server = exchange(listing, {"ETH-USD": ether, "BTC-USD": bitcoin})
-    run = play_with_drops(
-        EXCHANGE,
-        _one_message,
-        server,
-        http=server.http,
-        max_messages=2,
-        connect_interval=0.01,
-    )
-    run.gives(EXCHANGE.tables)
+    play_cut_off(EXCHANGE, _one_message, server)
     server.has_each_once(["ETH-USD", "BTC-USD"])
 
 
@@ -184,14 +176,7 @@ def test_what_a_whole_exchange_repeats_after_a_drop_comes_once() -> None:
         await say(peer, ether)
         await drop(peer)
 
-    run = play(
-        EXCHANGE,
-        first(dropped, server),
-        http=server.http,
-        max_messages=2,
-        reconnect_backoff=0.1,
-    )
-    run.gives(EXCHANGE.tables)
+    play_dropped(EXCHANGE, dropped, server)
 
 
 @pytest.mark.usefixtures("each_transport")
@@ -199,10 +184,5 @@ def test_a_whole_exchange_that_is_refused_ends_the_run() -> None:
     (failure,) = MATCHES.failures
     server = exchange(EXCHANGE.arrives[0], {})
 
-    async def refuses(peer: Peer) -> None:
-        await hear(peer)
-        await say(peer, failure.partition("fatal: ")[2])
-        await peer.wait()
-
-    outcome = play(EXCHANGE, refuses, http=server.http)
+    outcome = play(EXCHANGE, refuse(hears, failure), http=server.http)
     assert (outcome.code, outcome.error) == (1, failure)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from joserfc import jwk, jws, jwt
 
-from tests.support.mishaps import first, play_with_drops
+from tests.support.mishaps import first, hears, play_with_drops, refuse
 from tests.support.recipes import drop, hear, play, recipe, say
 
 if TYPE_CHECKING:
@@ -70,13 +70,8 @@ def test_table(tmp_path: Path, keys: Path, *, apart: bool) -> None:
 
 
 def test_a_key_that_is_not_known(tmp_path: Path, keys: Path) -> None:
-    async def script(peer: Peer) -> None:
-        await peer.recv()
-        await say(peer, RECIPE.failures[0].partition("fatal: ")[2])
-        await peer.wait()
-
     process = shutil.copytree(keys, tmp_path / "run")
-    run = play(RECIPE, script, process=process)
+    run = play(RECIPE, refuse(hears, RECIPE.failures[0]), process=process)
     assert run.code == 1
     assert run.error in RECIPE.failures
     assert "PRIVATE KEY" not in run.logs

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.mishaps import answer, first, play_with_drops
+from tests.support.mishaps import answer, first, hears, play_with_drops, refuse
 from tests.support.recipes import drop, hear, play, recipe, say
 from tests.support.whole_exchange import WholeExchange, acknowledged
 
@@ -98,12 +98,7 @@ def test_the_same_from_a_process(tmp_path: Path) -> None:
 def test_a_refused_subscription_ends_the_run(tmp_path: Path) -> None:
     failure = TRADES.failures[0]
 
-    async def refuses(peer: Peer) -> None:
-        await _subscribed(peer)
-        await say(peer, failure.partition("fatal: ")[2])
-        await peer.wait()
-
-    outcome = play(TRADES, refuses, process=tmp_path)
+    outcome = play(TRADES, refuse(_subscribed, failure), process=tmp_path)
     assert (outcome.code, outcome.error) == (1, failure)
 
 
@@ -237,11 +232,6 @@ def test_drops_while_a_whole_exchange_is_subscribed() -> None:
 def test_a_pair_of_the_list_that_is_gone_ends_the_run() -> None:
     failure = TRADES.failures[0]
 
-    async def refuses(peer: Peer) -> None:
-        bitcoin, ether, *_ = EXCHANGE.arrives
-        await hear(peer)
-        await say(peer, bitcoin, ether, failure.partition("fatal: ")[2])
-        await peer.wait()
-
-    outcome = play(EXCHANGE, refuses)
+    bitcoin, ether, *_ = EXCHANGE.arrives
+    outcome = play(EXCHANGE, refuse(hears, failure, bitcoin, ether))
     assert (outcome.code, outcome.error) == (1, failure)

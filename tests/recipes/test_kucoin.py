@@ -14,7 +14,12 @@ from aiohttp import web
 
 from tests.support.mishaps import answer, first, play_with_drops
 from tests.support.recipes import drop, hear, play, recipe, say
-from tests.support.whole_exchange import WholeExchange, acknowledged
+from tests.support.whole_exchange import (
+    WholeExchange,
+    acknowledged,
+    play_cut_off,
+    play_dropped,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -268,15 +273,7 @@ def test_drops_while_a_whole_exchange_is_subscribed() -> None:
         request = await hear(peer)
         await say(peer, acknowledged(ack, id=str(request["id"])))
 
-    run = play_with_drops(
-        EXCHANGE,
-        subscribed,
-        server,
-        http=functools.partial(answered, server),
-        max_messages=2,
-        connect_interval=0.01,
-    )
-    run.gives(EXCHANGE.tables)
+    play_cut_off(EXCHANGE, subscribed, server, functools.partial(answered, server))
     server.has_each_once(["BTC-USDT", "ETH-USDT"])
 
 
@@ -291,15 +288,7 @@ def test_a_whole_exchange_is_asked_for_again_after_a_drop() -> None:
         await say(peer, acknowledged(ack, id=str(request["id"])), one)
         await drop(peer)
 
-    run = play(
-        EXCHANGE,
-        first(dropped, server),
-        http=functools.partial(answered, server),
-        max_messages=2,
-        connect_interval=0.01,
-        reconnect_backoff=0.1,
-    )
-    run.gives(EXCHANGE.tables)
+    play_dropped(EXCHANGE, dropped, server, functools.partial(answered, server))
     server.has_each_once(["BTC-USDT", "ETH-USDT"])
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.mishaps import first, play_with_drops
+from tests.support.mishaps import first, play_with_drops, refuse
 from tests.support.protobuf import message_class
 from tests.support.recipes import drop, hear, play, recipe, say
 
@@ -67,13 +67,8 @@ def test_table(tmp_path: Path, keys: Path, *, apart: bool) -> None:
 
 
 def test_a_stream_that_is_not_there(tmp_path: Path, keys: Path) -> None:
-    async def script(peer: Peer) -> None:
-        await _subscribed(peer)
-        await say(peer, RECIPE.failures[0].partition("fatal: ")[2])
-        await peer.wait()
-
     process = shutil.copytree(keys, tmp_path / "run")
-    run = play(RECIPE, script, process=process)
+    run = play(RECIPE, refuse(_subscribed, RECIPE.failures[0]), process=process)
     assert run.code == 1
     assert run.error in RECIPE.failures
 

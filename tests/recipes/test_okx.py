@@ -12,9 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.mishaps import answer, first, play_with_drops
+from tests.support.mishaps import answer, first, hears, play_with_drops, refuse
 from tests.support.recipes import drop, hear, play, recipe, say
-from tests.support.whole_exchange import WholeExchange, acknowledged
+from tests.support.whole_exchange import (
+    WholeExchange,
+    acknowledged,
+    play_cut_off,
+    play_dropped,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,12 +94,7 @@ def test_a_text_ping_keeps_the_connection() -> None:
 def test_a_refused_subscription_ends_the_run() -> None:
     (failure,) = TRADES.failures
 
-    async def refuses(peer: Peer) -> None:
-        await _trades_subscribed(peer)
-        await say(peer, failure.partition("fatal: ")[2])
-        await peer.wait()
-
-    outcome = play(TRADES, refuses)
+    outcome = play(TRADES, refuse(_trades_subscribed, failure))
     assert (outcome.code, outcome.error) == (1, failure)
 
 
@@ -345,15 +345,7 @@ async def _exchange_acknowledged(peer: Peer) -> None:
 def test_drops_while_a_whole_exchange_is_subscribed() -> None:
     listing, _, one, _, two = EXCHANGE.arrives
     server = exchange(listing, {"BTC-USDT": one, "ETH-USDT": two})
-    run = play_with_drops(
-        EXCHANGE,
-        _exchange_acknowledged,
-        server,
-        http=server.http,
-        max_messages=2,
-        connect_interval=0.01,
-    )
-    run.gives(EXCHANGE.tables)
+    play_cut_off(EXCHANGE, _exchange_acknowledged, server)
     server.has_each_once(["BTC-USDT", "ETH-USDT"])
 
 
@@ -367,14 +359,7 @@ def test_a_whole_exchange_is_asked_for_again_after_a_drop() -> None:
         await say(peer, one)
         await drop(peer)
 
-    run = play(
-        EXCHANGE,
-        first(dropped, server),
-        http=server.http,
-        max_messages=2,
-        reconnect_backoff=0.1,
-    )
-    run.gives(EXCHANGE.tables)
+    play_dropped(EXCHANGE, dropped, server)
     server.has_each_once(["BTC-USDT", "ETH-USDT"])
 
 
@@ -383,10 +368,6 @@ def test_an_instrument_of_the_list_that_is_gone_ends_the_run() -> None:
     listing, ack, *_ = EXCHANGE.arrives
     server = exchange(listing, {})
 
-    async def refuses(peer: Peer) -> None:
-        await hear(peer)
-        await say(peer, ack, TRADES.failures[0].partition("fatal: ")[2])
-        await peer.wait()
-
-    outcome = play(EXCHANGE, refuses, http=server.http)
-    assert outcome.error == TRADES.failures[0]
+    failure = TRADES.failures[0]
+    outcome = play(EXCHANGE, refuse(hears, failure, ack), http=server.http)
+    assert outcome.error == failure

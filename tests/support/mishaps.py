@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from tests.support.recipes import play, say
+from tests.support.recipes import hear, play, say
 from tests.support.servers import Peer
 
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from tests.support.recipes import Outcome, Recipe
 
-    Script = Callable[[Peer], Awaitable[None]]
+    Script = Callable[[Peer], Awaitable[object]]
 
-__all__ = ["answer", "first", "play_with_drops"]
+__all__ = ["answer", "first", "hears", "play_with_drops", "refuse"]
 
 _ENDINGS = (None, 1001, 1011, 1013)
 """How connections are cut off, in turn: by a reset, and as servers close that go away,
@@ -78,6 +78,22 @@ def answer(subscribed: Script, *messages: str) -> Script:
         await peer.wait()
 
     return played
+
+
+def refuse(subscribed: Script, failure: str, *before: str) -> Script:
+    """Return a script that refuses the subscription, and waits.
+
+    Args:
+        subscribed: Plays the server's part up to the refusal.
+        failure: The error of a page, which ends with the feed's own words.
+        before: What is sent in front of these.
+    """
+    return answer(subscribed, *before, failure.partition("fatal: ")[2])
+
+
+async def hears(peer: Peer) -> None:
+    """Receive a message, whatever it says."""
+    await hear(peer)
 
 
 def _cut_off(subscribed: Script, script: Script) -> Script:

@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from tests.support.recipes import hear, say
+from tests.support.mishaps import first, play_with_drops
+from tests.support.recipes import hear, play, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
+    from tests.support.mishaps import Script
+    from tests.support.recipes import Recipe
     from tests.support.servers import Peer
 
-__all__ = ["WholeExchange", "acknowledged"]
+    Http = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+__all__ = ["WholeExchange", "acknowledged", "play_cut_off", "play_dropped"]
 
 
 class WholeExchange:
@@ -84,6 +89,50 @@ class WholeExchange:
     def has_each_once(self, symbols: Sequence[str]) -> None:
         """Assert that every symbol was asked for, and none twice."""
         assert self.asked == collections.Counter(symbols)
+
+
+def play_cut_off(
+    given: Recipe, subscribed: Script, server: WholeExchange, http: Http | None = None
+) -> None:
+    """Assert that a recipe has all its records though its subscription is cut off.
+
+    Args:
+        given: The recipe; two messages of it yield records.
+        subscribed: Plays the server's part up to the end of the subscription.
+        server: Plays it on the connections that follow.
+        http: Answers plain requests, in the server's place.
+    """
+    run = play_with_drops(
+        given,
+        subscribed,
+        server,
+        http=http or server.http,
+        max_messages=2,
+        connect_interval=0.01,
+    )
+    run.gives(given.tables)
+
+
+def play_dropped(
+    given: Recipe, dropped: Script, server: WholeExchange, http: Http | None = None
+) -> None:
+    """Assert that a recipe has all its records though its first connection is lost.
+
+    Args:
+        given: The recipe; two messages of it yield records.
+        dropped: Plays on the first connection, and drops it.
+        server: Plays on the others.
+        http: Answers plain requests, in the server's place.
+    """
+    run = play(
+        given,
+        first(dropped, server),
+        http=http or server.http,
+        max_messages=2,
+        connect_interval=0.01,
+        reconnect_backoff=0.1,
+    )
+    run.gives(given.tables)
 
 
 def acknowledged(text: str, **changed: Any) -> str:
