@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     from tap_websocket.feed.run_state import Ending
     from tap_websocket.transports.base import Handshake, Listener
 
-__all__ = ["FakePeer", "FakeRun", "Taken", "feed_of", "numbers", "play", "run_feed"]
+__all__ = [
+    "FakePeer",
+    "FakeRun",
+    "Taken",
+    "feed_of",
+    "numbers",
+    "pausing",
+    "play",
+    "run_feed",
+]
 
 
 class FakePeer:
@@ -273,6 +282,20 @@ async def _run(
     hand.finish()
     rows = [parse(record) for page in hand.pages for record in page.records()]
     return FakeRun(ending, counts, taken, transport.peers, seconds, rows, summary)
+
+
+def pausing(
+    *, after: float, seconds: float
+) -> Callable[[Feed], Coroutine[Any, Any, None]]:
+    """Return what pauses reading once, as a target does that loads what it has."""
+
+    async def during(feed: Feed) -> None:
+        await asyncio.sleep(after)
+        feed.pause()
+        await asyncio.sleep(seconds)
+        feed.resume()
+
+    return during
 
 
 def feed_of(messages: int, every: float = 1.0) -> list[tuple[float, str]]:

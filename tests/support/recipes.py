@@ -93,7 +93,7 @@ class Outcome:
 
 def play(
     given: Recipe,
-    script: Callable[[Peer], Awaitable[None]],
+    script: Callable[[Peer], Awaitable[object]],
     *,
     process: Path | None = None,
     http: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None,

@@ -13,27 +13,13 @@ from tap_websocket.columns.inference import ANY_JSON, infer
 from tap_websocket.columns.names import RESCUED
 from tap_websocket.columns.stored_columns import Column, StoredColumns
 from tap_websocket.errors import SchemaError
+from tests.support.columns import column, make
 
 ADDED: dict[str, dict[str, Any]] = {
     "_received_at": {"type": ["string", "null"], "format": "date-time"},
     "exchange": {"type": ["string", "null"]},
 }
 VALUES = {"_received_at": "2026-01-01T00:00:00.000000Z", "exchange": "kraken"}
-
-
-def make(schema: Any = None, **changes: Any) -> Columns:
-    given_schema = {"type": "object", "properties": schema or {}}
-    plan: dict[str, Any] = {
-        "keys": (),
-        "evolution": "add_columns",
-        "added": {},
-        "rescue": True,
-    }
-    return Columns(given_schema, **plan | changes)
-
-
-def column(*types: str, **more: Any) -> dict[str, Any]:
-    return {"type": [*types, "null"], **more}
 
 
 def test_new_fields_are_announced_before_their_record() -> None:
@@ -134,75 +120,6 @@ def test_columns_of_the_tap_win() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "",
-        " ",
-        "\x00",
-        "\ud800",
-        'a"b',
-        "a\nb",
-        "x" * 64,
-        "xmin",
-        "_sdc_deleted_at",
-        RESCUED,
-    ],
-)
-def test_names_that_some_target_cannot_have(name: str) -> None:
-    columns = make()
-    fitted = columns.conform({name: 1}, {})
-    assert list(fitted) == [RESCUED]
-    assert jsontext.parse(fitted[RESCUED]) == {name: 1}
-
-
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [("Price", "price"), ("a.b", "a_b"), ("a b", "a-b"), ("\xc9", "\xe9")],
-)
-def test_names_that_some_target_takes_for_one(
-    first: str,
-    second: str,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    record = {first: 1, second: 2}
-    exact, portable = make(), make(naming="portable")
-    assert exact.conform(dict(record), {}) == record
-    assert not exact.sent_as
-    (warning,) = caplog.records
-    assert ascii(first) in warning.getMessage()
-    assert ascii(second) in warning.getMessage()
-    assert portable.conform(dict(record), {}) == {first: 1, f"{second}_2": 2}
-    assert portable.sent_as == {f"{second}_2": second}
-    assert len(caplog.records) == 1
-
-
-def test_a_suffix_that_a_field_has_already_is_passed_over() -> None:
-    columns = make(naming="portable")
-    record = {"e": 1, "E_2": 2, "E": 3, "e_2": 4, "E_3": 5, "e-2": 6}
-    assert columns.conform(dict(record), {}) == {
-        "e": 1,
-        "E_2": 2,
-        "E_3": 3,
-        "e_2_2": 4,
-        "E_3_2": 5,
-        "e-2_3": 6,
-    }
-
-
-def test_a_value_that_a_renamed_column_cannot_hold_is_rescued_as_it_was_sent() -> None:
-    columns = make(naming="portable")
-    columns.conform({"e": 1, "E": 2}, {})
-    assert columns.conform({"e": 1, "E": "x"}, {}) == {"e": 1, RESCUED: '{"E":"x"}'}
-    assert columns.conform({"E": None}, {}) == {"E_2": None}
-
-
-def test_a_null_without_a_column_is_left_out_where_names_are_folded() -> None:
-    columns = make(naming="portable")
-    assert columns.conform({"e": 1, "E": None, "new": None}, {}) == {"e": 1}
-    assert columns.conform({"E": 2}, {}) == {"E_2": 2}
-
-
 def test_the_first_rescue_of_a_field_is_warned_about_with_the_reason(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -242,11 +159,6 @@ def test_many_rescued_fields_are_counted_and_long_names_cut(
     assert len(caplog.text) < 10_000
     columns.close()
     assert "81 more fields went to _rescued_data" in caplog.text
-
-
-def test_names_with_dots_spaces_and_of_63_bytes_are_columns() -> None:
-    record = {"a.b": 1, "c d": 2, "x" * 63: 3, "\N{FIRE}": 4, "e\\f": 5, "%(s)s": 6}
-    assert make().conform(dict(record), {}) == record
 
 
 def test_the_thousand_and_first_field_is_rescued() -> None:
@@ -316,41 +228,6 @@ def test_big_integers_in_the_sample_make_numbers_text() -> None:
     ]
 
 
-def test_keys_that_the_sample_lacks_are_text() -> None:
-    columns = make(infer([], nested=False, keys=("id",))["properties"], keys=("id",))
-    for sent, written in (
-        (7, "7"),
-        ("7", "7"),
-        (Decimal("1.50"), "1.50"),
-        (2**80, str(2**80)),
-    ):
-        assert columns.conform({"id": sent}, {}) == {"id": written}
-
-
-@pytest.mark.parametrize(
-    ("record", "words"),
-    [
-        ({}, "has no 'id', which .* these fields: none;"),
-        ({"a\n": 1, "b": 2}, r"has no 'id', which .* these fields: 'a\\n', 'b';"),
-        (dict.fromkeys("abcdefghijkl"), "'i', 'j' and 2 more; name one"),
-        ({"id": None}, "has null in 'id'"),
-        ({"id": "secret"}, "has a value in 'id', .* cannot hold"),
-        ({"id": 2**64}, "has a value in 'id', .* cannot hold"),
-    ],
-)
-@pytest.mark.parametrize("types", ["integer", ["integer", "null"]])
-def test_a_bad_key_ends_the_run(record: Any, words: str, types: Any) -> None:
-    columns = make({"id": {"type": types}}, keys=("id",))
-    with pytest.raises(SchemaError, match=words) as caught:
-        columns.conform(record, {})
-    assert "secret" not in str(caught.value)
-
-
-def test_a_column_of_the_tap_can_be_a_key() -> None:
-    columns = make(added=ADDED, keys=("exchange",))
-    assert columns.conform({"a": 1}, VALUES) == VALUES | {"a": 1}
-
-
 def test_without_rescue_what_a_target_cannot_hold_is_its_json_text() -> None:
     columns = make({"data": ANY_JSON}, rescue=False)
     assert columns.conform({"data": {"a": 2**64}}, {}) == {
@@ -358,26 +235,6 @@ def test_without_rescue_what_a_target_cannot_hold_is_its_json_text() -> None:
     }
     assert columns.conform({"data": "a\0b"}, {}) == {"data": '"a\\u0000b"'}
     assert columns.schema["properties"] == {"data": ANY_JSON}
-
-
-def test_a_users_column_that_some_target_cannot_have_is_warned_about(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    columns = make({"a": column("integer"), "": column("integer")}, evolution="rescue")
-    assert columns.conform({"a": 1, "": 2}, {}) == {"a": 1, RESCUED: '{"":2}'}
-    assert "The field '' is in the schema" in caplog.text
-
-
-def test_only_keys_are_required() -> None:
-    schema = {
-        "type": "object",
-        "properties": {"id": {"type": "integer"}, "a": {"type": "integer"}},
-        "required": ["id", "a"],
-    }
-    columns = Columns(schema, keys=["id"], evolution="rescue", added={}, rescue=True)
-    assert columns.schema["required"] == ["id"]
-    assert columns.schema["properties"]["a"] == column("integer")
-    assert columns.conform({"id": 1, "a": "x"}, {}) == {"id": 1, RESCUED: '{"a":"x"}'}
 
 
 def test_columns_that_records_bring_are_saved_in_one_go() -> None:
@@ -416,19 +273,6 @@ def test_a_column_that_cannot_be_saved_is_rescued_until_it_can() -> None:
     assert columns.conform({"a": 1, "b": 2}, {}) == {"a": 1, RESCUED: '{"b":2}'}
     assert columns.conform({"b": "x"}, {}) == {"b": "x"}
     assert columns.schema["properties"]["b"] == column("string")
-
-
-@pytest.mark.parametrize("evolution", ["ignore", "rescue"])
-def test_a_record_without_its_key_is_read_whole(evolution: str) -> None:
-    """The error lists its fields, also those that would stay as they stand."""
-    columns = make({"n": column("integer")}, keys=["k"], evolution=evolution)
-    record = b'{"n": 1, "other": 2}'
-    assert columns.edit(record, {}) is None
-    with pytest.raises(SchemaError, match="these fields: 'n', 'other'"):
-        columns.conform({"n": 1, "other": 2}, {})
-    # A column that the tap adds may be the key.
-    edited = columns.edit(record, {"k": 1})
-    assert edited is not None
 
 
 def test_a_new_column_is_logged(caplog: pytest.LogCaptureFixture) -> None:

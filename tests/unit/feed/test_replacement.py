@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tap_websocket.network.errors import HandshakeRefused, Unreachable
-from tests.support.fake_transport import feed_of, numbers, play, run_feed
+from tests.support.fake_transport import feed_of, numbers, pausing, play, run_feed
 
 if TYPE_CHECKING:
     from tap_websocket.feed.feed import Feed
@@ -280,12 +280,7 @@ def test_nothing_is_closed_while_reading_is_paused() -> None:
             peer.text("replace")
         await peer.wait_closed()
 
-    async def during(feed: Feed) -> None:
-        await asyncio.sleep(2)
-        feed.pause()
-        await asyncio.sleep(50)
-        feed.resume()
-
-    run = run_feed(script, during=during, reconnect=True, overlap=5, max_duration=80)
+    pause = pausing(after=2, seconds=50)
+    run = run_feed(script, during=pause, reconnect=True, overlap=5, max_duration=80)
     assert run.peers[0].ended_at is not None
     assert 52 <= run.peers[0].ended_at <= 58
