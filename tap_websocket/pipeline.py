@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import dataclasses
 import functools
 import logging
 import time
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from tap_websocket.settings import Settings
     from tap_websocket.timers import Timer
 
-__all__ = ["LoopRunner", "Pipeline"]
+__all__ = ["LoopRunner", "Pipeline", "Run"]
 
 _LOGGER = logging.getLogger("tap-websocket")
 _POLL_SECONDS = 0.1
@@ -46,61 +47,57 @@ _Sampled = concurrent.futures.Future[Mapping[str, Any]]
 """The schema that a run begins with: known at once, or when the sample is complete."""
 
 
-class Pipeline:
-    """A run as the main thread sees it: a schema, then pages, then the end.
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a run is made of.
 
-    Args:
+    Attributes:
         settings: All settings.
         plan: Makes the columns.
-        counts: The run's counts.
+        counts: What the run counts.
         secrets: Masks secrets in logs, and learns new ones.
         max_messages: Overrides the setting of that name, for a trial.
         only_one: Open one of the connections that topics are spread over.
         documents: Takes messages apart, where the settings do not.
         discovers: The run is a sample for the catalog.
+    """
+
+    settings: Settings
+    plan: RecordPlan
+    counts: Counts
+    secrets: SecretFilter
+    max_messages: int | None = None
+    only_one: bool = False
+    documents: Documents | None = None
+    discovers: bool = False
+
+
+class Pipeline:
+    """A run as the main thread sees it: a schema, then pages, then the end.
+
+    Args:
+        run: What it is made of.
 
     Attributes:
         bridge: What a signal stops.
     """
 
-    def __init__(  # noqa: PLR0913 - its collaborators, by keyword
-        self,
-        settings: Settings,
-        *,
-        plan: RecordPlan,
-        counts: Counts,
-        secrets: SecretFilter,
-        max_messages: int | None = None,
-        only_one: bool = False,
-        documents: Documents | None = None,
-        discovers: bool = False,
-    ) -> None:
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        gathers = gather_seconds(run.settings)
         self.bridge = Bridge(
-            settings.delivery,
-            make_loop=functools.partial(make_event_loop, gather_seconds(settings)),
+            run.settings.delivery,
+            make_loop=functools.partial(make_event_loop, gathers),
         )
         # Given the schema that the run begins with, in the loop's thread.
         self._sampled: _Sampled = concurrent.futures.Future()
         # Set in the loop's thread, once the feed is there.
         self._feed: Feed | None = None
 
-        def make_runner(buffer: Buffer) -> LoopRunner:
-            runner = LoopRunner(
-                settings,
-                buffer,
-                plan=plan,
-                sampled=self._sampled,
-                max_messages=max_messages,
-                only_one=only_one,
-                counts=counts,
-                secrets=secrets,
-                documents=documents,
-                discovers=discovers,
-            )
-            self._feed = runner.feed
-            return runner
-
-        self._make_runner = make_runner
+    def _make_runner(self, buffer: Buffer) -> LoopRunner:
+        runner = LoopRunner(self._run, buffer, self._sampled)
+        self._feed = runner.feed
+        return runner
 
     def start(self) -> None:
         """Start the feed, in a thread of its own."""
@@ -151,30 +148,21 @@ class Pipeline:
 class LoopRunner:
     """What runs in the loop's thread: it receives, and puts pages into a buffer.
 
-    Made within the running loop. The arguments are those of `Pipeline`.
+    Made within the running loop.
+
+    Args:
+        run: What the run is made of.
+        buffer: Takes the pages.
+        sampled: Is given the schema that the run begins with.
 
     Attributes:
         feed: What receives; the bridge tells it to stop or to wait.
     """
 
-    def __init__(  # noqa: PLR0913 - its collaborators, by keyword
-        self,
-        settings: Settings,
-        buffer: Buffer,
-        *,
-        plan: RecordPlan,
-        sampled: _Sampled,
-        max_messages: int | None,
-        only_one: bool,
-        counts: Counts,
-        secrets: SecretFilter,
-        documents: Documents | None,
-        discovers: bool,
-    ) -> None:
-        self._discovers = discovers
-        self._settings = settings
+    def __init__(self, run: Run, buffer: Buffer, sampled: _Sampled) -> None:
+        settings, counts = run.settings, run.counts
+        self._run = run
         self._sampled = sampled
-        self._counts = counts
         self._buffer = buffer
         self._loop = asyncio.get_running_loop()
         delivery = settings.delivery
@@ -189,24 +177,24 @@ class LoopRunner:
         )
         stages = RecordStages.of(
             settings,
-            plan=plan,
+            plan=run.plan,
             pager=self._pager,
             counts=counts,
-            secrets=secrets,
+            secrets=run.secrets,
             settled=self._settled,
-            documents=documents,
+            documents=run.documents,
         )
         self._emitter = stages.emitter
         self._handler = stages.handler
         self.feed = Feed(
             settings,
-            dialer=Dialer(settings, learn=secrets.learn),
+            dialer=Dialer(settings, learn=run.secrets.learn),
             handle=stages.handler.consume,
             observer=stages.handler,
             counts=counts,
             subscribed=self._subscribed,
-            max_messages=max_messages,
-            only_one=only_one,
+            max_messages=run.max_messages,
+            only_one=run.only_one,
         )
 
     async def run(self) -> None:
@@ -217,7 +205,7 @@ class LoopRunner:
         try:
             # Without a record there is nothing to infer columns from, and a failure
             # is all that there is to report.
-            if error is None or self._counts.records:
+            if error is None or self._run.counts.records:
                 self._emitter.settle()
         except TapError as failure:
             if error is None:
@@ -229,11 +217,13 @@ class LoopRunner:
         self._handler.count_missing()
         _LOGGER.info(
             "%s after %.1f s: %s%s; %s",
-            "The sample for the catalog ended" if self._discovers else "The run ended",
+            "The sample for the catalog ended"
+            if self._run.discovers
+            else "The run ended",
             self._loop.time() - started,
-            reason,
+            ending.reason,
             "" if error is None else " (see the error)",
-            self._counts.summary(),
+            self._run.counts.summary(),
         )
         self._handler.warn_of_paths()
         self._emitter.close()
@@ -246,7 +236,7 @@ class LoopRunner:
             self._sampled.set_result(columns.schema)
 
     def _subscribed(self) -> None:
-        timeout = self._settings.stream.infer_timeout
+        timeout = self._run.settings.stream.infer_timeout
         self._schedule(timeout, self._emitter.settle)
 
     def _put(self, page: Page) -> None:

@@ -16,7 +16,7 @@ from singer_sdk.tap_base import Tap
 from tap_websocket import jsontext
 from tap_websocket.counts import Counts
 from tap_websocket.errors import DeliveryError
-from tap_websocket.pipeline import Pipeline
+from tap_websocket.pipeline import Pipeline, Run
 from tap_websocket.records.payloads import split
 from tap_websocket.records.plan import RecordPlan
 from tap_websocket.settings import resubscribed, subscription_of
@@ -326,7 +326,7 @@ class WebSocketStream(Stream):
             self._check_target()
 
         try:
-            with reports:
+            with reports.shown():
                 for page in pipeline.pages(alive):
                     if page.schema is not announced and page.schema != announced:
                         self._in_force = page.schema
@@ -362,16 +362,17 @@ class WebSocketStream(Stream):
                 self._secrets.add(self._settings.secrets)
             # It ends at so many messages: the SDK would stop at a record within one.
             limit, self.ABORT_AT_RECORD_COUNT = self.ABORT_AT_RECORD_COUNT, None
-            pipeline = self._pipeline = Pipeline(
+            run = Run(
                 self._settings,
-                plan=self._opened_plan(),
-                counts=self._counts,
-                secrets=self._secrets,
+                self._opened_plan(),
+                self._counts,
+                self._secrets,
                 max_messages=limit,
                 only_one=self.discovers or limit is not None,
                 documents=self.decode if self._decodes else None,
                 discovers=self.discovers,
             )
+            pipeline = self._pipeline = Pipeline(run)
             # Watched first: a signal that comes meanwhile must find what to stop.
             timeout = self._settings.delivery.drain_timeout
             self._shutdown.watch(pipeline.bridge, timeout)

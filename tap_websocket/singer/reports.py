@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+import contextlib
+from typing import TYPE_CHECKING
 
 from tap_websocket.singer.metrics import CountsLog
 from tap_websocket.singer.progress import Progress
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable
-    from types import TracebackType
+    from collections.abc import Callable, Iterator
 
     from tap_websocket.counts import Counts
 
@@ -18,7 +18,7 @@ __all__ = ["RunReports"]
 
 
 class RunReports:
-    """Shows and logs the counts of a run; as a context, it removes the live line.
+    """Shows and logs the counts of a run.
 
     Args:
         counts: What the run counts.
@@ -38,19 +38,11 @@ class RunReports:
         self._progress = Progress(counts, idle_seconds=idle_seconds)
         self._counts_log = CountsLog(metrics_logger, stream, counts)
 
-    def __enter__(self) -> Self:
-        """Return the reports; the live line is shown from the first update on."""
-        self._progress.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Remove the live line."""
-        self._progress.__exit__(kind, error, traceback)
+    @contextlib.contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show the live line within the context, from the first update on."""
+        with self._progress:
+            yield
 
     def update(self, records: int = 0) -> None:
         """Show the counts as they are now; log them where a minute has passed.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tap_websocket.counts import Counts
 from tap_websocket.errors import TapError
 from tap_websocket.logs import SecretFilter
-from tap_websocket.pipeline import Pipeline
+from tap_websocket.pipeline import Pipeline, Run
 from tap_websocket.records.plan import RecordPlan
 from tap_websocket.settings import Settings, coerce, read_settings
 from tap_websocket.tap import TapWebSocket
@@ -74,12 +74,8 @@ def receive(
     """
     settings = make_settings(**{"close_timeout": 1, "transport": transport, **given})
     counts = Counts()
-    pipeline = Pipeline(
-        settings,
-        plan=RecordPlan(settings, keys=settings.stream.primary_keys),
-        counts=counts,
-        secrets=SecretFilter(settings.secrets),
-    )
+    plan = RecordPlan(settings, keys=settings.stream.primary_keys)
+    pipeline = Pipeline(Run(settings, plan, counts, SecretFilter(settings.secrets)))
     bridge = pipeline.bridge
     begin = time.monotonic()
     pipeline.start()
