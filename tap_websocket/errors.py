@@ -17,6 +17,7 @@ __all__ = [
     "SequenceError",
     "StreamMapError",
     "TapError",
+    "extra_needed",
 ]
 
 
@@ -112,3 +113,8 @@ class SequenceError(TapError):
 
 class StreamMapError(TapError):
     """Stream maps cannot be set up, or an expression fails on a record."""
+
+
+def extra_needed(name: str) -> str:
+    """Return the end of an error's line where an extra is not installed."""
+    return f"needs an extra; run pip install 'tap-websocket[{name}]'"

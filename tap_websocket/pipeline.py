@@ -213,7 +213,7 @@ class LoopRunner:
         # What stands before such a record was received, too.
         self._pager.flush()
         # One that ends the run was counted when it came, and may not be the last.
-        self._counts.records = self._pager.total
+        self._run.counts.records = self._pager.total
         self._handler.count_missing()
         _LOGGER.info(
             "%s after %.1f s: %s%s; %s",
@@ -221,7 +221,7 @@ class LoopRunner:
             if self._run.discovers
             else "The run ended",
             self._loop.time() - started,
-            ending.reason,
+            reason,
             "" if error is None else " (see the error)",
             self._run.counts.summary(),
         )

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from tap_websocket.errors import CredentialError
+from tap_websocket.errors import CredentialError, extra_needed
 from tap_websocket.network.urls import as_http, as_websocket
 
 __all__ = ["AwsSigner", "Keys"]
@@ -55,7 +55,7 @@ class AwsSigner:
         try:
             import botocore.auth  # noqa: F401, PLC0415 - optional
         except ImportError as error:
-            msg = "type aws needs an extra; run pip install 'tap-websocket[aws]'"
+            msg = f"type aws {extra_needed('aws')}"
             raise ValueError(msg) from error
         self._service = service
         self._region = region

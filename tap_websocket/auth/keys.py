@@ -7,6 +7,8 @@ import binascii
 import hmac
 from typing import TYPE_CHECKING, Literal
 
+from tap_websocket.errors import extra_needed
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -22,7 +24,7 @@ __all__ = [
 Algorithm = Literal["hmac", "ed25519", "rsa"]
 Hash = Literal["sha256", "sha384", "sha512"]
 
-EXTRA_NEEDED = "needs an extra; run pip install 'tap-websocket[jwt]'"
+EXTRA_NEEDED = extra_needed("jwt")
 
 
 def decode_secret(secret: str, encoding: Literal["text", "base64"]) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -23,7 +22,11 @@ from tap_websocket.feed.throttle import ConnectThrottle
 from tap_websocket.feed.trust import TrustedOrigins, without_credentials
 from tap_websocket.http.client import HttpClient
 from tap_websocket.network.cookies import Cookies
-from tap_websocket.network.errors import BadHandshake, HandshakeRefused
+from tap_websocket.network.errors import (
+    REFUSES_CREDENTIALS,
+    BadHandshake,
+    HandshakeRefused,
+)
 from tap_websocket.network.tls import make_context
 from tap_websocket.network.urls import (
     log_label,
@@ -49,7 +52,6 @@ if TYPE_CHECKING:
 __all__ = ["Address", "Dialer"]
 
 _LOGGER = logging.getLogger("tap-websocket")
-_UNAUTHORIZED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -220,7 +222,7 @@ class Dialer:
         try:
             await self._connect(attempt, credentials)
         except HandshakeRefused as refused:
-            if refused.status in _UNAUTHORIZED:
+            if refused.status in REFUSES_CREDENTIALS:
                 raise _Unauthorized(credentials, refused) from refused
             raise
 

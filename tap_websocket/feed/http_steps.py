@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tap_websocket.errors import TapError
@@ -13,6 +12,7 @@ from tap_websocket.feed.threads import in_thread
 from tap_websocket.feed.trust import TrustedOrigins, without_credentials
 from tap_websocket.http.answer import NoValue, Purpose, TransientHttpError
 from tap_websocket.http.client import HttpClient
+from tap_websocket.network.errors import REFUSES_CREDENTIALS
 from tap_websocket.network.tls import make_context
 from tap_websocket.network.urls import log_label
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["HttpSteps", "StepHost", "StepRequest"]
 
-_UNAUTHORIZED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _RETRY_SECONDS = 1.0
 """Between two tries of a repetition that failed; halved where it is due sooner."""
 
@@ -194,7 +193,7 @@ class HttpSteps:
         answer = await self._send(request)
         if (
             may_refresh
-            and answer.status in _UNAUTHORIZED
+            and answer.status in REFUSES_CREDENTIALS
             and await self._host.refresh_credentials()
         ):
             answer = await self._send(request)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 import urllib3
 
-from tap_websocket.errors import CredentialError
+from tap_websocket.errors import CredentialError, extra_needed
 from tap_websocket.http.answer import TransientHttpError
 from tap_websocket.network.errors import BadHandshake, HandshakeError, Unreachable
 from tap_websocket.network.tunnel import proxy_refusal
@@ -82,7 +82,7 @@ def request_failure(
     if "SOCKS" in str(error) and isinstance(error, requests.exceptions.InvalidSchema):
         return CredentialError(
             f"the {subject} request to {where} cannot use the proxy: "
-            "SOCKS needs an extra; run pip install 'tap-websocket[socks]'"
+            f"SOCKS {extra_needed('socks')}"
         )
     refusal = _proxy_refusal(causes)
     if isinstance(refusal, Unreachable):

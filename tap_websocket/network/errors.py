@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "REFUSES_CREDENTIALS",
     "BadHandshake",
     "HandshakeError",
     "HandshakeRefused",
@@ -70,6 +71,9 @@ class HandshakeRefused(HandshakeError):
         self.headers = headers
         self.cookies = tuple(cookies)
 
+
+REFUSES_CREDENTIALS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+"""Statuses after which others are tried, where there are any."""
 
 _RETRIED_STATUS = frozenset(
     {

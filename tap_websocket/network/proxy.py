@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from requests.utils import get_environ_proxies, select_proxy
 
+from tap_websocket.errors import extra_needed
 from tap_websocket.logs import Redacted
 from tap_websocket.network.urls import as_http, userinfo_secrets
 
@@ -104,7 +105,7 @@ def parse_proxy(text: str) -> Proxy:
     proxy = Proxy(parts.scheme, parts.hostname, port, username, password)
     _check_credentials(proxy)
     if proxy.is_socks and not all(map(importlib.util.find_spec, _SOCKS_MODULES)):
-        msg = "SOCKS needs an extra; run pip install 'tap-websocket[socks]'"
+        msg = f"SOCKS {extra_needed('socks')}"
         raise ValueError(msg)
     return proxy
 

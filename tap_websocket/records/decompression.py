@@ -6,7 +6,7 @@ import sys
 import zlib
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tap_websocket.errors import ParseError
+from tap_websocket.errors import ParseError, extra_needed
 from tap_websocket.wording import counted_bytes
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _zstd_decoder(max_bytes: int) -> Callable[[], Any]:
         else:
             from backports import zstd  # noqa: PLC0415 - optional
     except ImportError as error:
-        msg = "zstd needs an extra; run pip install 'tap-websocket[zstd]'"
+        msg = f"zstd {extra_needed('zstd')}"
         raise ZstdMissing(msg) from error
     bits = max(_ZSTD_WINDOW_BITS[0], min(max_bytes.bit_length(), _ZSTD_WINDOW_BITS[-1]))
     options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: bits}

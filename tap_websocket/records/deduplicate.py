@@ -80,7 +80,7 @@ class Deduplicator:
         self._now = float("-inf")
         self._limit = limit
         # How many make it forget some.
-        self._most = limit + _FORGOTTEN_AT_ONCE
+        self._max_kept = limit + _FORGOTTEN_AT_ONCE
         # Keyed, so that no feed can choose what collides.
         self._secret = os.urandom(_HASH_BYTES)
         # With `by`: hash to when it was last seen, the oldest first.
@@ -184,7 +184,7 @@ class Deduplicator:
     ) -> bool:
         """Return whether a record is new by its hash; a credit for it is spent."""
         is_new = self._credits.is_new(holder, group, key, now)
-        if self._credits.count + len(self._seen) > self._most:
+        if self._credits.count + len(self._seen) > self._max_kept:
             self._forget(now)
         return is_new
 
@@ -215,7 +215,7 @@ class Deduplicator:
                 del seen[key]
             seen[key] = now
             new.append(last is None or (seconds is not None and now - last > seconds))
-        while len(seen) + self._credits.count > self._most and seen:
+        while len(seen) + self._credits.count > self._max_kept and seen:
             self._forget_seen(now)
         return new
 

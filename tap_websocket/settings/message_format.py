@@ -9,6 +9,7 @@ import dataclasses
 import importlib.util
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
+from tap_websocket.errors import extra_needed
 from tap_websocket.settings.declare import STRING, choice, obj, setting
 
 if TYPE_CHECKING:
@@ -91,10 +92,7 @@ def read_protobuf(
     """
     form, given = config["message_format"], config.get("protobuf")
     if form in _EXTRAS and not _is_installed(_EXTRAS[form]):
-        problems.append(
-            f"message_format: {form} needs an extra; run pip install "
-            f"'tap-websocket[{form}]'"
-        )
+        problems.append(f"message_format: {form} {extra_needed(form)}")
     if not needs_protobuf(form):
         return None
     if given is None:
