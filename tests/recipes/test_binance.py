@@ -16,6 +16,7 @@ from tests.support.whole_exchange import (
     acknowledged,
     play_cut_off,
     play_dropped,
+    play_listed,
 )
 
 if TYPE_CHECKING:
@@ -176,10 +177,7 @@ def test_a_whole_exchange_keeps_the_limits() -> None:
     names = [f"SYM{number}USDT" for number in range(1100)]
     rows = [{"symbol": name, "status": "TRADING"} for name in names]
     server = exchange(json.dumps({"symbols": rows}), {names[-1]: first})
-    outcome = play(EXCHANGE, server, http=server.http, max_messages=1)
-    assert outcome.error is None
-    server.has_each_once(names)
-    assert server.connections == [1000, 100]
+    play_listed(EXCHANGE, server, names, [1000, 100])
 
 
 def test_an_exchange_without_symbols_ends_the_run() -> None:

@@ -14,6 +14,7 @@ from tests.support.whole_exchange import (
     acknowledged,
     play_cut_off,
     play_dropped,
+    play_listed,
 )
 
 if TYPE_CHECKING:
@@ -123,10 +124,7 @@ def test_a_whole_exchange_keeps_the_limits() -> None:
     names = [f"C{number}-USD" for number in range(450)]
     listing = json.dumps([{"id": name, "status": "online"} for name in names])
     server = exchange(listing, {names[-1]: EXCHANGE.arrives[2]})
-    outcome = play(EXCHANGE, server, http=server.http, max_messages=1)
-    assert outcome.error is None
-    server.has_each_once(names)
-    assert server.connections == [200, 200, 50]
+    play_listed(EXCHANGE, server, names, [200, 200, 50])
 
 
 @pytest.mark.usefixtures("each_transport")

@@ -19,6 +19,7 @@ from tests.support.whole_exchange import (
     acknowledged,
     play_cut_off,
     play_dropped,
+    play_listed,
 )
 
 if TYPE_CHECKING:
@@ -189,10 +190,7 @@ def test_a_whole_exchange_keeps_the_limits() -> None:
     listing = json.dumps({"data": rows})
     server = exchange(listing, {names[-1]: EXCHANGE.arrives[3]})
     http = functools.partial(answered, server)
-    outcome = play(EXCHANGE, server, http=http, max_messages=1)
-    assert outcome.error is None
-    server.has_each_once(names)
-    assert server.connections == [400, 50]
+    play_listed(EXCHANGE, server, names, [400, 50], http)
 
 
 @pytest.mark.usefixtures("each_transport")

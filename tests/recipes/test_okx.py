@@ -19,6 +19,7 @@ from tests.support.whole_exchange import (
     acknowledged,
     play_cut_off,
     play_dropped,
+    play_listed,
 )
 
 if TYPE_CHECKING:
@@ -221,10 +222,7 @@ def test_a_whole_exchange_keeps_the_limits() -> None:
     names = [f"C{number}-USDT" for number in range(450)]
     rows = [{"instId": name, "state": "live"} for name in names]
     server = exchange(json.dumps({"data": rows}), {names[-1]: EXCHANGE.arrives[2]})
-    outcome = play(EXCHANGE, server, http=server.http, max_messages=1)
-    assert outcome.error is None
-    server.has_each_once(names)
-    assert server.connections == [300, 150]
+    play_listed(EXCHANGE, server, names, [300, 150])
 
 
 async def _trades_acknowledged(peer: Peer) -> None:

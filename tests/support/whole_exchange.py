@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import json
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
 
     Http = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-__all__ = ["WholeExchange", "acknowledged", "play_cut_off", "play_dropped"]
+__all__ = [
+    "WholeExchange",
+    "acknowledged",
+    "play_cut_off",
+    "play_dropped",
+    "play_listed",
+]
 
 
 class WholeExchange:
@@ -30,6 +37,8 @@ class WholeExchange:
         asked: How often each symbol was asked for.
         messages: Symbols of each message, in the order of their arrival.
         connections: Symbols of each connection.
+        expected: Symbols, all of which are asked for before the last one is answered:
+            its data ends a run.
     """
 
     def __init__(
@@ -57,6 +66,7 @@ class WholeExchange:
         self.asked: collections.Counter[str] = collections.Counter()
         self.messages: list[int] = []
         self.connections: list[int] = []
+        self.expected: list[str] = []
         self._symbols = symbols
         self._answers = answers
         self._per_connection = per_connection
@@ -84,11 +94,37 @@ class WholeExchange:
             self.connections[number] += len(some)
             assert len(some) <= self._per_message
             assert self.connections[number] <= self._per_connection
+            if self.expected and self.expected[-1] in some:
+                while self.asked.total() < len(self.expected):
+                    await asyncio.sleep(0.01)
             await say(peer, *self._answers(request, some))
 
     def has_each_once(self, symbols: Sequence[str]) -> None:
         """Assert that every symbol was asked for, and none twice."""
         assert self.asked == collections.Counter(symbols)
+
+
+def play_listed(
+    given: Recipe,
+    server: WholeExchange,
+    symbols: list[str],
+    connections: list[int],
+    http: Http | None = None,
+) -> None:
+    """Assert that a recipe asks for each symbol of a list once, within the limits.
+
+    Args:
+        given: The recipe.
+        server: Lists the symbols; the last one alone has data.
+        symbols: All of them.
+        connections: How many each connection asks for, the largest number first.
+        http: Answers plain requests, in the server's place.
+    """
+    server.expected = symbols
+    outcome = play(given, server, http=http or server.http, max_messages=1)
+    assert outcome.error is None
+    server.has_each_once(symbols)
+    assert sorted(server.connections, reverse=True) == connections
 
 
 def play_cut_off(
