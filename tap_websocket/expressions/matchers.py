@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from tap_websocket.expressions.regex_literals import literals_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -37,6 +39,8 @@ class Matcher(msgspec.Struct, frozen=True):
         compared: The same without parts that need only be there. What leads to them
             decides by its being an object or array, and by the names in it, alone.
         misses_json: It matches no text of an object or array with something in it.
+        begins: Bytes that each text with a match begins with; empty where none are
+            known.
     """
 
     kind: Literal["text", "json", "frame"]
@@ -45,6 +49,7 @@ class Matcher(msgspec.Struct, frozen=True):
     looked_at: tuple[tuple[str | int, ...], ...] = ((),)
     compared: tuple[tuple[str | int, ...], ...] = ((),)
     misses_json: bool = False
+    begins: bytes = b""
 
 
 def compile_matcher(spec: Any) -> Matcher:  # noqa: ANN401 - any JSON
@@ -60,14 +65,21 @@ def compile_matcher(spec: Any) -> Matcher:  # noqa: ANN401 - any JSON
     """
     if isinstance(spec, str):
         misses = spec[:1] not in {"{", "["} or spec in {"{}", "[]"}
-        return Matcher("text", _equals(spec), _encoded(spec), misses_json=misses)
+        needles = _encoded(spec)
+        begins = b"".join(needles or ())
+        return Matcher(
+            "text", _equals(spec), needles, misses_json=misses, begins=begins
+        )
     pattern = _operand(spec, "$regex")
     if pattern is not None:
+        test = _searches(pattern)
+        literals = literals_of(str(pattern))
         return Matcher(
             "text",
-            _searches(pattern),
-            _literal(pattern),
+            test,
+            _encoded(literals.longest),
             misses_json=_BEGINS_PLAINLY.match(str(pattern)) is not None,
+            begins=b"".join(_encoded(literals.beginning) or ()),
         )
     if _operand(spec, "$binary") is not None:
         if spec["$binary"] is not True:
@@ -83,11 +95,10 @@ def compile_matcher(spec: Any) -> Matcher:  # noqa: ANN401 - any JSON
             f"{json.dumps(spec, default=str)}"
         )
         raise ValueError(msg)  # noqa: TRY004 - a value of the config
-    needles = tuple(_needles(spec)) or None
     return Matcher(
         "json",
         _compile(spec),
-        needles,
+        tuple(_needles(spec)) or None,
         tuple(_looked_at(spec)),
         tuple(_compared(spec)),
     )
@@ -296,19 +307,6 @@ _BEGINS_PLAINLY = re.compile(
     r"\^[A-Za-z0-9_ \"':;,@#%&=<>/!~-](?![?*{])[^|]*$", re.DOTALL
 )
 """A regular expression without alternatives that wants a plain character first."""
-
-_PLAIN_PATTERN = re.compile(
-    r"\^?((?:[A-Za-z0-9_ \"':;,@#%&=<>/!~-]|\\[.\[\]{}()])+)\$?",
-)
-
-
-def _literal(pattern: str) -> tuple[bytes, ...] | None:
-    """Return the bytes that each match of a regular expression holds.
-
-    They are known only where it is a plain text, perhaps with anchors.
-    """
-    plain = _PLAIN_PATTERN.fullmatch(pattern)
-    return _encoded(plain[1].replace("\\", "")) if plain else None
 
 
 def quoted(name: str) -> Iterator[bytes]:

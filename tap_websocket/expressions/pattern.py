@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 __all__ = ["JSON_GROUP", "MessagePattern"]
@@ -45,6 +46,7 @@ class MessagePattern:
             msg = f"{pattern!r} has no named group (?P<name>…); each becomes a column"
             raise ValueError(msg)
         self.names = tuple(groups)
+        self._numbers = groups
         self._parses = parses
 
     def groups(self, text: str) -> Mapping[str, str | None] | None:
@@ -59,3 +61,25 @@ class MessagePattern:
             return None
         groups: dict[str, str | None] = found.groupdict()
         return None if self._parses and groups[JSON_GROUP] is None else groups
+
+    def finder(
+        self, names: Sequence[str]
+    ) -> Callable[[Iterable[str]], list[tuple[str, ...] | None]]:
+        """Return what finds groups of many texts at once.
+
+        It returns for each text what they hold, None where nothing matches; NUL stands
+        for a group that is not in the match.
+
+        Args:
+            names: The groups, two at least.
+        """
+        pick = operator.itemgetter(*(self._numbers[name] - 1 for name in names))
+        search = self._search
+
+        def find(texts: Iterable[str]) -> list[tuple[str, ...] | None]:
+            return [
+                None if found is None else pick(found.groups("\0"))
+                for found in map(search, texts)
+            ]
+
+        return find

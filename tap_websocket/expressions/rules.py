@@ -124,6 +124,12 @@ class CompiledRule(msgspec.Struct, frozen=True):
             return True
         return document is not MISSING and self.matcher.test(document)
 
+    @property
+    def only_replies(self) -> bool:
+        """Whether what it fits is data, which it replies to, and it does no more."""
+        captures = self.paths or self.groups or self.forgets
+        return self.then == "emit" and self.reply is not None and not captures
+
     def captures(self, found: Answered) -> Iterator[tuple[str, Any]]:
         """Yield what is captured; null, and what is missing, captures nothing.
 
@@ -172,7 +178,8 @@ class RuleSet:
         asks_frames: There are rules that look at the kind of frame.
         shared_names: The names of values that all lines of a group share.
         looked_at: The ways to what matchers look at in parsed documents.
-        asks_texts: There are rules that look at texts.
+        texts: The rules that look at texts.
+        asks_texts: There are any.
         asks_documents: There are rules that look at parsed documents.
         acknowledges: A rule replies to documents that are data.
         compared: The ways to values in parsed documents that matchers compare.
@@ -186,7 +193,7 @@ class RuleSet:
     ) -> None:
         self.shared_names = shared_names
         self._frames = [rule for rule in rules if rule.kind == "frame"]
-        self._texts = [rule for rule in rules if rule.kind == "text"]
+        self.texts = [rule for rule in rules if rule.kind == "text"]
         self._documents = [rule for rule in rules if rule.kind == "json"]
         self._capture_only = [rule for rule in rules if rule.only_captures]
         self.captured_names = frozenset(
@@ -195,7 +202,7 @@ class RuleSet:
         # Tests of messages for the rules that capture these names, as they are needed.
         self._may_capture: dict[frozenset[str], Prefilter | None] = {}
         self.needles = _needles(
-            rule for rule in (*self._texts, *self._documents) if not rule.only_captures
+            rule for rule in (*self.texts, *self._documents) if not rule.only_captures
         )
         self.asks_frames = bool(self._frames)
         # The test of each rule for documents, and what it decides by its match alone;
@@ -213,7 +220,7 @@ class RuleSet:
             if rule.matcher is not None
             for path in rule.matcher.looked_at
         ]
-        self.asks_texts = bool(self._texts)
+        self.asks_texts = bool(self.texts)
         self.asks_documents = bool(self._documents)
         self.compared = [
             way
@@ -222,7 +229,7 @@ class RuleSet:
             for way in rule.matcher.compared
         ]
         self.asks_json_texts = any(
-            rule.matcher is None or not rule.matcher.misses_json for rule in self._texts
+            rule.matcher is None or not rule.matcher.misses_json for rule in self.texts
         )
         # Those for documents that take from texts, or forget, and act no further.
         self._odd = [
@@ -253,7 +260,7 @@ class RuleSet:
         """
         matching = (
             rule
-            for rule in self._texts
+            for rule in self.texts
             if rule.matcher is not None and rule.matcher.test(text)
         )
         return _decide(matching, look)
@@ -288,19 +295,20 @@ class RuleSet:
                 return alone is not None and alone.then == "emit"
         return True
 
-    def only_captures(self, found: Answered) -> bool:
-        """Return whether a document is data, and rules do no more than `capture_only`.
+    def data(self, found: Answered) -> RuleMatch | None:
+        """Return what rules decide of a document that is data; None of any other.
 
-        That is so for each document that has the same values where matchers compare
-        them (`compared`), the same names, and objects and arrays in the same places.
+        They do no more than `capture_only`, and perhaps reply. It is the same for each
+        document that has the same values where matchers compare them (`compared`), the
+        same names, and objects and arrays in the same places.
         """
         match = self.decide_document(found)
-        return (
+        is_data = (
             match.then == "emit"
-            and match.reply is None
             and not match.own
             and not any(rule.fits(found.document) for rule in self._odd)
         )
+        return match if is_data else None
 
     def capture_only(
         self,

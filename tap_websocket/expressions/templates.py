@@ -99,6 +99,8 @@ class Template:
 
     Attributes:
         names: The declared names that stand in the message.
+        only_answers: All of its placeholders are parts of what is answered, as they
+            stand there.
 
     Raises:
         ValueError: When a reply has a `{$.path}` that is not a JSONPath, or has an
@@ -116,6 +118,7 @@ class Template:
         self._declared = declared
         self._groups = groups
         self._is_text = isinstance(message, str)
+        self.only_answers = True
         self._render = self._text(message) if self._is_text else self._node(message)
 
     def render(
@@ -182,6 +185,7 @@ class Template:
     def _slot(self, found: re.Match[str]) -> tuple[_Slot, Filters] | None:
         """Return where a placeholder takes its value; None for plain text."""
         name, filters = found[1], parse_filters(found[2])
+        self.only_answers &= not found[2]
         if name[:2] in {"$.", "$["}:
             if self._groups is None:
                 return None
@@ -197,9 +201,11 @@ class Template:
 
     def _lookup(self, name: str) -> _Slot | None:
         if name in BUILTINS:
+            self.only_answers = False
             return lambda sources: sources.moment.value(name)
         if not name.startswith("$"):
             known = name in self._declared
+            self.only_answers &= not known
             return (lambda sources: sources.values.get(name)) if known else None
         group = name[1:]
         known = self._groups is not None and group in self._groups

@@ -28,7 +28,7 @@ _ESCAPE = (
     rb"|[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}))"
 )
 _ESCAPED = _PLAIN + rb"(?:" + _ESCAPE + _PLAIN + rb")*+"
-_NO_JSON = rb' *+(?:[{\[\-0-9]|(?:true|false|null) *+")'
+_NO_JSON = rb' *+(?:[{\[\-0-9]|(?:true|false|null) *+\\?")'
 """The beginning of a text that reads like JSON; it may be one that does not."""
 
 _MAX_DIGITS = 39
@@ -46,6 +46,7 @@ class LeafPattern(msgspec.Struct):
         has_escapes: Strings may have escapes, where they need not be exact. To compile
             a pattern that takes them is dear.
         is_long: Integers may be outside 64 bits: their column holds them as text.
+        is_inside: It stands inside of a string; strings have no escapes then.
     """
 
     kinds: frozenset[Kind] = SCALARS
@@ -53,6 +54,7 @@ class LeafPattern(msgspec.Struct):
     is_exact: bool = False
     has_escapes: bool = False
     is_long: bool = False
+    is_inside: bool = False
 
     def written(self, *, group: bool = False) -> bytes:
         """Return the regular expression.
@@ -72,10 +74,11 @@ class LeafPattern(msgspec.Struct):
         return options[0] if len(options) == 1 else b"(?:%b)" % b"|".join(options)
 
     def _string(self, *, group: bool) -> bytes:
-        simple = self.is_exact or self.is_text or not self.has_escapes
+        simple = self.is_exact or self.is_text or self.is_inside or not self.has_escapes
         body = _PLAIN if simple else _ESCAPED
         begin = b"(?!%b)" % _NO_JSON if self.is_text else b""
-        return b'"%b%b"' % (begin, b"(%b)" % body if group else body)
+        quote = rb'\\"' if self.is_inside else b'"'
+        return b"%b%b%b%b" % (quote, begin, b"(%b)" % body if group else body, quote)
 
     def _number(self) -> bytes:
         if "decimal" not in self.kinds:

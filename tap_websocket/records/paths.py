@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from tap_websocket.records.sliced_path import SlicedPath
 from tap_websocket.records.slicer import make_slicer
 from tap_websocket.records.slow_path import SlowPath
 from tap_websocket.records.template_path import TemplatePath
+from tap_websocket.records.views import Unviewable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,22 +104,23 @@ class Paths:
                 router=router,
                 emitter=emitter,
             )
-            if not single_column and _is_invisible(decoding.record_separator):
+        if documents.is_own and decoding.is_structured and not single_column:
+            with contextlib.suppress(Unviewable):
                 self._templates = TemplatePath(
-                    slicer,
+                    decoding,
+                    extractor,
                     documents=documents,
                     router=router,
                     emitter=emitter,
                     gaps=gaps,
                     deduplicator=deduplicator,
                     by=() if by is None else by.by,
-                    separator=decoding.record_separator,
                 )
         # To look for what rules may match is dearer than a template.
         self._templates_first = (
             self._templates is not None
             and not self._passes_messages
-            and not router.asks_json_texts
+            and (decoding.message_pattern is not None or not router.asks_json_texts)
         )
 
     def take(self, batch: Batch, messages: list[bytes]) -> None:
@@ -311,10 +314,3 @@ class Paths:
             batch.result.records += new
             batch.result.deduplicated += passed - new
         return passed
-
-
-def _is_invisible(separator: str | None) -> bool:
-    """Return whether no value of a message has a separator in it, as it is sent."""
-    if separator is None:
-        return True
-    return separator != "" and all(character < " " for character in separator)

@@ -134,16 +134,17 @@ class MessageRouter:
         """Capture from plain data (see `RuleSet.capture_only`)."""
         self._keep(origin, self.rules.capture_only(newest_first, parse))
 
-    def is_data(self, found: Answered) -> bool:
-        """Return whether a document is data, and no more is done than to `capture`.
+    def data(self, found: Answered) -> RuleMatch | None:
+        """Return what becomes of a document that is data; None of any other.
 
-        So is each document that has the same values where they are `compared`, and
-        otherwise the same names, objects and arrays.
+        No more is done than to `capture`, and perhaps to reply (see `RuleSet.data`).
         """
-        document = found.document
-        return self.rules.only_captures(found) and not any(
-            reply.kind == "json" and reply.test(document) for reply in self._replies
-        )
+        if any(
+            reply.kind == "json" and reply.test(found.document)
+            for reply in self._replies
+        ):
+            return None
+        return self.rules.data(found)
 
     def route(self, batch: Batch, *, plain: bool) -> Route | None:
         """Return what takes a document that is no data, or None where all is data.

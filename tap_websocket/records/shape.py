@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tap_websocket.expressions.path import Step
 
-__all__ = ["Kind", "Shape", "Value", "shape_of"]
+    Opens = Callable[[Sequence[Step]], bool]
+    """Returns whether a string at the end of a path is parsed in place."""
+
+__all__ = ["Kind", "Opens", "Shape", "Value", "shape_of"]
 
 Kind = Literal["string", "integer", "decimal", "boolean", "null", "object", "array"]
 """What a value is; numbers are told apart by how they are written."""
@@ -28,7 +31,20 @@ _TOKEN = re.compile(
     rb"|(-?[0-9]++)(\.[0-9]++)?+([eE][-+]?[0-9]++)?+"
     rb"|(true|false)|(null)|([{}\[\],:]))",
 )
+_TOKEN_INSIDE = re.compile(
+    rb'(?: |\\[nrt])*+(?:(\\"[^"\\\x00-\x1f]*+\\")'
+    rb"|(-?[0-9]++)(\.[0-9]++)?+([eE][-+]?[0-9]++)?+"
+    rb"|(true|false)|(null)|([{}\[\],:]))",
+)
+"""The same of JSON inside of a string."""
+
+_HOLDS_JSON = re.compile(rb'\\?"(?: |\\[nrt])*+[{\[]')
+"""The beginning of a string that holds an object or array, if it holds JSON."""
+
 _SPACE = re.compile(rb"[ \t]*+")
+_SPACE_INSIDE = re.compile(rb"(?: |\\[nrt])*+")
+
+_text = msgspec.json.Decoder(str).decode
 
 
 class Value(msgspec.Struct, frozen=True, gc=False):
@@ -40,6 +56,8 @@ class Value(msgspec.Struct, frozen=True, gc=False):
         key_at: Where its name begins, or itself where it has none.
         start: Where it begins.
         end: Where it ends.
+        is_inside: It stands inside of a string that is parsed in place.
+        may_open: It would be parsed in place if it were a string that holds JSON.
     """
 
     path: tuple[Step, ...]
@@ -47,6 +65,8 @@ class Value(msgspec.Struct, frozen=True, gc=False):
     key_at: int
     start: int
     end: int
+    is_inside: bool = False
+    may_open: bool = False
 
 
 class Shape:
@@ -55,23 +75,34 @@ class Shape:
     Args:
         text: JSON values on one line.
         values: All of its values; those inside of another stand in front of it.
+        packed: Where the strings begin and end that are parsed in place.
 
     Attributes:
         text: As above.
-        values: As above.
         leaves: The values that have none inside of them, in the order of the text;
             empty objects and arrays are none.
     """
 
-    def __init__(self, text: bytes, values: Sequence[Value]) -> None:
+    def __init__(
+        self,
+        text: bytes,
+        values: Sequence[Value],
+        packed: Sequence[tuple[int, int]] = (),
+    ) -> None:
         self.text = text
-        self.values = values
+        self._values = values
+        self._packed = packed
         self.leaves = [v for v in values if v.kind not in {"object", "array"}]
 
-    def token(self, index: int) -> bytes:
-        """Return the text of a leaf."""
+    def sent(self, index: int) -> bytes:
+        """Return a leaf as it stands in the text."""
         leaf = self.leaves[index]
         return self.text[leaf.start : leaf.end]
+
+    def token(self, index: int) -> bytes:
+        """Return the text of a leaf; that of one inside of a string is unescaped."""
+        sent = self.sent(index)
+        return sent.replace(b"\\", b"") if self.leaves[index].is_inside else sent
 
     def before(self, index: int) -> bytes:
         """Return the text between a leaf and the one before it, or the text's end."""
@@ -80,22 +111,42 @@ class Shape:
         return self.text[start:end]
 
     def written(self, tokens: Sequence[bytes]) -> bytes:
-        """Return the text with other leaves."""
-        parts = [self.before(0)]
-        for index, token in enumerate(tokens):
-            parts += token, self.before(index + 1)
+        """Return the text with other leaves, and with what is parsed in place.
+
+        Args:
+            tokens: The leaves. They have no escapes where they are inside of a string.
+        """
+        parts, at = [], 0
+        for start, end in self._packed:
+            parts.append(self._filled(at, start, tokens))
+            parts.append(_text(self._filled(start, end, tokens)).encode())
+            at = end
+        parts.append(self._filled(at, len(self.text), tokens))
+        return b"".join(parts)
+
+    def _filled(self, begin: int, end: int, tokens: Sequence[bytes]) -> bytes:
+        """Return a part of the text with other leaves."""
+        parts, at = [], begin
+        for leaf, token in zip(self.leaves, tokens, strict=True):
+            if begin <= leaf.start < end:
+                parts.append(self.text[at : leaf.start])
+                parts.append(token.replace(b'"', b'\\"') if leaf.is_inside else token)
+                at = leaf.end
+        parts.append(self.text[at:end])
         return b"".join(parts)
 
     def members(self) -> list[tuple[str, Value]]:
         """Return the members of the text, where it is an object, by their names."""
         return [
             (value.path[0], value)
-            for value in self.values
+            for value in self._values
             if len(value.path) == 1 and isinstance(value.path[0], str)
         ]
 
 
-def shape_of(text: bytes, separator: bytes | None = None) -> Shape | None:
+def shape_of(
+    text: bytes, separator: bytes | None = None, opens: Opens | None = None
+) -> Shape | None:
     """Return the shape of a text; None where it is no case for one.
 
     That is a text of many values or levels, with names that are written with escapes
@@ -105,10 +156,12 @@ def shape_of(text: bytes, separator: bytes | None = None) -> Shape | None:
         text: One JSON value.
         separator: The text is several of them, with this in between, and perhaps at the
             end; paths begin with their index then.
+        opens: Says which strings are parsed in place, by the paths in their value. They
+            have no escapes but for quotes and white space.
     """
     if len(text) > _MAX_BYTES:
         return None
-    scanner = _Scanner(text)
+    scanner = _Scanner(text, separator, opens)
     try:
         if separator is None:
             scanner.value((), scanner.at)
@@ -116,7 +169,9 @@ def shape_of(text: bytes, separator: bytes | None = None) -> Shape | None:
             scanner.separated(separator)
     except _NoShapeError:
         return None
-    return Shape(text, scanner.values) if scanner.is_at_end else None
+    if not scanner.is_at_end:
+        return None
+    return Shape(text, scanner.values, scanner.packed)
 
 
 class _NoShapeError(Exception):
@@ -126,17 +181,26 @@ class _NoShapeError(Exception):
 class _Scanner:
     """Finds the values in a text."""
 
-    def __init__(self, text: bytes) -> None:
+    def __init__(
+        self, text: bytes, separator: bytes | None, opens: Opens | None
+    ) -> None:
         self.values: list[Value] = []
+        self.packed: list[tuple[int, int]] = []
         self.at = 0
         self._text = text
+        self._opens = opens
+        # Steps that lead from the text to one of its values.
+        self._outside = 0 if separator is None else 1
+        # It is inside of a string that is parsed in place.
+        self._is_inside = False
+        self._token = _TOKEN
 
     @property
     def is_at_end(self) -> bool:
         return _SPACE.fullmatch(self._text, self.at) is not None
 
     def _next(self) -> re.Match[bytes]:
-        found = _TOKEN.match(self._text, self.at)
+        found = self._token.match(self._text, self.at)
         if found is None or len(self.values) > _MAX_VALUES:
             raise _NoShapeError
         self.at = found.end()
@@ -151,7 +215,7 @@ class _Scanner:
 
     def _sees(self, mark: bytes) -> bool:
         """Take a mark if it is the next token, and return whether it was."""
-        found = _TOKEN.match(self._text, self.at)
+        found = self._token.match(self._text, self.at)
         if found is None or found[7] != mark:
             return False
         self.at = found.end()
@@ -177,6 +241,7 @@ class _Scanner:
         if found[2] is not None:
             start = found.start(2)
         kind: Kind
+        may_open = self._opens is not None and self._opens(path[self._outside :])
         if found[7] == b"{":
             kind = "object"
             self._object(path)
@@ -185,6 +250,9 @@ class _Scanner:
             self._array(path)
         elif found[1] is not None:
             kind = "string"
+            if may_open and _HOLDS_JSON.match(found[1]):
+                self._open(start, path)
+                return
         elif found[2] is not None:
             kind = "integer" if found[3] is None and found[4] is None else "decimal"
         elif found[5] is not None:
@@ -194,18 +262,37 @@ class _Scanner:
         else:
             raise _NoShapeError
         begin = start if key_at < 0 else key_at
-        self.values.append(Value(path, kind, begin, start, self.at))
+        self.values.append(
+            Value(path, kind, begin, start, self.at, self._is_inside, may_open)
+        )
+
+    def _open(self, start: int, path: tuple[Step, ...]) -> None:
+        """Take the value that a string holds."""
+        if self._is_inside:
+            raise _NoShapeError
+        self.at = start + 1
+        self._is_inside, self._token = True, _TOKEN_INSIDE
+        self.value(path, -1)
+        self._is_inside, self._token = False, _TOKEN
+        end = _SPACE_INSIDE.match(self._text, self.at)
+        self.at = self.at if end is None else end.end()
+        if not self._text.startswith(b'"', self.at):
+            raise _NoShapeError
+        self.at += 1
+        self.packed.append((start, self.at))
 
     def _object(self, path: tuple[Step, ...]) -> None:
         names: set[str] = set()
         more = not self._sees(b"}")
         while more:
             found = self._next()
-            key = found[1]
-            if key is None or b"\\" in key:
+            if found[1] is None:
+                raise _NoShapeError
+            key = found[1][2:-2] if self._is_inside else found[1][1:-1]
+            if b"\\" in key:
                 raise _NoShapeError
             try:
-                name = key[1:-1].decode()
+                name = key.decode()
             except UnicodeDecodeError as error:
                 raise _NoShapeError from error
             if name in names:

@@ -9,7 +9,7 @@ import msgspec
 
 from tap_websocket import jsontext
 from tap_websocket.columns.names import RESCUED
-from tap_websocket.records.leaf_patterns import LeafPattern
+from tap_websocket.records.leaf_patterns import SCALARS, LeafPattern
 from tap_websocket.records.shape import shape_of
 from tap_websocket.records.template_format import HEAD, Span, Template, format_of
 
@@ -25,6 +25,7 @@ __all__ = ["Draft", "NoTemplateError", "is_markable", "marked"]
 
 _STEM = b"@value"
 _MARK = re.compile(rb'"@value([0-9]{4})@"')
+_BARE_MARK = re.compile(rb"@value([0-9]{4})@")
 _ESCAPED_MARK = re.compile(rb'\\"@value([0-9]{4})@\\"')
 
 _TOKENS: Mapping[Kind, bytes] = {
@@ -67,8 +68,17 @@ class Draft:
         self._shape = shape
         self._columns = columns
         self._tokens = [shape.token(index) for index in range(len(shape.leaves))]
-        has_escapes = b"\\" in shape.text
-        self._patterns = [LeafPattern(has_escapes=has_escapes) for _ in self._tokens]
+        has_escapes = any(b"\\" in token for token in self._tokens)
+        self._patterns = [
+            LeafPattern(
+                # Quotes are written otherwise inside of a string.
+                _own_kinds(leaf.kind) if leaf.is_inside else SCALARS,
+                is_text=leaf.may_open,
+                has_escapes=has_escapes,
+                is_inside=leaf.is_inside,
+            )
+            for leaf in shape.leaves
+        ]
         self._pinned: set[int] = set()
         # Whether each of the records has a field in `_rescued_data`.
         self._rescues: list[bool] = []
@@ -85,6 +95,19 @@ class Draft:
             # What is compared is no object or array: these match nothing.
             if leaf.path[inside:] in ways:
                 self._pinned.add(index)
+
+    def pin_beside(self, stride: int) -> None:
+        """Make what stands behind documents strings, or part of the shape.
+
+        Args:
+            stride: How many values there are for each document.
+        """
+        for index, leaf in enumerate(self._shape.leaves):
+            step = leaf.path[0] if len(leaf.path) == 1 else 0
+            if isinstance(step, int) and step % stride:
+                self._hold_leaf(index)
+                if leaf.kind != "string":
+                    self._pinned.add(index)
 
     def line(self, record: bytes) -> list[Piece]:
         """Return the pieces of a record's line.
@@ -155,22 +178,47 @@ class Draft:
         self._hold(text)
         return list(self._pieces(text, _MARK))
 
-    def template(self, lines: list[Piece], keys: list[Piece] | None) -> Template:
+    def reply(self, text: bytes) -> list[Piece]:
+        """Return the pieces of the reply to a message.
+
+        Args:
+            text: The reply, with marks for the message's values.
+
+        Raises:
+            NoTemplateError: When one of them is not a string.
+        """
+        pieces: list[Piece] = []
+        for number, part in enumerate(_BARE_MARK.split(text)):
+            if number % 2 == 0:
+                pieces.append(part)
+                continue
+            index = int(part)
+            if self._leaf(index).kind != "string":
+                raise NoTemplateError
+            self._hold_leaf(index)
+            pieces.append(Span(index, index, inner=True))
+        return pieces
+
+    def template(
+        self,
+        lines: list[Piece],
+        keys: list[Piece] | None,
+        reply: list[Piece] | None,
+    ) -> Template:
         """Return the template of what was drafted."""
-        formats = [self._merged(lines), *([] if keys is None else [self._merged(keys)])]
-        spans = {p for pieces in formats for p in pieces if isinstance(p, Span)}
+        formats = [lines, *filter(None, (keys, reply))]
+        merged = list(map(self._merged, formats))
+        spans = _spans(merged)
         if not _are_nested(spans):
-            formats = [lines, *([] if keys is None else [keys])]
-            spans = {p for pieces in formats for p in pieces if isinstance(p, Span)}
+            merged, spans = formats, _spans(formats)
         groups = sorted(spans, key=lambda span: (span.first, -span.last, span.inner))
-        pattern = self._pattern(groups)
-        find = re.compile(pattern).findall
-        made = [format_of(pieces, groups) for pieces in formats]
+        made = iter([format_of(pieces, groups) for pieces in merged])
         return Template(
-            find,
+            re.compile(self._pattern(groups)).findall,
             (b"",) * (len(groups) + 2),
-            made[0],
-            made[1] if keys is not None else None,
+            next(made),
+            next(made) if keys else None,
+            next(made) if reply else None,
             len(self._tokens),
             tuple(self._rescues),
         )
@@ -187,10 +235,12 @@ class Draft:
                     yield part
                 continue
             index = int(part)
-            if mark is _ESCAPED_MARK and self._leaf(index).kind == "string":
-                yield b'\\"'
+            leaf = self._leaf(index)
+            if leaf.kind == "string" and (mark is _ESCAPED_MARK or leaf.is_inside):
+                quote = b'"' if mark is _MARK else b'\\"'
+                yield quote
                 yield Span(index, index, inner=True)
-                yield b'\\"'
+                yield quote
             else:
                 yield Span(index, index)
 
@@ -220,10 +270,13 @@ class Draft:
         """Let values be of their kind alone, which are written again; return them."""
         marks = [int(mark[1]) for mark in _MARK.finditer(text)]
         for index in marks:
-            pattern = self._patterns[index]
-            pattern.kinds &= {self._leaf(index).kind}
-            pattern.is_exact = True
+            self._hold_leaf(index)
         return marks
+
+    def _hold_leaf(self, index: int) -> None:
+        pattern = self._patterns[index]
+        pattern.kinds &= {self._leaf(index).kind}
+        pattern.is_exact = True
 
     def _merged(self, pieces: Sequence[Piece]) -> list[Piece]:
         """Return pieces with values in one that stand together in the message, too."""
@@ -256,9 +309,11 @@ class Draft:
             opened = [s for s in groups if s.first == index and not s.inner]
             closed = [s for s in groups if s.last == index and not s.inner]
             if index in self._pinned:
-                value = re.escape(self._tokens[index])
+                sent, token = self._shape.sent(index), self._tokens[index]
+                value = re.escape(sent)
                 if index in inner:
-                    value = b'"(%b)"' % re.escape(self._tokens[index][1:-1])
+                    quote = re.escape(sent[: sent.index(b'"') + 1])
+                    value = b"%b(%b)%b" % (quote, re.escape(token[1:-1]), quote)
             else:
                 pattern = self._patterns[index]
                 if not pattern.kinds:
@@ -269,6 +324,16 @@ class Draft:
         # Of two groups at least `findall` makes a tuple.
         parts.append(rb"()(?![^\n])|[^\n]*+)")
         return b"".join(parts)
+
+
+def _spans(formats: Iterable[Iterable[Piece]]) -> set[Span]:
+    return {p for pieces in formats for p in pieces if isinstance(p, Span)}
+
+
+def _own_kinds(kind: Kind) -> frozenset[Kind]:
+    """Return the kinds that are written as this one."""
+    strings: frozenset[Kind] = frozenset({"string"})
+    return strings if kind == "string" else SCALARS - strings
 
 
 def _are_nested(spans: Iterable[Span]) -> bool:

@@ -74,6 +74,7 @@ class Template(msgspec.Struct, frozen=True, eq=False):
         missed: The groups of one that is of another shape.
         lines: Makes the records, each on a line.
         keys: Makes what each record is known again by (`deduplicate.by`), if anything.
+        replies: Makes what each message is replied to, if anything.
         values: How many values a message has.
         rescues: Whether each of the records has a field in `_rescued_data`.
     """
@@ -82,6 +83,7 @@ class Template(msgspec.Struct, frozen=True, eq=False):
     missed: Groups
     lines: Format
     keys: Format | None
+    replies: Format | None
     values: int
     rescues: tuple[bool, ...]
 

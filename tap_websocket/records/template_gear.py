@@ -53,6 +53,7 @@ class Taken(msgspec.Struct, gc=False):
         texts: The records of each message, a line each.
         keys: What these are known again by, a line each; empty where that is not asked
             for.
+        replies: What each is replied to, or None; empty where none is.
         by: The template of each message; None: it is of no known shape.
         misses: How many are of no known shape.
         is_worth_it: Those of no known shape are few, or stand together.
@@ -60,6 +61,7 @@ class Taken(msgspec.Struct, gc=False):
 
     texts: list[bytes]
     keys: list[bytes]
+    replies: list[bytes | None]
     by: list[Template | None]
     misses: int
     is_worth_it: bool = True
@@ -77,6 +79,7 @@ class Taken(msgspec.Struct, gc=False):
         return Taken(
             self.texts[start:end],
             self.keys[start:end],
+            self.replies[start:end],
             self.by[start:end],
             0,
         )
@@ -91,11 +94,15 @@ class Taken(msgspec.Struct, gc=False):
         """Put in what a template makes of messages, given by their index."""
         texts = template.lines.texts(found, head)
         keys = None if template.keys is None else template.keys.texts(found, b"")
+        replies: list[bytes | None] | None = None
+        if template.replies is not None:
+            replies = [*template.replies.texts(found, b"")]
         self.misses -= len(which)
         if len(which) == len(self.by):
             self.texts = texts
             self.by = [template] * len(texts)
             self.keys = keys or []
+            self.replies = replies or []
             return
         for at, text in zip(which, texts, strict=True):
             self.texts[at] = text
@@ -104,6 +111,10 @@ class Taken(msgspec.Struct, gc=False):
             self.keys = self.keys or [b""] * len(self.by)
             for at, key in zip(which, keys, strict=True):
                 self.keys[at] = key
+        if replies is not None:
+            self.replies = self.replies or [None] * len(self.by)
+            for at, reply in zip(which, replies, strict=True):
+                self.replies[at] = reply
 
 
 class _Tried:
@@ -161,11 +172,18 @@ class TemplateGear:
             self._known.remove(min(self._known[:-1], key=lambda known: known.taken))
         return True
 
+    def rests(self, count: int) -> bool:
+        """Return whether so many messages are to go past the gear."""
+        if not self._rest:
+            return False
+        self._rest = max(0, self._rest - count)
+        return True
+
     def take(self, messages: list[bytes], text: bytes, head: bytes) -> Taken | None:
         """Return what templates make of messages.
 
         Args:
-            messages: JSON texts in UTF-8.
+            messages: What is looked at of them, in UTF-8.
             text: The same, each behind a line break.
             head: The columns that the tap adds, with a comma behind them.
 
@@ -173,9 +191,6 @@ class TemplateGear:
             None where no message is taken.
         """
         count = len(messages)
-        if self._rest:
-            self._rest = max(0, self._rest - count)
-            return None
         taken = self._tried(messages, text, head) if self._known else None
         misses = count if taken is None else taken.misses
         self._missed += misses
@@ -195,7 +210,7 @@ class TemplateGear:
             # A line break between tokens; inside of a string it would be an error.
             left = [at for at in left if b"\n" not in messages[at]]
             text = _joined(messages, left)
-        taken = Taken([b""] * count, [], [None] * count, count)
+        taken = Taken([b""] * count, [], [], [None] * count, count)
         for known in self._known:
             template = known.template
             found = template.find(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,10 @@ from tap_websocket.columns.names import SEQUENCE
 from tap_websocket.expressions.documents import Document
 from tap_websocket.records.batch import MAX_BATCH
 from tap_websocket.records.formats import is_utf8
+from tap_websocket.records.pattern_texts import PatternTexts
+from tap_websocket.records.slicer import Slicer
 from tap_websocket.records.template_gear import TemplateGear
+from tap_websocket.records.template_layout import layout_of
 from tap_websocket.records.templates import TemplateMaker
 
 if TYPE_CHECKING:
@@ -21,11 +25,12 @@ if TYPE_CHECKING:
     from tap_websocket.records.deduplicate import Deduplicator
     from tap_websocket.records.document_reader import DocumentReader
     from tap_websocket.records.emitter import RecordEmitter
+    from tap_websocket.records.extractor import Extractor
     from tap_websocket.records.gap_watch import GapWatch
     from tap_websocket.records.router import MessageRouter
-    from tap_websocket.records.slicer import Slicer
     from tap_websocket.records.template_format import Template
     from tap_websocket.records.template_gear import Taken
+    from tap_websocket.settings import DecodingSettings
 
     Others = Callable[[list[bytes]], None]
     """Takes messages in all the other ways."""
@@ -40,19 +45,23 @@ class TemplatePath:
     """Takes messages by templates, and leaves the rest to the other ways.
 
     Args:
-        slicer: Cuts records out of messages.
+        settings: What a message looks like.
+        extractor: Is told which paths matched.
         documents: Reads messages.
         router: Decides what is no data.
         emitter: Takes the records.
         gaps: Watches the feed's own numbers.
         deduplicator: Decides which records were emitted before, if any may be.
         by: The paths of `deduplicate.by`.
-        separator: The setting `record_separator`, without printable characters.
+
+    Raises:
+        Unviewable: When the settings are none that templates can follow.
     """
 
     def __init__(  # noqa: PLR0913 - its collaborators, by keyword
         self,
-        slicer: Slicer,
+        settings: DecodingSettings,
+        extractor: Extractor,
         *,
         documents: DocumentReader,
         router: MessageRouter,
@@ -60,19 +69,24 @@ class TemplatePath:
         gaps: GapWatch,
         deduplicator: Deduplicator | None,
         by: Sequence[Path],
-        separator: str | None,
     ) -> None:
-        self._slicer = slicer
+        pattern = settings.message_pattern
+        self._texts = (
+            None if pattern is None else PatternTexts(pattern, settings, router.rules)
+        )
+        self._layout = layout_of(settings, self._texts)
+        self._slicer = Slicer(
+            dataclasses.replace(settings, json_fields=(), message_pattern=None),
+            extractor,
+            single_column=False,
+            looked_at=(),
+        )
         self._documents = documents
         self._router = router
         self._emitter = emitter
         self._gaps = gaps
         self._deduplicator = deduplicator
         self._by = by
-        # Messages with line breaks in them are not taken.
-        self._separator = (
-            None if separator is None or "\n" in separator else separator.encode()
-        )
         self._gear = TemplateGear()
         # Makes templates for the columns of this version, and lines of this group.
         self._maker: TemplateMaker | None = None
@@ -101,12 +115,23 @@ class TemplatePath:
                 continue
             end = start + min(MAX_BATCH, batch.left or MAX_BATCH)
             part = messages[start:end]
-            text = b"\n" + b"\n".join(part)
-            if self._is_for(batch, plain=plain) and is_utf8(text):
-                start += self._take(batch, part, text, others, plain=plain)
+            if not self._is_for(batch, plain=plain) or self._gear.rests(len(part)):
+                others(part)
+                start += len(part)
+                continue
+            seen = self._seen(batch, part)
+            text = b"\n" + b"\n".join(seen)
+            if is_utf8(text):
+                start += self._take(batch, part, seen, text, others, plain=plain)
             else:
                 others(part)
                 start += len(part)
+
+    def _seen(self, batch: Batch, messages: list[bytes]) -> list[bytes]:
+        """Return what templates look at of messages."""
+        if self._texts is None:
+            return messages
+        return self._texts.of(batch.arrival.origin, messages)
 
     def _is_for(self, batch: Batch, *, plain: bool) -> bool:
         """Return whether templates say all that there is to do for a message now."""
@@ -118,14 +143,15 @@ class TemplatePath:
             # Where the feed's numbers stand in its records, each of these is looked at.
             and not self._gaps.asks_records
             and not batch.acted
-            and (plain or not self._router.asks_json_texts)
+            and (plain or self._texts is not None or not self._router.asks_json_texts)
             and (deduplicator is None or bool(self._by) or deduplicator.is_idle(origin))
         )
 
-    def _take(
+    def _take(  # noqa: PLR0913 - a batch and what is seen of it
         self,
         batch: Batch,
         messages: list[bytes],
+        seen: list[bytes],
         text: bytes,
         others: Others,
         *,
@@ -137,12 +163,12 @@ class TemplatePath:
             self._version = emitter.version
             self._maker = None
             gear.forget()
-        taken = gear.take(messages, text, self._head(batch.arrival))
+        taken = gear.take(seen, text, self._head(batch.arrival))
         if taken is not None and taken.misses == 0:
             self._emit(batch, messages, taken, plain=plain)
             return len(messages)
         if taken is not None and not taken.is_worth_it:
-            return self._take_otherwise(batch, messages, taken, others)
+            return self._take_otherwise(batch, messages, seen, taken, others)
         at, count = 0, len(messages)
         while at < count and not batch.is_over:
             is_known = taken is not None and taken.by[at] is not None
@@ -158,7 +184,7 @@ class TemplatePath:
                 others(messages[at:end])
             else:
                 if gear.wants:
-                    if self._teach(batch, messages[at], others):
+                    if self._teach(batch, messages[at], seen[at], others):
                         return at + 1
                     at += 1
                 others(messages[at:end])
@@ -166,7 +192,12 @@ class TemplatePath:
         return count
 
     def _take_otherwise(
-        self, batch: Batch, messages: list[bytes], taken: Taken, others: Others
+        self,
+        batch: Batch,
+        messages: list[bytes],
+        seen: list[bytes],
+        taken: Taken,
+        others: Others,
     ) -> int:
         """Take messages in the other ways, and perhaps learn from one; as `_take`."""
         if not self._gear.wants:
@@ -175,7 +206,7 @@ class TemplatePath:
         at = taken.by.index(None)
         others(messages[:at])
         if not batch.is_over:
-            self._teach(batch, messages[at], others)
+            self._teach(batch, messages[at], seen[at], others)
         return at + 1
 
     def _head(self, arrival: Arrival) -> bytes:
@@ -211,6 +242,9 @@ class TemplatePath:
             else:
                 lines = list(itertools.compress(lines, new))
                 new_messages = _messages_of(taken.by, new)
+        for reply in taken.replies:
+            if reply is not None:
+                origin.send(reply.decode())
         emitter.put_lines(lines, rescued=_rescued(taken.by, new))
         # To join them is the fastest way to add their lengths up.
         result.taken += len(b"".join(messages))
@@ -220,7 +254,7 @@ class TemplatePath:
         if not plain and self._router.captures_from_data:
             self._router.capture(origin, reversed(messages), self._documents.parsed)
 
-    def _teach(self, batch: Batch, message: bytes, others: Others) -> bool:
+    def _teach(self, batch: Batch, message: bytes, seen: bytes, others: Others) -> bool:
         """Take a message another way, and return whether that brought a template."""
         result = batch.result
         before = result.records + result.deduplicated
@@ -230,26 +264,33 @@ class TemplatePath:
             not batch.is_over
             and result.records + result.deduplicated > before
             and self._emitter.version == self._version
-            and self._gear.learn(lambda: self._made(batch.arrival, message))
+            and self._gear.learn(lambda: self._made(batch.arrival, message, seen))
         )
 
-    def _made(self, arrival: Arrival, message: bytes) -> Template | None:
+    def _made(self, arrival: Arrival, message: bytes, seen: bytes) -> Template | None:
         """Return the template of a message that was taken another way."""
         columns = self._emitter.columns
-        router = self._router
-        if columns is None or not all(
-            router.is_data(Document(value)) for value in self._documents.values(message)
-        ):
+        if columns is None or not seen:
+            return None
+        found = [
+            self._router.data(Document(value))
+            for value in self._documents.values(message)
+        ]
+        data = [match for match in found if match is not None]
+        if len(data) < len(found):
             return None
         if self._maker is None:
             self._maker = TemplateMaker(
                 self._slicer,
                 columns,
-                compared=router.compared,
+                router=self._router,
                 by=self._by,
-                separator=self._separator,
+                layout=self._layout,
             )
-        return self._maker.make(message, self._emitter.added.of(arrival))
+        replies = [
+            None if match.reply is None else match.reply.template for match in data
+        ]
+        return self._maker.make(seen, replies, self._emitter.added.of(arrival))
 
 
 def _numbered(text: bytes, first: int) -> list[bytes]:

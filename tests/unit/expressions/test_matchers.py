@@ -290,7 +290,7 @@ def test_prefilter(specs: tuple[Any, ...], payload: bytes, may_match: bool) -> N
 
 @pytest.mark.parametrize(
     "spec",
-    [{}, [], {"$exists": True}, {"$regex": "a|b"}, {"$regex": "a+"}, "", "\ud800"],
+    [{}, [], {"$exists": True}, {"$regex": "a|b"}, {"$regex": "a*"}, "", "\ud800"],
 )
 def test_some_matchers_leave_nothing_to_filter(spec: Any) -> None:
     assert _filter({"type": "error"}, spec) is None

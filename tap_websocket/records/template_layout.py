@@ -1,0 +1,114 @@
+"""How what templates look at is laid out: one JSON value, or several of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tap_websocket.expressions.path import EACH
+from tap_websocket.records.pattern_texts import SEPARATOR
+from tap_websocket.records.views import Unviewable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tap_websocket.expressions.path import Step
+    from tap_websocket.records.pattern_texts import PatternTexts
+    from tap_websocket.records.shape import Opens
+    from tap_websocket.settings import DecodingSettings
+
+__all__ = ["Layout", "layout_of"]
+
+
+class Layout(msgspec.Struct, frozen=True):
+    """Where what stands in a text that templates look at.
+
+    Attributes:
+        separator: Stands between its values; None where there is one.
+        opens: Says which strings are parsed in place (`json_fields`); None where none
+            is.
+        groups: Behind each document a value for each of these groups of
+            `message_pattern`, null where the group is not in the match.
+        fields: Columns that groups fill, each with its group.
+        decides: Behind these the number of the rule for texts that replies, or null.
+    """
+
+    separator: bytes | None
+    opens: Opens | None
+    groups: Sequence[str] = ()
+    fields: Sequence[tuple[str, str]] = ()
+    decides: bool = False
+
+    @property
+    def stride(self) -> int:
+        """How many values there are for each document."""
+        return 1 + len(self.groups) + self.decides
+
+
+def layout_of(settings: DecodingSettings, texts: PatternTexts | None) -> Layout:
+    """Return how the texts of some settings are laid out.
+
+    Args:
+        settings: What a message looks like.
+        texts: Finds what templates look at; None where that is the message.
+
+    Raises:
+        Unviewable: When they are no JSON values that templates can follow.
+    """
+    opens = _opener(settings)
+    if texts is None:
+        return Layout(_separator(settings), opens)
+    return Layout(
+        SEPARATOR.encode(), opens, texts.groups, settings.group_fields, texts.decides
+    )
+
+
+def _opener(settings: DecodingSettings) -> Opens | None:
+    """Return what says which strings are parsed in place, if any.
+
+    Raises:
+        Unviewable: When a path does not say.
+    """
+    ways: list[tuple[Step, ...]] = []
+    for path in settings.json_fields:
+        if path.ways is None:
+            raise Unviewable
+        ways += path.ways
+    if not all(way and all(map(_is_fixed, way)) for way in ways):
+        raise Unviewable
+    if not ways:
+        return None
+
+    def opens(path: Sequence[Step]) -> bool:
+        return any(_leads(way, path) for way in ways)
+
+    return opens
+
+
+def _is_fixed(step: Step) -> bool:
+    """Return whether a step leads to the same place in each message of a shape."""
+    return not isinstance(step, int) or step >= 0
+
+
+def _leads(way: Sequence[Step], path: Sequence[Step]) -> bool:
+    """Return whether a way may lead to a value."""
+    return len(way) == len(path) and all(
+        step is EACH or step == to for step, to in zip(way, path, strict=True)
+    )
+
+
+def _separator(settings: DecodingSettings) -> bytes | None:
+    """Return what stands between the documents of a message, if there may be several.
+
+    Messages with line breaks are not taken: where it has one, there is one document.
+
+    Raises:
+        Unviewable: When a value may have it inside, as it is sent.
+    """
+    separator = settings.record_separator
+    if separator is None:
+        return None
+    if separator == "" or any(character >= " " for character in separator):
+        raise Unviewable
+    return None if "\n" in separator else separator.encode()
