@@ -88,7 +88,9 @@ def refuse(subscribed: Script, failure: str, *before: str) -> Script:
         failure: The error of a page, which ends with the feed's own words.
         before: What is sent in front of these.
     """
-    return answer(subscribed, *before, failure.partition("fatal: ")[2])
+    _, ends_with_words, words = failure.partition("fatal: ")
+    assert ends_with_words, failure
+    return answer(subscribed, *before, words)
 
 
 async def hears(peer: Peer) -> None:
