@@ -93,6 +93,8 @@ def _has_negative_exponent(data: bytes) -> bool:
 
     Unless dashes are many, to look in front of each takes half the time.
     """
+    if b"-" not in data:
+        return False
     if data.count(b"-", 0, _PROBED_BYTES) <= _FEW_DASHES:
         return _NEGATIVE_EXPONENT.search(data) is not None
     return b"e-" in data or (b"E" in data and b"E-" in data)

@@ -101,6 +101,8 @@ class Pager:
         # Records and bytes of the page so far.
         self._count = 0
         self._bytes = 0
+        # Bytes of the records that are not in a chunk yet.
+        self._loose_bytes = 0
         # Whether the page that is open began as the schema grew.
         self._grown = False
         # Runs from the first record of a page to its flush.
@@ -149,8 +151,9 @@ class Pager:
             self._warn_of_length(max(map(len, records)))
         self._count += len(records)
         self._bytes += len(chunk)
+        self._loose_bytes += len(chunk)
         self._records.append(chunk)
-        if len(chunk) >= _CHUNK_BYTES or len(self._records) >= _MAX_PARTS:
+        if self._loose_bytes >= _CHUNK_BYTES or len(self._records) >= _MAX_PARTS:
             self._close_chunk()
 
     def _warn_of_length(self, longest: int) -> None:
@@ -166,6 +169,7 @@ class Pager:
         if self._records:
             self._chunks.append(b"\n".join(self._records))
             self._records = []
+            self._loose_bytes = 0
 
     def flush(self) -> None:
         """Hand on the page as it is, unless it is empty."""

@@ -71,6 +71,11 @@ class GapWatch:
         """Whether numbers may stand in the records of the messages at hand."""
         return bool(self._unnumbered)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether messages have no numbers to be looked at, and nothing is to be said."""
+        return self._tracker is None and not self._outages
+
     def settle(self) -> None:
         """Count the numbers that are still missing at the end of a run."""
         if self._tracker is not None:

@@ -42,6 +42,9 @@ __all__ = ["MessageHandler"]
 
 _LOGGER = logging.getLogger("tap-websocket")
 
+_MAX_PASSED_BYTES = 1024 * 1024
+"""To test whether a message is a record as it stands takes milliseconds then."""
+
 
 class MessageHandler:
     """Takes messages and puts their records into pages.
@@ -173,10 +176,11 @@ class MessageHandler:
         try:
             try:
                 for group in groups:
-                    if not beside and self._takes_long(group):
+                    if beside or not self._takes_long(group):
+                        self._take_group(batch, group, beside=beside)
+                    elif not self._passes(batch, group):
                         self._leave(batch, itertools.chain((group,), groups))
                         return
-                    self._take_group(batch, group, beside=beside)
                     if batch.is_over:
                         break
             finally:
@@ -219,6 +223,21 @@ class MessageHandler:
             return sum(map(len, group)) > PART_BYTES
         # A transport hands a large message on alone.
         return len(group[0]) > PART_BYTES
+
+    def _passes(self, batch: Batch, group: list[bytes]) -> bool:
+        """Take a large message at once, if it is a record as it stands.
+
+        To hand it to another thread and back takes as long as to take it.
+
+        Returns:
+            Whether it was taken.
+        """
+        return (
+            not batch.binary
+            and len(group[0]) <= _MAX_PASSED_BYTES
+            and self._gaps.is_idle
+            and self._paths.passes(batch, group[0])
+        )
 
     def _leave(self, batch: Batch, groups: Iterator[list[bytes]]) -> None:
         """Leave the rest of a batch to another thread.

@@ -73,6 +73,9 @@ class Paths:
         # Whether a message is one record, or an array of them, as it stands.
         self._passes_messages = documents.is_own and decoding.takes_payloads_whole
         self._batch_size = AdaptiveBatchSize()
+        # The same for large messages, and how many of them go past untried now.
+        self._large_size = AdaptiveBatchSize()
+        self._untried = 0
         self.slow = SlowPath(
             decoding,
             documents=documents,
@@ -137,6 +140,29 @@ class Paths:
             self._templates.take(batch, messages, runs, plain=False)
         else:
             runs(messages)
+
+    def passes(self, batch: Batch, message: bytes) -> bool:
+        """Take a large message if it is a record as it stands.
+
+        Where such messages are not, few are tried: it is a long test.
+
+        Returns:
+            Whether it was taken.
+        """
+        if (
+            not self._passes_messages
+            or self._deduplicator is not None
+            or self._router.captures_from_data
+            or not self._emitter.is_settled
+            or self._router.may_match(message)
+        ):
+            return False
+        if self._untried:
+            self._untried -= 1
+            return False
+        passed = self._pass(batch, [message])
+        self._untried = self._large_size.adjust(passed, 1)
+        return passed == 1
 
     def _take_runs(self, batch: Batch, messages: list[bytes]) -> None:
         """Take messages, those apart that a rule or reply may match.

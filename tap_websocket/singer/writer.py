@@ -78,7 +78,7 @@ class PageWriter(MsgSpecWriter):
         between = suffix + prefix
         self._records += page.count
         for chunk in page.chunks:
-            self._write(prefix + chunk.replace(b"\n", between) + suffix)
+            self._write(b"".join((prefix, chunk.replace(b"\n", between), suffix)))
 
     def flush(self) -> None:
         """Hand everything written to the target.

@@ -76,6 +76,48 @@ def test_an_array_in_parts_is_the_array(form: Any, items: list[str]) -> None:
     assert outcome(message, form, cut=True) == outcome(message, form, cut=False)
 
 
+WHOLE: dict[str, dict[str, Any]] = {
+    "as it stands": {},
+    "metadata": {"record_metadata": True},
+    "envelope": {"envelope": True},
+    "another's records": {"deduplicate": {"by": ["$.a"]}, "reconnect": True},
+    "numbers": {"sequence": {"path": "$.a"}, "record_metadata": True},
+    "captures": {"message_rules": [{"capture": {"x": "$.a"}, "then": "emit"}]},
+    "a rule": {"message_rules": [{"match": {"a": 1}, "then": "ignore"}]},
+    "a path": {"records_path": "$.a"},
+}
+"""What a message that is an object may be to the settings."""
+
+
+@pytest.mark.parametrize("form", WHOLE.values(), ids=WHOLE)
+@settings(max_examples=examples(30), deadline=None)
+@given(objects())
+def test_a_large_record_is_taken_like_a_small_one(form: Any, record: str) -> None:
+    message = record.encode()
+    assert outcome(message, form, cut=True) == outcome(message, form, cut=False)
+
+
+@pytest.mark.parametrize(
+    ("message", "at_once"),
+    [
+        (b'{"a":2,"b":"%b"}', True),
+        (b'{"a":2,"b":"%b","new":1}', False),
+        (b'[{"a":2,"b":"%b"}]', False),
+    ],
+)
+def test_only_a_record_as_it_stands_is_taken_in_the_loop(
+    message: bytes,
+    at_once: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    hand = by_hand(make_settings(max_messages=10**9))
+    origin = Origin(1, "ws://localhost/", {}, send=[].append)
+    hand.handler.consume(origin, [b'{"a":1,"b":"x"}'], False, None)
+    hand.emitter.settle()
+    result = hand.handler.consume(origin, [message % (b"x" * 70_000)], False, None)
+    assert (result.rest is None) is at_once
+    assert result.records == at_once
+
+
 @pytest.mark.parametrize("form", INSIDE.values(), ids=INSIDE)
 @settings(max_examples=examples(100), deadline=None)
 @given(st.lists(objects(), max_size=8), st.integers(0, 2))
