@@ -202,22 +202,33 @@ class Deduplicator:
 
     def _are_new(self, group: int, names: Sequence[bytes], now: float) -> list[bool]:
         """Return which of several names were not seen in time."""
-        prefix = b"%d" % group
+        keys = self._keys(group, names)
         seen, seconds = self._seen, self._seconds
-        new: list[bool] = []
-        for name in names:
-            key = prefix + name
-            if len(key) > _SHORT:
-                key = self._hash(key)
-            last = seen.get(key)
-            if last is not None:
+        given = dict.fromkeys(keys, now)
+        if len(given) == len(keys) and seen.keys().isdisjoint(given):
+            # The common case, without a look at each.
+            seen.update(given)
+            new = [True] * len(keys)
+        else:
+            new = []
+            for key in keys:
                 # Each sight counts anew, as the newest.
-                del seen[key]
-            seen[key] = now
-            new.append(last is None or (seconds is not None and now - last > seconds))
+                last = seen.pop(key, None)
+                seen[key] = now
+                new.append(
+                    last is None or (seconds is not None and now - last > seconds)
+                )
         while len(seen) + self._credits.count > self._max_kept and seen:
             self._forget_seen(now)
         return new
+
+    def _keys(self, group: int, names: Sequence[bytes]) -> Sequence[bytes]:
+        """Return what names of a group are remembered as."""
+        # A name is an array, and begins with no digit.
+        keys = [b"%d%b" % (group, name) for name in names] if group else names
+        if max(map(len, keys)) <= _SHORT:
+            return keys
+        return [key if len(key) <= _SHORT else self._hash(key) for key in keys]
 
     def _forget_seen(self, now: float) -> None:
         """Forget the names that were seen the longest time ago."""

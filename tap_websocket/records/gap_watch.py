@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,7 +13,7 @@ from tap_websocket.records.formats import is_utf8
 from tap_websocket.records.views import partial_view
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from tap_websocket.feed.inbound import Origin
     from tap_websocket.records.batch import Batch
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from tap_websocket.records.sequence import SequenceTracker, Watched
     from tap_websocket.records.views import PartialView
     from tap_websocket.settings import SequenceSettings, Settings
+
+    Reader = Callable[[Iterable[bytes]], list[tuple[Any, Any]]]
+    """Finds number and key in messages, up to one that is built otherwise."""
 
 __all__ = ["GapWatch"]
 
@@ -51,7 +55,7 @@ class GapWatch:
         # Whether records have columns that say what was missing.
         self._says = settings.decoding.record_metadata
         self._view = _number_view(settings, documents)
-        self._quick = _quick_values(self._settings, self._view)
+        self._read = _reader(self._settings, self._view)
         # Seconds of the outage of each group whose first record after it is to come.
         self._outages: dict[int, float] = {}
         # Identities of the messages at hand in whose documents no number was found: it
@@ -73,7 +77,7 @@ class GapWatch:
 
     @property
     def is_idle(self) -> bool:
-        """Whether messages have no numbers to be looked at, and nothing is to be said."""
+        """Whether no numbers are watched, and no outage is to be said."""
         return self._tracker is None and not self._outages
 
     def settle(self) -> None:
@@ -142,10 +146,17 @@ class GapWatch:
     ) -> Iterator[list[bytes]]:
         """Yield messages in order, those apart whose record has something to say."""
         ready: list[bytes] = []
-        for message in messages:
-            if self._follows(tracker, batch, message):
-                ready.append(message)
-                continue
+        at, count = 0, len(messages)
+        following = _Following(tracker, self._read, batch.arrival.origin, messages)
+        while at < count:
+            if self._emitter.added.outage is None:
+                end = following.end(at)
+                ready += messages[at:end]
+                at = end
+                if at == count:
+                    break
+            message = messages[at]
+            at += 1
             watched = None if tracker is None else self._watch(tracker, batch, message)
             missing = 0 if watched is None else watched.missing
             if not self._says or (missing == 0 and self._emitter.added.outage is None):
@@ -165,24 +176,6 @@ class GapWatch:
                 self._emitter.added.missing = 0
         if ready:
             yield ready
-
-    def _follows(
-        self, tracker: SequenceTracker | None, batch: Batch, message: bytes
-    ) -> bool:
-        """Return whether a message has the next number, and nothing is to be said."""
-        if (
-            tracker is None
-            or self._quick is None
-            or self._emitter.added.outage is not None
-            or message[:1] != b"{"
-            or not is_utf8(message)
-        ):
-            return False
-        try:
-            return tracker.takes(batch.arrival.origin, *self._quick(message))
-        except (msgspec.MsgspecError, RecursionError, AttributeError, TypeError):
-            # It is built otherwise, or a part of the key cannot be looked up.
-            return False
 
     def _watch(
         self, tracker: SequenceTracker, batch: Batch, message: bytes
@@ -235,14 +228,53 @@ class GapWatch:
                 batch.result.directive = CloseAction.GAP
 
 
-def _quick_values(
+class _Following:
+    """Messages of a batch whose numbers follow on one another.
+
+    Args:
+        tracker: Takes the numbers.
+        read: Finds number and key in messages; None where more is looked at.
+        origin: The connection that brought them.
+        messages: The messages.
+    """
+
+    def __init__(
+        self,
+        tracker: SequenceTracker | None,
+        read: Reader | None,
+        origin: Origin,
+        messages: list[bytes],
+    ) -> None:
+        self._tracker = tracker
+        self._read = read if read and is_utf8(b"\n".join(messages)) else None
+        self._origin = origin
+        self._messages = messages
+        # What was read, and the message that it begins with.
+        self._found: list[tuple[Any, Any]] = []
+        self._first = 0
+
+    def end(self, start: int) -> int:
+        """Take numbers from a message on; return the first one to be looked at."""
+        tracker, read, messages = self._tracker, self._read, self._messages
+        if tracker is None or read is None:
+            return start
+        if start >= self._first + len(self._found):
+            if messages[start][:1] != b"{":
+                return start
+            self._found = read(itertools.islice(messages, start, None))
+            self._first = start
+        taken = tracker.takes(self._origin, self._found, start - self._first)
+        return self._first + taken
+
+
+def _reader(
     settings: SequenceSettings | None, view: PartialView | None
-) -> Callable[[bytes], tuple[Any, ...]] | None:
-    """Return what finds number and key in a message, where these are all there is."""
+) -> Reader | None:
+    """Return what finds number and key in messages, where these are all there is."""
     if settings is None or view is None or settings.first or settings.previous:
         return None
     paths = [path.steps or () for path in (settings.path, *settings.by)]
-    return view.values_at(paths) if all(paths) else None
+    return view.reader(paths[0], paths[1:]) if all(paths) else None
 
 
 def _number_view(settings: Settings, documents: DocumentReader) -> PartialView | None:

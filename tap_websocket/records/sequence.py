@@ -109,8 +109,8 @@ class SequenceTracker:
         # Identities of the open connections of each group. Their origins are kept, so
         # that no identity is used twice.
         self._open: dict[int, dict[int, Origin]] = {}
-        # The same by who counts and the texts of the key, for those looked at before.
-        self._by_texts: dict[tuple[Any, ...], Watched] = {}
+        # The same by the values of the key, for keys of texts that were looked at.
+        self._by_texts: dict[int, dict[Any, Watched]] = {}
         self.missing = 0
         self.broken = False
         self._log = LogThrottle(_LOG_SECONDS, clock=clock)
@@ -132,30 +132,44 @@ class SequenceTracker:
         for watched in self._watched.get(origin.group, {}).values():
             watched.connections.discard(id(origin))
 
-    def takes(self, origin: Origin, number: Any, *key: Any) -> bool:  # noqa: ANN401 - any JSON
-        """Take a number if it is the next one, and there is nothing else to do.
+    def takes(
+        self, origin: Origin, found: Sequence[tuple[Any, Any]], start: int = 0
+    ) -> int:
+        """Take numbers as long as each is the next one, with nothing else to do.
 
         Args:
-            origin: The connection that brought it.
-            number: What stands at `path`; there is no `first` and no `previous`.
-            key: What stands at the paths of `by`.
+            origin: The connection that brought them.
+            found: What stands at `path`, and at those of `by`: one value, or a tuple of
+                another number of them. There is no `first` and no `previous`.
+            start: Those before it are left out.
 
         Returns:
-            Whether it was taken; else its document has to be observed.
+            Where it stopped: that document has to be observed.
         """
-        owner = origin.group if self._is_shared else id(origin)
-        watched = self._by_texts.get((owner, *key))
-        if (
-            watched is None
-            or type(number) is not int
-            or number != watched.last + self._settings.step
-            or watched.gaps
-            or watched.missing
-            or id(origin) not in watched.connections
-        ):
-            return False
-        watched.last = number
-        return True
+        identity, step = id(origin), self._settings.step
+        by_texts = self._by_texts.get(self._owner(origin), {})
+        for at in range(start, len(found)):
+            number, key = found[at]
+            try:
+                watched = by_texts.get(key)
+            except TypeError:
+                # An array or an object is no key.
+                return at
+            if (
+                watched is None
+                or type(number) is not int
+                or number != watched.last + step
+                or watched.gaps
+                or watched.missing
+                or identity not in watched.connections
+            ):
+                return at
+            watched.last = number
+        return len(found)
+
+    def _owner(self, origin: Origin) -> int:
+        """Return by whom a connection's numbers are counted."""
+        return origin.group if self._is_shared else id(origin)
 
     def observe(self, origin: Origin, value: Any) -> Watched | None:  # noqa: ANN401 - any JSON
         """Take a document, or a record, which may have a number.
@@ -177,7 +191,7 @@ class SequenceTracker:
             first = number if given is None else min(given, number)
         parts = [path.first(value) for path in settings.by]
         key = _key(parts)
-        owner = origin.group if self._is_shared else id(origin)
+        owner = self._owner(origin)
         watched_keys = self._watched.setdefault(owner, {})
         watched = watched_keys.get(key)
         if watched is None:
@@ -186,7 +200,8 @@ class SequenceTracker:
             return watched
         if all(isinstance(part, str) for part in parts):
             # Of other values some are equal that are not the same, such as 1 and true.
-            self._by_texts[owner, *parts] = watched
+            texts = parts[0] if len(parts) == 1 else tuple(parts)
+            self._by_texts.setdefault(owner, {})[texts] = watched
         self._lapse(watched)
         is_new = id(origin) not in watched.connections
         if is_new and number < watched.last and not watched.connections:

@@ -83,25 +83,38 @@ class PartialView:
                 if isinstance(step, str)
             ] or None
 
-    def values_at(
-        self, paths: Sequence[Sequence[Step]]
-    ) -> Callable[[bytes], tuple[Any, ...]]:
-        """Return what finds the values of a document at some of the paths.
+    def reader(
+        self, value: Sequence[Step], others: Sequence[Sequence[Step]]
+    ) -> Callable[[Iterable[bytes]], list[tuple[Any, Any]]]:
+        """Return what finds values in documents, up to one that is built otherwise.
 
-        It raises what `of` does, or AttributeError where nothing stands in front of a
-        path's last name; a value that is missing is `UNSET`.
+        Of each it returns the value at a path, and that at the other one; a tuple where
+        these are more or none. What is missing is `UNSET`.
 
         Args:
-            paths: One at least.
+            value: One of the paths.
+            others: More of them.
         """
         decode: Callable[[bytes], Any] = self._decode or _nothing
-        get = operator.attrgetter(
-            *(".".join(map(str, _chain(self._root, path))) for path in paths)
-        )
+        first = self._getter([value])
+        second = self._getter(others) if others else _no_values
 
-        if len(paths) == 1:
-            return lambda document: (get(decode(document)),)
-        return lambda document: get(decode(document))
+        def read(documents: Iterable[bytes]) -> list[tuple[Any, Any]]:
+            found: list[tuple[Any, Any]] = []
+            try:
+                for document in documents:
+                    decoded = decode(document)
+                    found.append((first(decoded), second(decoded)))
+            except (msgspec.MsgspecError, RecursionError, AttributeError):
+                # Nothing stands in front of a path's last name, for one.
+                pass
+            return found
+
+        return read
+
+    def _getter(self, paths: Sequence[Sequence[Step]]) -> Callable[[Any], Any]:
+        chains = (_chain(self._root, path) for path in paths)
+        return operator.attrgetter(*(".".join(map(str, chain)) for chain in chains))
 
     def of(self, document: bytes) -> Any:  # noqa: ANN401 - any JSON
         """Return what of a document the paths lead to.
@@ -124,6 +137,11 @@ class PartialView:
 
 def _nothing(document: bytes) -> None:
     del document
+
+
+def _no_values(decoded: Any) -> tuple[()]:  # noqa: ANN401 - a decoded part
+    del decoded
+    return ()
 
 
 def partial_view(paths: Iterable[Path]) -> PartialView | None:

@@ -324,3 +324,32 @@ def test_each_record_of_the_feed_comes_once(
         if feed.new(origins[line], value):
             emitted.append(value)
     assert sorted(emitted) == sorted(sent)
+
+
+@given(
+    batches=st.lists(
+        st.tuples(
+            st.integers(0, 1),
+            st.sampled_from([0.0, 10.0, 100.0]),
+            st.lists(st.integers(0, 6), min_size=1, max_size=8),
+        ),
+        max_size=12,
+    )
+)
+def test_many_at_once_are_known_again_like_one_by_one(
+    batches: list[tuple[int, float, list[int]]],
+) -> None:
+    feeds = Feed("$.a", limit=20), Feed("$.a", limit=20)
+    lines = [[feed.open(group) for group in (0, 1)] for feed in feeds]
+    for group, seconds, numbers in batches:
+        for feed in feeds:
+            feed.clock.now += seconds
+        # Some too long to be remembered as they are.
+        names = [canonical([f"{number}" * (1 + 9 * number)]) for number in numbers]
+        at_once = feeds[0].deduplicator.are_new(lines[0][group], names)
+        one_by_one = [
+            new
+            for name in names
+            for new in feeds[1].deduplicator.are_new(lines[1][group], [name])
+        ]
+        assert at_once == one_by_one

@@ -107,7 +107,7 @@ def test_a_large_record_is_taken_like_a_small_one(form: Any, record: str) -> Non
 )
 def test_only_a_record_as_it_stands_is_taken_in_the_loop(
     message: bytes,
-    at_once: bool,  # noqa: FBT001 - a parameter
+    at_once: bool,
 ) -> None:
     hand = by_hand(make_settings(max_messages=10**9))
     origin = Origin(1, "ws://localhost/", {}, send=[].append)

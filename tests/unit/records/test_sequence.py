@@ -274,7 +274,7 @@ def test_the_next_number_of_a_key_needs_no_look_at_the_others(
         last = last + 1 if step == "next" else last + step
         number = str(last) if step == "next" else last
         quick, plain = feeds
-        if not quick.tracker.takes(lines[0][at], number, key):
+        if not quick.tracker.takes(lines[0][at], [(number, key)]):
             quick.send(lines[0][at], number, k=key)
         plain.send(lines[1][at], number, k=key)
         assert quick.tracker.missing == plain.tracker.missing
@@ -290,11 +290,11 @@ def test_the_next_number_of_a_key_is_taken_quickly() -> None:
     feed = Feed(by=["$.k"])
     one, other = feed.open(), feed.open()
     feed.send(one, 1, 2, k="a")
-    assert feed.tracker.takes(one, 3, "a")
-    assert not feed.tracker.takes(one, 3, "a")
-    assert not feed.tracker.takes(one, 5, "a")
-    assert not feed.tracker.takes(one, 4, "b")
+    assert feed.tracker.takes(one, [(3, "a")])
+    assert not feed.tracker.takes(one, [(3, "a")])
+    assert not feed.tracker.takes(one, [(5, "a")])
+    assert not feed.tracker.takes(one, [(4, "b")])
     # It has brought no number of this key yet.
-    assert not feed.tracker.takes(other, 4, "a")
+    assert not feed.tracker.takes(other, [(4, "a")])
     feed.tracker.dropped(other)
-    assert not feed.tracker.takes(one, 4, "a")
+    assert not feed.tracker.takes(one, [(4, "a")])
