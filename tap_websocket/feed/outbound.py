@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["Outbound"]
 
 _NO_VALUES: Mapping[str, Any] = {}
+_MAX_HELD = 64 * 1024
+"""Characters that are held to be sent together. How much more a server that does not
+read may ask for, the transport decides at each write."""
 
 
 class Outbound:
@@ -74,6 +77,8 @@ class Outbound:
         self._connection: Connection | None = None
         # What is to be sent together; None while each message is sent at once.
         self._held: list[str | bytes] | None = None
+        # Characters of that.
+        self._held_size = 0
         # Whether acknowledgements may take a while, as there are many topics: data
         # comes, and servers expect heartbeats, from the first message on.
         self._is_gradual = bool(topics and self._settings.subscribe_messages)
@@ -164,18 +169,25 @@ class Outbound:
 
         A system call for each of many replies takes longer than what they answer.
         """
-        self._held = []
+        self._held, self._held_size = [], 0
 
     def release(self) -> None:
         """Send what was held, and hold nothing any more."""
         held, self._held = self._held, None
-        if held:
-            self._send(*held)
+        self._write(held)
 
-    def _send(self, *messages: str | bytes) -> None:
-        if self._held is not None:
-            self._held += messages
-        elif self._connection is not None:
+    def _send(self, message: str | bytes) -> None:
+        if self._held is None:
+            self._write([message])
+            return
+        self._held.append(message)
+        self._held_size += len(message)
+        if self._held_size > _MAX_HELD:
+            self._write(self._held)
+            self.hold()
+
+    def _write(self, messages: Sequence[str | bytes] | None) -> None:
+        if messages and self._connection is not None:
             self._connection.send(*messages)
 
     def look_for_interval(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -118,6 +119,33 @@ def test_no_more_than_a_bound_is_kept_of_one_read(
     assert heard.closing is not None
     assert heard.closing.failure == "the server does not read what is sent to it"
     assert max(kept) < 18 * MIB
+
+
+@pytest.mark.parametrize("size", [1000, MIB])
+@pytest.mark.usefixtures("each_transport", "impatient")
+def test_replies_to_one_read_are_bounded_too(size: int) -> None:
+    """They are sent together, but not all of them."""
+    asked = 500 * MIB // size if size == MIB else 100_000
+
+    async def play(peer: RawPeer) -> None:
+        await peer.upgrade()
+        await stop_reading(peer)
+        await peer.send(frame(b"{}") * asked)
+        await peer.silence()
+
+    tracemalloc.start()
+    try:
+        with serve_raw(play) as server:
+            run = receive(
+                url=server.url,
+                message_rules=[{"then": "ignore", "reply": "x" * size}],
+                max_duration=60,
+            )
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert "the server does not read what is sent to it" in str(run.error)
+    assert peak < 64 * MIB
 
 
 def test_of_pongs_that_wait_the_last_one_is_sent(
