@@ -57,6 +57,8 @@ class Taken(msgspec.Struct, gc=False):
         by: The template of each message; None: it is of no known shape.
         misses: How many are of no known shape.
         is_worth_it: Those of no known shape are few, or stand together.
+        is_single: Each message has one record.
+        rescues: A record may have a field in `_rescued_data`.
     """
 
     texts: list[bytes]
@@ -65,6 +67,8 @@ class Taken(msgspec.Struct, gc=False):
     by: list[Template | None]
     misses: int
     is_worth_it: bool = True
+    is_single: bool = True
+    rescues: bool = False
 
     def judge(self) -> None:
         """Find out whether to take these and the others in turn is worth it."""
@@ -82,6 +86,8 @@ class Taken(msgspec.Struct, gc=False):
             self.replies[start:end],
             self.by[start:end],
             0,
+            is_single=self.is_single,
+            rescues=self.rescues,
         )
 
     def put(
@@ -98,6 +104,8 @@ class Taken(msgspec.Struct, gc=False):
         if template.replies is not None:
             replies = [*template.replies.texts(found, b"")]
         self.misses -= len(which)
+        self.is_single = self.is_single and len(template.rescues) == 1
+        self.rescues = self.rescues or any(template.rescues)
         if len(which) == len(self.by):
             self.texts = texts
             self.by = [template] * len(texts)
@@ -206,14 +214,15 @@ class TemplateGear:
         """Return what templates make of messages; those that take most come first."""
         count = len(messages)
         left = list(range(count))
-        if text.count(b"\n") > count:
-            # A line break between tokens; inside of a string it would be an error.
-            left = [at for at in left if b"\n" not in messages[at]]
-            text = _joined(messages, left)
         taken = Taken([b""] * count, [], [], [None] * count, count)
         for known in self._known:
             template = known.template
             found = template.find(text)
+            if len(found) > len(left):
+                # A line break between tokens; inside of a string it would be an error.
+                left = [at for at in left if b"\n" not in messages[at]]
+                text = _joined(messages, left)
+                found = template.find(text)
             missed = found.count(template.missed)
             known.tried += len(found)
             known.taken += len(found) - missed

@@ -226,17 +226,25 @@ class TemplatePath:
         """Hand the records of messages on, all of which templates have taken."""
         emitter, origin, result = self._emitter, batch.arrival.origin, batch.result
         emitter.put(batch.arrival)
-        text = b"\n".join(taken.texts)
-        lines = text.split(b"\n")
+        lines = taken.texts
+        is_numbered = _NUMBER in lines[0]
+        if is_numbered or not taken.is_single:
+            text = b"\n".join(lines)
+            lines = (
+                _numbered(text, origin.sequence + 1)
+                if is_numbered
+                else text.split(b"\n")
+            )
         count = len(lines)
-        if _NUMBER in text:
-            lines = _numbered(text, origin.sequence + 1)
         origin.sequence += count
         new_messages = len(messages)
         new: list[bool] | None = None
         deduplicator = self._deduplicator
         if deduplicator is not None and taken.keys:
-            new = deduplicator.are_new(origin, b"\n".join(taken.keys).split(b"\n"))
+            keys = taken.keys
+            if not taken.is_single:
+                keys = b"\n".join(keys).split(b"\n")
+            new = deduplicator.are_new(origin, keys)
             if all(new):
                 new = None
             else:
@@ -245,7 +253,8 @@ class TemplatePath:
         for reply in taken.replies:
             if reply is not None:
                 origin.send(reply.decode())
-        emitter.put_lines(lines, rescued=_rescued(taken.by, new))
+        rescued = _rescued(taken.by, new) if taken.rescues else 0
+        emitter.put_lines(lines, rescued=rescued)
         # To join them is the fastest way to add their lengths up.
         result.taken += len(b"".join(messages))
         result.messages += new_messages
@@ -314,10 +323,8 @@ def _messages_of(templates: Sequence[Template | None], new: Sequence[bool]) -> i
 
 def _rescued(templates: Sequence[Template | None], new: Sequence[bool] | None) -> int:
     """Return how many records have a field in `_rescued_data`, new ones if not all."""
-    used = [template for template in set(templates) if template is not None]
-    if not any(any(template.rescues) for template in used):
-        return 0
     if new is None:
+        used = [template for template in set(templates) if template is not None]
         return sum(sum(one.rescues) * templates.count(one) for one in used)
     each = (template.rescues for template in templates if template is not None)
     return sum(itertools.compress(itertools.chain.from_iterable(each), new))
