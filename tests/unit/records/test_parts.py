@@ -110,7 +110,7 @@ def test_only_a_record_as_it_stands_is_taken_in_the_loop(
     at_once: bool,
 ) -> None:
     hand = by_hand(make_settings(max_messages=10**9))
-    origin = Origin(1, "ws://localhost/", {}, send=[].append)
+    origin = Origin(1, "ws://localhost/", {})
     hand.handler.consume(origin, [b'{"a":1,"b":"x"}'], False, None)
     hand.emitter.settle()
     result = hand.handler.consume(origin, [message % (b"x" * 70_000)], False, None)
