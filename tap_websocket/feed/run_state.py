@@ -121,6 +121,7 @@ class RunState:
         # None once a subscription is complete.
         self._subscribed: Callable[[], None] | None = subscribed
         self._max_messages = max_messages or settings.max_messages
+        self._limit_name = "--test" if max_messages else "max_messages"
         self._any_frame_resets = settings.idle_reset == "frame"
         # Connections that were ever open; their numbers.
         self._connections = 0
@@ -330,4 +331,4 @@ class RunState:
             self.restart_idle_clock()
         if result.error is None and limit is not None and counts.messages >= limit:
             received = counted(limit, "message was", "messages were")
-            self.end(f"max_messages: {received} received")
+            self.end(f"{self._limit_name}: {received} received")

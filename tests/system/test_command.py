@@ -394,6 +394,7 @@ def test_the_connection_test_prints_each_record_of_its_message(
     assert run.code == 0
     assert [record["id"] for record in run.records] == [1, 2, 3]
     assert '"status":"succeeded"' in run.stderr
+    assert "--test: 1 message was received" in run.ending
 
 
 def test_flattening(tmp_path: Path) -> None:
