@@ -94,7 +94,7 @@ class Numbers:
         self._changed = time.monotonic()
 
 
-def wait_until(condition: Any, seconds: float = 90) -> None:
+def wait_until(condition: Any, seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
