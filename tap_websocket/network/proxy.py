@@ -97,6 +97,12 @@ def parse_proxy(text: str) -> Proxy:
     if not parts.hostname:
         msg = f"names no host; write {parts.scheme}://host:port"
         raise ValueError(msg)
+    try:
+        parts.hostname.encode("idna")
+    except UnicodeError:
+        msg = "names a host that cannot be looked up; check the host"
+        # The cause would show it.
+        raise ValueError(msg) from None
     if parts.path not in {"", "/"} or parts.query or parts.fragment:
         msg = "must end with host and port; a path means nothing to a proxy"
         raise ValueError(msg)

@@ -71,6 +71,8 @@ def prepare(raw: Mapping[str, Any], schema: Schema) -> Prepared:
             config[name] = _typed(name, value, properties[name])
         except ValueError as error:
             problems.append(str(error))
+        else:
+            problems += _unsendable(name, config[name])
     for name, declared in properties.items():
         if "default" not in declared:
             continue
@@ -100,6 +102,17 @@ def prepare(raw: Mapping[str, Any], schema: Schema) -> Prepared:
             if name not in known and name != "$schema"
         ),
     )
+
+
+def _unsendable(name: str, value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
+    """Yield what is wrong with a setting whose texts cannot all be UTF-8."""
+    try:
+        json.dumps(value, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        yield (
+            f"{name}: a text in it holds half of a surrogate pair, which is no "
+            "character; remove it"
+        )
 
 
 def _is_unset(value: Any, declared: Schema) -> bool:  # noqa: ANN401 - any JSON

@@ -60,6 +60,8 @@ SCHEMES = "must be http://, https://, socks5:// or socks5h://, or none"
         ),
         ("http://[::1", "is not a URL; percent-encode what is special"),
         ("http://proxy.test/sEcret", "must end with host and port"),
+        ("http://sEcret:sEcret@a..b:1", "names a host that cannot be looked up"),
+        (f"socks5h://{'sEcret' * 11}", "names a host that cannot be looked up"),
         ("http://proxy.test?sEcret", "must end with host and port"),
         ("http://u:sEcret%FF@proxy.test", "has a user name or password that is not"),
         ("http://u%3Ax:sEcret@proxy.test", "has a user name with a colon"),

@@ -262,6 +262,19 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         },
         "auth.template: {who} is declared nowhere",
     ),
+    ({"stream_name": "x\ud800"}, "stream_name: a text in it holds half of a"),
+    (
+        {"headers": {"X-Key": f"{SECRET}\udfff"}},
+        "headers: a text in it holds half of a",
+    ),
+    (
+        {"auth": {"type": "bearer", "token": f"{SECRET}\ud800"}},
+        "auth: a text in it holds half of a surrogate pair, which is no character",
+    ),
+    (
+        {"placeholders": '{"a\\ud800": "b"}'},
+        "placeholders: a text in it holds half of a",
+    ),
 ]
 
 
