@@ -174,7 +174,8 @@ def json_documents(payload: bytes) -> Iterator[bytes]:
     except UnicodeDecodeError:
         yield payload
         return
-    text = text.rstrip(_WHITE_SPACE)
+    # A byte order mark is read past as where a message is one document.
+    text = text.removeprefix("\ufeff").rstrip(_WHITE_SPACE)
     begin = _after_white_space(text, 0)
     while begin < len(text):
         try:

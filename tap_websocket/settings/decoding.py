@@ -56,9 +56,9 @@ Context = tuple[tuple[str, str], ...]
 _DOCUMENT = "$"
 """The `records_path` that means the whole document."""
 
-_OF_AN_ARRAY = re.compile(r"\s*\$\s*(?:$|\[\s*[^'\"\s])")
-"""A `records_path` that means an array as a whole: `$`, or brackets behind it in which
-no name stands."""
+_OF_AN_ARRAY = re.compile(r"\s*(?:\$\s*(?:$|\.\s*(?=\[))?)?(?:$|\[\s*[^'\"\s])")
+"""A `records_path` that means an array as a whole: `$`, or brackets in which no name
+stands, with `$` or `$.` in front of them or nothing."""
 
 DECLARATIONS = group(
     "From message to record",

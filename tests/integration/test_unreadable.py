@@ -107,6 +107,14 @@ def test_a_byte_order_mark_is_ignored() -> None:
     assert [record["a"] for record in run.records] == [1, 2, 3, 1]
 
 
+def test_a_byte_order_mark_stands_before_documents_that_follow_each_other() -> None:
+    text = b'\xef\xbb\xbf{"a": 1}{"a": 2}'
+    with serve_raw(sends(frame(text), frame(b" " + text[3:]))) as server:
+        run = receive(url=server.url, record_separator="")
+    assert run.error is None
+    assert [record["a"] for record in run.records] == [1, 2, 1, 2]
+
+
 def test_what_a_rule_calls_fatal_stays_on_one_line() -> None:
     text = b'{"error": "a\x7f"}\n\x1b[2J\x00' + "\u2028\u202e".encode()
     with serve_raw(sends(frame(text))) as server:
@@ -137,6 +145,10 @@ ORDERS = [{"a": 1, "b": 2, "c": 3}, {"a": 4, "b": 5, "c": 6}]
         ("$[*]", [1, 4]),
         (" $[0]", [1]),
         ("$[-1:]", [4]),
+        ("$.[*]", [1, 4]),
+        ("[*]", [1, 4]),
+        ("[1]", [4]),
+        ("['a']", None),
         ("$[?(@.a > 1)]", [4]),
         ("$", None),
         ("$['a']", None),
