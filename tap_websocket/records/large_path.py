@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
-from tap_websocket.records.parts import MessageCutter
+from tap_websocket.records.parts import MessageCutter, is_large
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,14 +59,24 @@ class LargePath:
             TapError: When one of them is fatal.
             StoppedError: When the run has ended.
         """
-        for message in messages:
+        for are_large, run in itertools.groupby(messages, is_large):
             if batch.is_over:
                 return
-            parts = self._parts(batch, message)
-            if parts is None:
-                self._take(batch, [message])
+            if are_large:
+                for message in run:
+                    self._take_large(batch, message)
             else:
-                self._take_parts(batch, len(message), parts)
+                # Each alone would take many times as long.
+                self._take(batch, list(run))
+
+    def _take_large(self, batch: Batch, message: bytes) -> None:
+        if batch.is_over:
+            return
+        parts = self._parts(batch, message)
+        if parts is None:
+            self._take(batch, [message])
+        else:
+            self._take_parts(batch, len(message), parts)
 
     def _parts(self, batch: Batch, message: bytes) -> Iterator[bytes] | None:
         # Numbers in records are known by the message that these stand in.

@@ -19,7 +19,7 @@ from tap_websocket.records.extractor import Extractor
 from tap_websocket.records.formats import codec_of
 from tap_websocket.records.gap_watch import GapWatch
 from tap_websocket.records.large_path import LargePath
-from tap_websocket.records.parts import PART_BYTES
+from tap_websocket.records.parts import is_large
 from tap_websocket.records.paths import Paths
 from tap_websocket.records.payloads import PayloadReader
 from tap_websocket.wording import counted
@@ -42,8 +42,8 @@ __all__ = ["MessageHandler"]
 
 _LOGGER = logging.getLogger("tap-websocket")
 
-_MAX_PASSED_BYTES = 1024 * 1024
-"""To test whether a message is a record as it stands takes milliseconds then."""
+_LOOP_BYTES = 1024 * 1024
+"""What the loop waits for at once: it takes some milliseconds."""
 
 
 class MessageHandler:
@@ -176,7 +176,7 @@ class MessageHandler:
         try:
             try:
                 for group in groups:
-                    if beside or not self._takes_long(group):
+                    if beside or not self._takes_long(batch, group):
                         self._take_group(batch, group, beside=beside)
                     elif not self._passes(batch, group):
                         self._leave(batch, itertools.chain((group,), groups))
@@ -217,12 +217,14 @@ class MessageHandler:
         elif payloads:
             yield payloads
 
-    def _takes_long(self, group: list[bytes]) -> bool:
+    def _takes_long(self, batch: Batch, group: list[bytes]) -> bool:
         """Return whether the loop is not to wait until messages are taken."""
         if self._reader.inflates:
-            return sum(map(len, group)) > PART_BYTES
+            # Many small ones may have come as next to nothing.
+            size = batch.result.taken + sum(map(len, group))
+            return size > _LOOP_BYTES or any(map(is_large, group))
         # A transport hands a large message on alone.
-        return len(group[0]) > PART_BYTES
+        return is_large(group[0])
 
     def _passes(self, batch: Batch, group: list[bytes]) -> bool:
         """Take a large message at once, if it is a record as it stands.
@@ -234,7 +236,7 @@ class MessageHandler:
         """
         return (
             not batch.binary
-            and len(group[0]) <= _MAX_PASSED_BYTES
+            and len(group[0]) <= _LOOP_BYTES
             and self._gaps.is_idle
             and self._paths.passes(batch, group[0])
         )

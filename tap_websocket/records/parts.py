@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tap_websocket.expressions.path import Step
     from tap_websocket.settings import DecodingSettings
 
-__all__ = ["PART_BYTES", "MessageCutter"]
+__all__ = ["MessageCutter", "is_large"]
 
 PART_BYTES = 64 * 1024
 """Messages that are not larger stay whole, and parts get no larger than it takes."""
@@ -39,6 +39,11 @@ _objects = msgspec.json.Decoder(set[_AnyObject]).decode
 """Refuses what is no array of objects, in the memory of one."""
 
 _REFUSED = (msgspec.MsgspecError, RecursionError)
+
+
+def is_large(message: bytes) -> bool:
+    """Return whether a message could hold the loop up."""
+    return len(message) > PART_BYTES
 
 
 class MessageCutter:
@@ -75,7 +80,7 @@ class MessageCutter:
         Returns:
             None where it has to be taken whole.
         """
-        if len(message) <= PART_BYTES:
+        if not is_large(message):
             return None
         if self._separator is not None:
             return _at_separators(message, self._separator)

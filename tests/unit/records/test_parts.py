@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import Any
 from unittest import mock
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from tap_websocket import jsontext
 from tap_websocket.feed.inbound import Origin
-from tap_websocket.records import message_handler, parts
+from tap_websocket.records import parts
 from tap_websocket.records.parts import MessageCutter
 from tests.support.examples import examples
 from tests.support.intake import by_hand
@@ -54,10 +55,7 @@ def outcome(message: bytes, form: dict[str, Any], *, cut: bool) -> tuple[Any, ..
     sent: list[str] = []
     origin = Origin(1, "ws://localhost/", {}, send=sent.append)
     size = 16 if cut else 10**9
-    with (
-        mock.patch.object(parts, "PART_BYTES", size),
-        mock.patch.object(message_handler, "PART_BYTES", size),
-    ):
+    with mock.patch.object(parts, "PART_BYTES", size):
         for one in (b'{"a":1,"b":"x"}', message, b'{"c":3}'):
             result = hand.handler.consume(origin, [one], False, None)
             if result.rest is not None:
@@ -116,6 +114,23 @@ def test_only_a_record_as_it_stands_is_taken_in_the_loop(
     result = hand.handler.consume(origin, [message % (b"x" * 70_000)], False, None)
     assert (result.rest is None) is at_once
     assert result.records == at_once
+
+
+@pytest.mark.parametrize(("size", "in_loop"), [(500, True), (30_000, False)])
+def test_a_hundred_small_messages_that_were_compressed_are_taken_in_the_loop(
+    size: int, in_loop: bool
+) -> None:
+    hand = by_hand(make_settings(payload_compression="gzip", infer_messages=0))
+    origin = Origin(1, "ws://localhost/", {})
+    text = b'{"a":%%d,"b":"%b"}' % (b"x" * size)
+    payloads = [gzip.compress(text % number) for number in range(100)]
+    result = hand.handler.consume(origin, payloads, True, None)
+    assert (result.rest is None) is in_loop
+    if result.rest is not None:
+        result.rest()
+    hand.finish()
+    records = [jsontext.parse(line) for page in hand.pages for line in page.records()]
+    assert [record["data"]["a"] for record in records] == list(range(100))
 
 
 @pytest.mark.parametrize("form", INSIDE.values(), ids=INSIDE)
