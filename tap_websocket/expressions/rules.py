@@ -175,7 +175,6 @@ class RuleSet:
             a rule to do more than capture (see `prefilters`).
         captured_names: The names of values that rules capture from parsed documents
             without doing anything else.
-        asks_frames: There are rules that look at the kind of frame.
         shared_names: The names of values that all lines of a group share.
         looked_at: The ways to what matchers look at in parsed documents.
         texts: The rules that look at texts.
@@ -204,7 +203,6 @@ class RuleSet:
         self.needles = _needles(
             rule for rule in (*self.texts, *self._documents) if not rule.only_captures
         )
-        self.asks_frames = bool(self._frames)
         # The test of each rule for documents, and what it decides by its match alone;
         # None where it captures or answers.
         self._quick = [
@@ -239,6 +237,13 @@ class RuleSet:
         ]
         self.acknowledges = any(
             rule.reply is not None and rule.then == "emit" for rule in rules
+        )
+
+    def may_match_frame(self, *, binary: bool) -> bool:
+        """Return whether a rule matches the kind of frame that a message came in."""
+        return any(
+            rule.matcher is not None and rule.matcher.test(binary)
+            for rule in self._frames
         )
 
     def decide_frame(self, *, binary: bool) -> RuleMatch:

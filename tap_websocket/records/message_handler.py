@@ -210,7 +210,7 @@ class MessageHandler:
         Raises:
             TapError: When one of them is fatal.
         """
-        if self._router.asks_frames:
+        if self._router.looks_at_frames(batch):
             payloads = self._without_taken(batch, payloads)
         if batch.binary and self._reader.inflates:
             yield from self._reader.inflated(batch, payloads)

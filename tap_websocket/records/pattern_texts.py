@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from tap_websocket.expressions.pattern import JSON_GROUP
 from tap_websocket.records.payloads import split
+from tap_websocket.records.shape import MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tap_websocket.expressions.matchers import Matcher
     from tap_websocket.expressions.pattern import MessagePattern
-    from tap_websocket.expressions.rules import RuleSet
+    from tap_websocket.expressions.rules import CompiledRule, RuleSet
     from tap_websocket.feed.inbound import Origin
     from tap_websocket.settings import DecodingSettings
 
@@ -67,6 +68,9 @@ class PatternTexts:
         else:
             parts = [split(message, separator) for message in messages]
             documents = list(itertools.chain.from_iterable(parts))
+        if max(map(len, documents), default=0) > MAX_BYTES:
+            # A template takes none of these; to search them takes long.
+            documents = [one if len(one) <= MAX_BYTES else b"" for one in documents]
         try:
             texts = [document.decode() for document in documents]
         except UnicodeDecodeError:
@@ -104,29 +108,34 @@ class PatternTexts:
         whole = b"\n" + b"\n".join(documents)
         subscription = origin.subscription
         awaited = [] if subscription is None else subscription.texts
-        replies = [one.test for one in awaited if _may_match(one, whole)]
-        rules = [
-            (str(number) if rule.only_replies else "", rule.matcher.test)
-            for number, rule in enumerate(self._rules.texts)
-            if rule.matcher is not None and _may_match(rule.matcher, whole)
+        # None stands for what templates do not take. The first one that matches counts.
+        tests: list[tuple[str | None, Matcher | None]] = [
+            (None, one) for one in awaited
         ]
-        if self._rules.asks_documents:
-            # They are not asked where one for texts has acted.
-            rules = [("", test) for _, test in rules]
-        others = SEPARATOR + _NULL if self.decides else ""
-        if not replies and not rules:
-            return [one and one + others for one in seen]
-        for at, text in enumerate(texts):
-            if seen[at]:
-                matching = (number for number, test in rules if test(text))
-                number = next(matching, None)
-                if number is None:
-                    seen[at] += others
-                else:
-                    seen[at] = number and f"{seen[at]}{SEPARATOR}{number}"
-                if any(test(text) for test in replies):
-                    seen[at] = ""
-        return seen
+        tests += [
+            (f"{SEPARATOR}{number}" if self._may_reply(rule) else None, rule.matcher)
+            for number, rule in enumerate(self._rules.texts)
+        ]
+        none: str | None = SEPARATOR + _NULL if self.decides else ""
+        decided = [none] * len(texts)
+        for behind, matcher in reversed(tests):
+            if matcher is not None and _may_match(matcher, whole):
+                test = matcher.test
+                decided = [
+                    behind if test(text) else other
+                    for text, other in zip(texts, decided, strict=True)
+                ]
+        return [
+            "" if behind is None or not one else one + behind
+            for one, behind in zip(seen, decided, strict=True)
+        ]
+
+    def _may_reply(self, rule: CompiledRule) -> bool:
+        """Return whether a template may reply as a rule for texts says.
+
+        It does not ask rules for documents, which a rule for texts would precede.
+        """
+        return rule.only_replies and not self._rules.asks_documents
 
 
 def _may_match(matcher: Matcher, documents: bytes) -> bool:

@@ -46,7 +46,6 @@ class MessageRouter:
         rules: The rules of the run.
         idle: No rule or reply can act, so every document is data; rules that only
             capture do not count.
-        asks_frames: A rule or reply looks at the kind of frame.
         prefilter: Returns whether a payload may match a rule or reply; False is
             certain. None if any payload may.
         looked_at: The ways to what rules and replies look at in parsed documents.
@@ -76,9 +75,6 @@ class MessageRouter:
             *self.rules.needles,
             *(reply.needles for reply in replies if reply.kind != "frame"),
         ]
-        self.asks_frames = self.rules.asks_frames or any(
-            reply.kind == "frame" for reply in replies
-        )
         self.idle = not needles
         self.prefilter: Prefilter | None = prefilter(needles)
         self.looked_at = [
@@ -156,6 +152,12 @@ class MessageRouter:
         if plain:
             return None
         return Route(self, batch.arrival.origin, batch.result, acted=batch.acted)
+
+    def looks_at_frames(self, batch: Batch) -> bool:
+        """Return whether a rule or reply may match the kind of a batch's frames."""
+        subscription = batch.arrival.origin.subscription
+        awaits = subscription is not None and subscription.asks_frames
+        return awaits or self.rules.may_match_frame(binary=batch.binary)
 
     def take_frame(self, batch: Batch, payload: bytes) -> bool:
         """Apply what looks at the kind of frame that a message came in.

@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     Opens = Callable[[Sequence[Step]], bool]
     """Returns whether a string at the end of a path is parsed in place."""
 
-__all__ = ["Kind", "Opens", "Shape", "Value", "shape_of"]
+__all__ = ["MAX_BYTES", "Kind", "Opens", "Shape", "Value", "shape_of"]
 
 Kind = Literal["string", "integer", "decimal", "boolean", "null", "object", "array"]
 """What a value is; numbers are told apart by how they are written."""
 
-_MAX_BYTES = 16 * 1024
+MAX_BYTES = 16 * 1024
+"""A longer text has no shape."""
+
 _MAX_VALUES = 256
 """Each takes part of a millisecond where a shape is compiled."""
 
@@ -159,7 +161,7 @@ def shape_of(
         opens: Says which strings are parsed in place, by the paths in their value. They
             have no escapes but for quotes and white space.
     """
-    if len(text) > _MAX_BYTES:
+    if len(text) > MAX_BYTES:
         return None
     scanner = _Scanner(text, separator, opens)
     try:

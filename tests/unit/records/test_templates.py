@@ -2,79 +2,37 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest import mock
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tap_websocket import jsontext
-from tap_websocket.records import template_gear
 from tap_websocket.records.template_gear import TemplateGear
 from tests.support.examples import examples
-from tests.support.gears import Gears, through
-
-if TYPE_CHECKING:
-    import random
-    from collections.abc import Iterator
-
-TRADE = b'{"s":"BTC","p":"1.50","n":7,"q":0.25,"m":true,"note":null}'
-NESTED = (
-    b'{"ch": "trade", "seq": 41, "d": [{"s": "BTC", "n": 7, "q": 1.5, "odd": "x"},'
-    b' {"s": "ETH", "n": 8, "q": 2, "odd": "y"}], "o": {"a": {"b": "deep"}}}'
+from tests.support.gears import through
+from tests.support.shaped import (
+    ANSWERING,
+    LIST,
+    NESTED,
+    ODD,
+    POOLS,
+    QUOTED,
+    RULES,
+    SCHEMA,
+    SEVERAL,
+    TRADE,
+    eager,
+    feeds,
+    numbered,
+    taken,
 )
-LIST = b'{"ch":"candle","d":[["1","2.5",3,true],["4","5.5",6,false]]}'
-DOCUMENTS = b'[{"s":"A","n":1},{"s":"B","n":2}]'
-ODD = TRADE[:-1] + b',"venue":"XNAS","deep":{"a":[1,"b",2.5,null,{"c":true}]}}'
-SEVERAL = b'{"ch":"a","d":[{"n":7}]}\x1e{"ch":"b","d":[{"n":8,"s":"x"}]}\x1e'
-PACKED = b'{"ch":"trade","seq":41,"p":@,"n":7,"note":"x"}'
-"""Strings with JSON in them stand in the place of each mark."""
-
-PACKED_LIST = b'{"ch": "a", "p": [@, @]}'
-INSIDE = b' {"s": "BTC", "n":7,"q":0.25,"m":true, "d":[1,"b"],"odd":null}'
-QUOTED = b'{"s":"1","p":"{","n":7,"q":0.25,"m":false,"id":123456789012345678901234}'
-
-SCHEMA = {
-    "properties": {
-        "s": {"type": "string"},
-        "S": {"type": "string"},
-        "p": {"type": "string"},
-        "n": {"type": "integer"},
-        "q": {"type": "number"},
-        "m": {"type": "boolean"},
-        "note": {"type": "string"},
-        "d": {"type": "array"},
-        "id": {"type": ["string", "number", "object", "array", "boolean"]},
-    },
-}
-RULES: list[dict[str, Any]] = [
-    {"capture": {"last": "$.seq", "size": "$.q"}},
-    {"match": "pong", "then": "ignore"},
-    {"match": {"ch": "trade", "o": {"a": {"b": {"$exists": True}}}}},
-    {"match": {"ch": {"$regex": "^err"}}, "then": "fail"},
-    {"match": {"n": 8}, "then": "ignore"},
-    {"match": {"s": {"$not": "BTC"}, "q": {"$exists": True}}, "then": "ignore"},
-    {
-        "match": {"ch": {"$any": ["x", "y"]}},
-        "then": "emit",
-        "reply": {"ack": "{$.seq}"},
-    },
-]
 
 FORGETTING: list[dict[str, Any]] = [
     {"match": {"s": "ETH"}, "capture": {"last": None}},
     {"capture": {"last": "$.seq"}},
-]
-
-ANSWERING: list[dict[str, Any]] = [
-    {"capture": {"last": "$.seq"}},
-    {"match": {"s": {"$exists": True}}, "reply": {"s": "{$.s}", "to": "a {$.p}"}},
-    {"match": {"ch": "b"}, "then": "emit", "reply": "{$.ch}: {last}"},
-    {"match": {"ch": {"$exists": True}}, "then": "emit", "reply": "got %s\n{$.ch}"},
 ]
 
 FORMS: list[dict[str, Any]] = [
@@ -116,166 +74,6 @@ FORMS: list[dict[str, Any]] = [
     {"message_rules": ANSWERING, "deduplicate": {"by": ["$.s"]}},
 ]
 
-_TOKEN = re.compile(
-    rb'"(?:[^"\\]|\\.)*"(?!\s*:)|-?[0-9]+(?:\.[0-9]+)?|true|false|null',
-)
-POOLS: dict[str, list[bytes]] = {
-    "string": [
-        b'"BTC"',
-        b'"ETH"',
-        b'""',
-        b'"a%b"',
-        b'"\xc3\xa9"',
-        b'"12"',
-        b'" {"',
-        b'"null"',
-        b'"nullable"',
-        b'"\\n"',
-        b'"\\u0041"',
-        b'"\\u0000"',
-        b'"\\ud800"',
-        b'"\\ud83d\\ude00"',
-        b'"trade"',
-        b'"s"',
-        b'"\x7f"',
-        b'"a\nb"',
-        b'"\xff"',
-        b'"\\x"',
-    ],
-    "number": [
-        b"0",
-        b"-0",
-        b"7",
-        b"8",
-        b"-12",
-        b"01",
-        b"1.50",
-        b"-0.0",
-        b"0.10",
-        b"1.",
-        b"1e3",
-        b"1E400",
-        b"9223372036854775807",
-        b"9223372036854775808",
-        b"123456789012345678",
-        b"1" * 40,
-        b"1" * 41,
-        b"0." + b"1" * 41,
-    ],
-    "other": [b"true", b"false", b"null", b"{}", b"[]", b'{"a":1}', b"[1]"],
-}
-
-
-def _pool(token: bytes) -> str:
-    if token[:1] == b'"':
-        return "string"
-    return "other" if token[:1] in b"tfn" else "number"
-
-
-def varied(rng: random.Random, message: bytes) -> bytes:
-    """Return a message with other values, most of them of the same kinds."""
-
-    def value(found: re.Match[bytes]) -> bytes:
-        choice = rng.random()
-        if choice < 0.5:
-            return found[0]
-        pool = _pool(found[0]) if choice < 0.95 else rng.choice([*POOLS])
-        if pool == "other":
-            return rng.choice(POOLS[pool][: 2 if choice < 0.9 else None])
-        # The first of each are harmless.
-        return rng.choice(POOLS[pool][: 5 if choice < 0.85 else None])
-
-    return _TOKEN.sub(value, message)
-
-
-def packed(inside: bytes) -> bytes:
-    """Return a string with a text in it."""
-    return b'"%b"' % inside.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-
-
-def filled(rng: random.Random, message: bytes) -> bytes:
-    """Return a message with strings that hold JSON, or hardly any, for its marks."""
-    while b"@" in message:
-        inside = varied(rng, INSIDE)
-        if rng.random() < 0.15:
-            inside = mutated(rng, inside)
-        message = message.replace(b"@", packed(inside.replace(b"@", b"")), 1)
-    return message
-
-
-def numbered(message: bytes, number: int) -> bytes:
-    """Return a message with another number in it."""
-    return re.sub(rb'("n": ?)(?:7|%d)', rb"\g<1>%d" % number, message)
-
-
-def mutated(rng: random.Random, message: bytes) -> bytes:
-    """Return a message that differs in a byte."""
-    at = rng.randrange(len(message) + 1)
-    byte = rng.choice(
-        [b" ", b"\n", b"\t", b'"', b"\\", b",", b"}", b"]", b"0", b"\xff"]
-    )
-    match rng.randrange(3):
-        case 0:
-            return message[:at] + byte + message[at:]
-        case 1:
-            return message[:at] + message[at + 1 :]
-        case _:
-            return message[:at] + byte + message[at + 1 :]
-
-
-@st.composite
-def feeds(draw: Any, *, hidden: int = 0) -> list[list[bytes]]:
-    """Draw batches of messages of few shapes.
-
-    Args:
-        hidden: How many times as often messages with JSON in strings are among them.
-    """
-    rng = draw(st.randoms(use_true_random=False))
-    shapes = draw(
-        st.lists(
-            st.sampled_from(
-                [
-                    TRADE,
-                    NESTED,
-                    LIST,
-                    DOCUMENTS,
-                    ODD,
-                    QUOTED,
-                    SEVERAL,
-                    *([PACKED, PACKED_LIST] * hidden),
-                ]
-            ),
-            min_size=1,
-            max_size=2,
-        ),
-    )
-    sizes = draw(st.lists(st.integers(1, 8), min_size=1, max_size=5))
-    # The sample, and what is learnt from.
-    batches = [
-        [numbered(rng.choice(shapes).replace(b"@", packed(INSIDE)), 100 + at)]
-        for at in range(4)
-    ]
-    for size in sizes:
-        batch = [filled(rng, varied(rng, rng.choice(shapes))) for _ in range(size)]
-        batches.append(
-            [
-                mutated(rng, message) if rng.random() < 0.15 else message
-                for message in batch
-            ]
-        )
-    return batches
-
-
-@contextlib.contextmanager
-def eager() -> Iterator[None]:
-    """Let each shape have a template, be it worth it or not."""
-    with (
-        mock.patch.object(template_gear, "_PRICE", 1),
-        mock.patch.object(template_gear, "_LEAST_IN_ROW", 0),
-        mock.patch.object(template_gear, "_LEAST_TAKEN", 10**9),
-    ):
-        yield
-
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
 @settings(max_examples=examples(100), deadline=None)
@@ -288,192 +86,6 @@ def test_templates_give_what_reading_whole_gives(
     whole = through("whole", form, batches, binary=True)
     assert templates.outcome == whole.outcome
     assert all(b"\n" not in line and b"\x00" not in line for line in templates.lines)
-
-
-OPENING: list[dict[str, Any]] = [
-    {"json_fields": ["$.p"]},
-    {"json_fields": ["$.p"], "records_path": "$.p", "message_fields": {"ch": "$.ch"}},
-    {"json_fields": ["$.p", "$.p[*]"], "records_path": "$.p", "message_rules": RULES},
-    {"json_fields": ["$.p[*]"], "records_path": "$.p[*]", "record_metadata": True},
-    {"json_fields": ["$.note", "$.p"], "message_rules": RULES},
-    {
-        "json_fields": ["$.p"],
-        "records_path": "$.p",
-        "schema": SCHEMA,
-        "schema_evolution": "rescue",
-        "deduplicate": {"by": ["$.s", "$.n"]},
-    },
-    {
-        "json_fields": ["$.p"],
-        "records_path": "$.p",
-        "schema": SCHEMA,
-        "message_rules": [{"match": {"p": {"s": "ETH"}}, "then": "ignore"}],
-    },
-    {"json_fields": ["$.p", "$.d[*].s"], "record_separator": "\x1e"},
-]
-
-
-@pytest.mark.parametrize("form", OPENING, ids=str)
-@settings(max_examples=examples(100), deadline=None)
-@given(batches=feeds(hidden=4))
-def test_json_in_strings_is_taken_like_any_other(
-    form: dict[str, Any], batches: list[list[bytes]]
-) -> None:
-    with eager():
-        templates = through("templates", form, batches, binary=True)
-    whole = through("whole", form, batches, binary=True)
-    assert templates.outcome == whole.outcome
-
-
-@pytest.mark.parametrize("form", OPENING, ids=str)
-def test_messages_with_json_in_strings_have_templates(form: dict[str, Any]) -> None:
-    message = PACKED_LIST if form["json_fields"][0] == "$.p[*]" else PACKED
-    messages = [
-        message.replace(b"@", packed(numbered(INSIDE, 1000 + number)))
-        for number in range(400)
-    ]
-    assert taken(form, messages).templated >= 250
-
-
-PATTERN = "^(?P<kind>[a-z]+)(?:/(?P<id>[^ ]*))? (?P<json>(?s:.+?))(?: PING)?$"
-TEXT_RULES: list[dict[str, Any]] = [
-    {"match": "pong", "then": "ignore"},
-    {"match": {"$regex": "PING$"}, "then": "emit", "reply": "PONG {$id}"},
-    {"match": {"$regex": "^b/"}, "reply": {"got": "{$id}", "s": "{$.s}", "k": 1}},
-    {"match": {"$regex": "^c"}, "then": "ignore"},
-    {"match": {"$regex": "^d"}, "capture": {"last": "id"}},
-    {"match": {"$regex": "^e"}, "then": "emit", "reply": "{$kind|upper} {$counter}"},
-    {"match": {"$regex": "^f"}, "then": "emit", "reply": {"n": "{$.n}"}},
-]
-SEARCHING: list[dict[str, Any]] = [
-    {"message_rules": TEXT_RULES},
-    {"message_rules": TEXT_RULES, "record_separator": "##", "records_path": "$.d[*]"},
-    {"message_fields": {"topic": "kind", "key": "id"}, "record_metadata": True},
-    {"message_fields": {"topic": "kind", "id": "$.n"}, "records_path": "$.d[0]"},
-    {"message_rules": RULES, "records_path": "$.d[*]"},
-    {
-        "message_rules": TEXT_RULES,
-        "schema": SCHEMA,
-        "schema_evolution": "rescue",
-    },
-    {
-        "json_fields": ["$.p", "$.p[*]"],
-        "message_rules": TEXT_RULES,
-        "deduplicate": {"by": ["$.kind", "$.n"]},
-    },
-    {
-        "message_pattern": "^a(?P<json>(?s:.+))$",
-        "record_separator": "\n",
-        "json_fields": ["$.p"],
-        "records_path": "$.p",
-    },
-    {"message_pattern": "(?P<json>[{[].*)|(?P<other>z)"},
-]
-SELDOM: list[dict[str, Any]] = [
-    # A field of the document has the name of a group's column.
-    {"message_fields": {"topic": "kind", "s": "id"}},
-    # Rules for documents are not asked where one for texts has acted.
-    {"message_rules": [*ANSWERING, *TEXT_RULES]},
-    {"message_rules": TEXT_RULES, "deduplicate": {"by": ["$.id", "$.n"]}},
-]
-HEADS = [
-    *(b"a ", b"a/1 ", b"b/x%s ", b"a ", b"a/1 ", b"b/x ", b"e/2 ", b"f ", b"a/ "),
-    *(
-        b'a/" ',
-        b"a/\\n ",
-        b"a/\x1e ",
-        b'a/"\x1e"',
-        b"a/\x00 ",
-        b"a/\xc3\xa9 ",
-        b"a/\n ",
-    ),
-    *(
-        b"c ",
-        b"d/5 ",
-        b"A ",
-        b"",
-        b"a/\xff ",
-        b'a/x"\x1e{"n":1}\x1e"y ',
-        b"a/@value0001@ ",
-    ),
-]
-ENDS = [b"", b"", b"", b"", b" PING", b"\n", b"##", b"##a/7 {}", b"\x1e1", b" "]
-
-
-@st.composite
-def texts(draw: Any) -> list[list[bytes]]:
-    """Draw batches of messages that a pattern has to find JSON in."""
-    rng = draw(st.randoms(use_true_random=False))
-    few = rng.choice([2, 4, len(HEADS)])
-    return [
-        [
-            rng.choice(HEADS[:few])
-            + message
-            + (rng.choice(ENDS) if rng.random() < 0.2 else b"")
-            for message in batch
-        ]
-        for batch in draw(feeds(hidden=1))
-    ]
-
-
-@pytest.mark.parametrize("form", SEARCHING + SELDOM, ids=str)
-@settings(max_examples=examples(100), deadline=None)
-@given(batches=texts())
-def test_texts_that_a_pattern_is_searched_in_are_taken_like_any_other(
-    form: dict[str, Any], batches: list[list[bytes]]
-) -> None:
-    form = {"message_pattern": PATTERN, **form}
-    with eager():
-        templates = through("templates", form, batches, binary=True)
-    whole = through("whole", form, batches, binary=True)
-    assert templates.outcome == whole.outcome
-
-
-@pytest.mark.parametrize("form", SEARCHING, ids=str)
-@pytest.mark.parametrize("head", [b"a ", b"a/1 ", b"b/x "])
-def test_texts_that_a_pattern_is_searched_in_have_templates(
-    form: dict[str, Any], head: bytes
-) -> None:
-    form = {"message_pattern": PATTERN, **form}
-    if "json_fields" in form:
-        message = PACKED.replace(b"@", packed(INSIDE))
-    else:
-        message = NESTED if "records_path" in form else TRADE
-    has_id = form["message_pattern"] == PATTERN and b"/" in head
-    if form["message_pattern"].startswith("^a"):
-        head = b"a"
-    messages = [head + numbered(message, 1000 + number) for number in range(400)]
-    found = taken(form, messages)
-    assert found.templated >= 250
-    assert all(has_id == (b'"id":"' in line) or b"n" in line for line in found.lines)
-
-
-def test_a_string_that_holds_json_now_is_parsed_in_place() -> None:
-    form = {"json_fields": ["$.note"], "infer_nested": False}
-    plain = [b'{"n":%d,"note":"x","ch":"y"}' % number for number in range(300)]
-    later = [b'{"n":1,"note":"[1, 2]","ch":"y"}', b'{"n":1,"note":"[1, 2","ch":"y"}']
-    found = taken({**form, "message_fields": {"again": "$.n"}}, plain + later)
-    assert found.templated >= 250
-
-
-def test_another_kind_inside_of_a_string_takes_another_way() -> None:
-    form = {"json_fields": ["$.p"], "records_path": "$.p", "schema": SCHEMA}
-    kinds = [b'"x"', b"7", b"1.5", b"true", b"null"]
-    for first in kinds:
-        inside = b'{"id":%b,"n":1}'
-        values = [first] * 100 + kinds
-        messages = [b'{"p":%b}' % packed(inside % value) for value in values]
-        assert taken(form, messages, size=50).templated >= 50
-
-
-def test_a_group_brings_no_document() -> None:
-    form = {"message_pattern": PATTERN, "record_separator": "##"}
-    two = b'a/x {"n":%d}##a/y {"n":2}'
-    one = b'a/x"\x1e{"n":1}\x1e"a"\x1e"y {"n":%d}'
-    messages = [two % number for number in range(300)] + [one % 7]
-    found = taken(form, messages)
-    assert found.templated >= 400
-    assert len(found.lines) == 601
 
 
 @pytest.mark.parametrize("reply", ["{$counter}", "{last}", "{$.s|upper}", "{$.n}"])
@@ -496,24 +108,6 @@ def test_what_is_replied_is_filled_in_by_templates_too() -> None:
     found = taken(form, messages)
     assert found.templated >= 250
     assert found.sent == [f'{{"ack":"m{number}"}}' for number in range(400)]
-
-
-def test_what_rules_for_texts_reply_is_filled_in_by_templates_too() -> None:
-    form = {"message_pattern": PATTERN, "message_rules": TEXT_RULES}
-    messages = [b'%b/%d {"n":1}' % (b"ab"[n % 2 : n % 2 + 1], n) for n in range(400)]
-    found = taken(form, messages)
-    assert found.templated >= 250
-    assert found.sent == [
-        f'{{"got":"{number}","s":null,"k":1}}' for number in range(1, 400, 2)
-    ]
-
-
-def taken(form: dict[str, Any], messages: list[bytes], *, size: int = 100) -> Gears:
-    """Take messages by templates, and compare with what the other ways make of them."""
-    batches = [messages[at : at + size] for at in range(0, len(messages), size)]
-    templates = through("templates", form, batches)
-    assert templates.outcome == through("whole", form, batches).outcome
-    return templates
 
 
 CASES: list[tuple[dict[str, Any], bytes]] = [
