@@ -257,10 +257,10 @@ def test_an_end_does_not_wait_until_a_server_reads() -> None:
         for _ in range(30):
             peer.sendall(pings)
         peer.sendall(frame(b"", opcode=3))
-        over.wait(20)
+        over.wait(100)
 
     with serve_blocking(script) as url:
-        run = receive(url=url, max_duration=15)
+        run = receive(url=url, max_duration=60)
         over.set()
     assert isinstance(run.error, ConnectionFailed)
     assert "violated the protocol" in str(run.error)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Literal, get_args
+import functools
+import json
+from typing import TYPE_CHECKING, Any, Literal, get_args
 from unittest import mock
 
 from tap_websocket import jsontext
@@ -17,12 +19,21 @@ from tap_websocket.records.template_path import TemplatePath
 from tests.support.intake import by_hand
 from tests.support.receive import make_settings
 
+if TYPE_CHECKING:
+    from tap_websocket.settings import Settings
+
 __all__ = ["WAYS", "Fastest", "Gears", "gears", "through"]
 
 Fastest = Literal["templates", "slices", "whole"]
 """The fastest way that messages may take."""
 
 WAYS: tuple[Fastest, ...] = get_args(Fastest)
+
+
+@functools.cache
+def _settings(given: str) -> Settings:
+    """Return settings, which never change: a property needs them for each example."""
+    return make_settings(max_messages=10**9, **json.loads(given))
 
 
 class Gears:
@@ -37,7 +48,7 @@ class Gears:
 
     def __init__(self, **given: Any) -> None:
         given = {"infer_messages": 2, "on_parse_error": "skip", **given}
-        self.hand = by_hand(make_settings(max_messages=10**9, **given))
+        self.hand = by_hand(_settings(json.dumps(given)))
         self.regional = "contexts" in given
         self.templated = self.passed = self.edited = self.parsed = 0
         self.sent: list[str] = []

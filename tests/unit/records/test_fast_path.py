@@ -17,7 +17,7 @@ from tap_websocket.records import paths
 from tap_websocket.records.plan import RecordPlan
 from tap_websocket.records.slicer import make_slicer
 from tap_websocket.records.template_path import TemplatePath
-from tests.support.examples import examples
+from tests.support.examples import examples, groups
 from tests.support.intake import by_hand
 from tests.support.json_objects import objects
 from tests.support.receive import make_settings
@@ -118,23 +118,24 @@ def both(form: dict[str, Any], batches: list[list[bytes]]) -> tuple[Trial, Trial
     return trials[0], trials[1]
 
 
-@pytest.mark.parametrize("form", [*FORMS, *CLASHES], ids=str)
+@pytest.mark.parametrize("forms", groups([*FORMS, *CLASHES]))
 @settings(max_examples=examples(60), deadline=None)
 @given(
     sample=st.lists(objects(), max_size=3),
     batches=st.lists(st.lists(objects(), max_size=4), max_size=4),
 )
 def test_both_ways_give_equal_records(
-    form: dict[str, Any],
+    forms: list[dict[str, Any]],
     sample: list[str],
     batches: list[list[str]],
 ) -> None:
     payloads = [[text.encode() for text in batch] for batch in [sample, *batches]]
-    fast, slow = both(form, payloads)
-    assert fast.records == slow.records
-    assert fast.counts == slow.counts
-    assert fast.schemas == slow.schemas
-    assert slow.passed == 0
+    for form in forms:
+        fast, slow = both(form, payloads)
+        assert fast.records == slow.records, form
+        assert fast.counts == slow.counts, form
+        assert fast.schemas == slow.schemas, form
+        assert slow.passed == 0
 
 
 TRADE = {"symbol": "x", "price": 1.5, "id": 1, "venue": {"name": "N"}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import pytest
@@ -14,10 +14,13 @@ from tap_websocket import jsontext
 from tap_websocket.feed.inbound import Origin
 from tap_websocket.records import parts
 from tap_websocket.records.parts import MessageCutter
-from tests.support.examples import examples
+from tests.support.examples import examples, groups
 from tests.support.intake import by_hand
 from tests.support.json_objects import objects
 from tests.support.receive import make_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 FORMS: dict[str, dict[str, Any]] = {
     "as it stands": {},
@@ -66,12 +69,17 @@ def outcome(message: bytes, form: dict[str, Any], *, cut: bool) -> tuple[Any, ..
     return records, sent, result.messages, hand.counts.ignored, hand.counts.rescued
 
 
-@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def same_in_parts(message: bytes, forms: Iterable[dict[str, Any]]) -> None:
+    for form in forms:
+        cut, whole = (outcome(message, form, cut=cut) for cut in (True, False))
+        assert cut == whole, form
+
+
+@pytest.mark.parametrize("forms", groups([*FORMS.values()]))
 @settings(max_examples=examples(100), deadline=None)
 @given(st.lists(objects(), max_size=8))
-def test_an_array_in_parts_is_the_array(form: Any, items: list[str]) -> None:
-    message = f"[{','.join(items)}]".encode()
-    assert outcome(message, form, cut=True) == outcome(message, form, cut=False)
+def test_an_array_in_parts_is_the_array(forms: Any, items: list[str]) -> None:
+    same_in_parts(f"[{','.join(items)}]".encode(), forms)
 
 
 WHOLE: dict[str, dict[str, Any]] = {
@@ -87,12 +95,11 @@ WHOLE: dict[str, dict[str, Any]] = {
 """What a message that is an object may be to the settings."""
 
 
-@pytest.mark.parametrize("form", WHOLE.values(), ids=WHOLE)
+@pytest.mark.parametrize("forms", groups([*WHOLE.values()]))
 @settings(max_examples=examples(30), deadline=None)
 @given(objects())
-def test_a_large_record_is_taken_like_a_small_one(form: Any, record: str) -> None:
-    message = record.encode()
-    assert outcome(message, form, cut=True) == outcome(message, form, cut=False)
+def test_a_large_record_is_taken_like_a_small_one(forms: Any, record: str) -> None:
+    same_in_parts(record.encode(), forms)
 
 
 @pytest.mark.parametrize(
@@ -133,23 +140,21 @@ def test_a_hundred_small_messages_that_were_compressed_are_taken_in_the_loop(
     assert [record["data"]["a"] for record in records] == list(range(100))
 
 
-@pytest.mark.parametrize("form", INSIDE.values(), ids=INSIDE)
 @settings(max_examples=examples(100), deadline=None)
 @given(st.lists(objects(), max_size=8), st.integers(0, 2))
-def test_an_array_inside_in_parts_is_the_array(
-    form: Any, items: list[str], field: int
-) -> None:
+def test_an_array_inside_in_parts_is_the_array(items: list[str], field: int) -> None:
     message = f'{{"m":{field},"d":[{",".join(items)}]}}'.encode()
-    assert outcome(message, form, cut=True) == outcome(message, form, cut=False)
+    same_in_parts(message, INSIDE.values())
 
 
-@pytest.mark.parametrize("separator", ["\n", "}\n", ""])
 @settings(max_examples=examples(100), deadline=None)
 @given(st.lists(objects(), max_size=8))
-def test_documents_in_parts_are_the_documents(separator: str, items: list[str]) -> None:
-    message = "\n".join(items).encode()
-    form = {"record_separator": separator, "on_parse_error": "skip"}
-    assert outcome(message, form, cut=True) == outcome(message, form, cut=False)
+def test_documents_in_parts_are_the_documents(items: list[str]) -> None:
+    forms = [
+        {"record_separator": separator, "on_parse_error": "skip"}
+        for separator in ("\n", "}\n", "")
+    ]
+    same_in_parts("\n".join(items).encode(), forms)
 
 
 def cuts(message: bytes, **form: Any) -> list[bytes] | None:

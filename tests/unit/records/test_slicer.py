@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tap_websocket import jsontext
-from tests.support.examples import examples
+from tests.support.examples import examples, groups
 from tests.support.gears import WAYS, gears, through
 from tests.support.json_objects import objects
 
@@ -103,21 +103,22 @@ MESSAGES = st.one_of(
 BROKEN = st.sampled_from([b'{"d": {"n": "\xff"}}', b'{"x": "\xff", "d": {"n": 1}}'])
 
 
-@pytest.mark.parametrize("form", FORMS, ids=str)
+@pytest.mark.parametrize("forms", groups(FORMS))
 @settings(max_examples=examples(150), deadline=None)
 @given(
     batches=st.lists(st.lists(MESSAGES | BROKEN, max_size=5), max_size=5),
     sample=st.lists(DOCUMENTS.map(str.encode), min_size=2, max_size=2),
 )
 def test_slices_give_what_reading_whole_gives(
-    form: dict[str, Any],
+    forms: list[dict[str, Any]],
     sample: list[bytes],
     batches: list[list[bytes]],
 ) -> None:
-    # Text that is no UTF-8 never comes this way: binary messages may be anything.
-    sliced, whole = gears(form, [sample, *batches], binary=True)
-    assert sliced.outcome == whole.outcome
-    assert all(b"\n" not in line and b"\r" not in line for line in sliced.lines)
+    for form in forms:
+        # Text that is no UTF-8 never comes this way: binary messages may be anything.
+        sliced, whole = gears(form, [sample, *batches], binary=True)
+        assert sliced.outcome == whole.outcome, form
+        assert not any(b"\n" in line or b"\r" in line for line in sliced.lines)
 
 
 def _trade(number: int, *, more: str = "") -> bytes:

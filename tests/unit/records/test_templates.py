@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 
 from tap_websocket import jsontext
 from tap_websocket.records.template_gear import TemplateGear
-from tests.support.examples import examples
+from tests.support.examples import examples, groups
 from tests.support.gears import through
 from tests.support.shaped import (
     ANSWERING,
@@ -24,11 +24,14 @@ from tests.support.shaped import (
     SCHEMA,
     SEVERAL,
     TRADE,
-    eager,
     feeds,
     numbered,
+    same_by_templates,
     taken,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 FORGETTING: list[dict[str, Any]] = [
     {"match": {"s": "ETH"}, "capture": {"last": None}},
@@ -75,17 +78,13 @@ FORMS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("form", FORMS, ids=str)
+@pytest.mark.parametrize("forms", groups(FORMS))
 @settings(max_examples=examples(100), deadline=None)
 @given(batches=feeds())
 def test_templates_give_what_reading_whole_gives(
-    form: dict[str, Any], batches: list[list[bytes]]
+    forms: Sequence[dict[str, Any]], batches: list[list[bytes]]
 ) -> None:
-    with eager():
-        templates = through("templates", form, batches, binary=True)
-    whole = through("whole", form, batches, binary=True)
-    assert templates.outcome == whole.outcome
-    assert all(b"\n" not in line and b"\x00" not in line for line in templates.lines)
+    same_by_templates(forms, batches)
 
 
 @pytest.mark.parametrize("reply", ["{$counter}", "{last}", "{$.s|upper}", "{$.n}"])
