@@ -34,7 +34,7 @@ _NO_JSON = rb' *+(?:[{\[\-0-9]|(?:true|false|null) *+\\?")'
 """The beginning of a text that reads like JSON; it may be one that does not."""
 
 _MAX_DIGITS = 39
-_DIGITS = rb"(?:0|[1-9][0-9]{0,17}+)"
+_DIGITS = rb"(?!0[0-9])[0-9]{1,18}+"
 _FRACTION = rb"\.[0-9]{1,40}+"
 
 
@@ -67,12 +67,14 @@ class LeafPattern(msgspec.Struct):
         options = []
         if "string" in self.kinds:
             options.append(self._string(group=group))
-        if "decimal" in self.kinds or "integer" in self.kinds:
-            options.append(self._number())
+        # A number comes last: that an option cannot be is seen at once by its first
+        # byte, where it has one.
         if "boolean" in self.kinds:
             options += b"true", b"false"
         if "null" in self.kinds:
             options.append(b"null")
+        if "decimal" in self.kinds or "integer" in self.kinds:
+            options.append(self._number())
         return options[0] if len(options) == 1 else b"(?:%b)" % b"|".join(options)
 
     def _string(self, *, group: bool) -> bytes:
@@ -88,9 +90,9 @@ class LeafPattern(msgspec.Struct):
             if self.is_exact:
                 most = _MAX_DIGITS if self.is_long else 17
                 return rb"(?:0|-?[1-9][0-9]{0,%d}+)" % most
-            return b"-?" + _DIGITS
+            return b"-?+" + _DIGITS
         if "integer" not in self.kinds:
-            return b"-?" + _DIGITS + _FRACTION
+            return b"-?+" + _DIGITS + _FRACTION
         if self.is_exact:
-            return rb"(?!-0[^.])-?" + _DIGITS + b"(?:" + _FRACTION + b")?+"
-        return b"-?" + _DIGITS + b"(?:" + _FRACTION + b")?+"
+            return rb"(?!-0[^.])-?+" + _DIGITS + b"(?:" + _FRACTION + b")?+"
+        return b"-?+" + _DIGITS + b"(?:" + _FRACTION + b")?+"

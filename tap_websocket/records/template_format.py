@@ -92,8 +92,8 @@ def format_of(pieces: Sequence[Piece], groups: Sequence[Span]) -> Format:
     """Return what writes pieces; the first and the last group are the pattern's own."""
     numbers = {span: number for number, span in enumerate(groups, 1)}
     order = [numbers[piece] for piece in pieces if isinstance(piece, Span)]
-    # No look-up for each message where the groups are wanted in their order.
-    in_order = order == sorted(set(order))
+    # No look-up for each message where several groups are wanted in their order.
+    in_order = len(order) != 1 and order == sorted(set(order))
     parts = [bytearray()]
     at = 0
     for piece in pieces:
