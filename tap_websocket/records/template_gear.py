@@ -7,13 +7,15 @@ other ways, and shows which shapes are worth a template.
 
 from __future__ import annotations
 
+import collections
+import itertools
 import operator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tap_websocket.records.template_format import Groups, Template
 
@@ -44,6 +46,11 @@ long as sixty messages for each."""
 _LEAST_IN_ROW = 4
 """Messages of known shapes that a stretch of others has to go with, on average, for the
 change from one way to the other to be worth it."""
+
+_first = operator.itemgetter(0)
+"""Of a message's groups; it is empty where the message is of another shape."""
+
+T = TypeVar("T")
 
 
 class Taken(msgspec.Struct, gc=False):
@@ -112,17 +119,14 @@ class Taken(msgspec.Struct, gc=False):
             self.keys = keys or []
             self.replies = replies or []
             return
-        for at, text in zip(which, texts, strict=True):
-            self.texts[at] = text
-            self.by[at] = template
+        _put(self.texts, which, texts)
+        _put(self.by, which, itertools.repeat(template))
         if keys is not None:
             self.keys = self.keys or [b""] * len(self.by)
-            for at, key in zip(which, keys, strict=True):
-                self.keys[at] = key
+            _put(self.keys, which, keys)
         if replies is not None:
             self.replies = self.replies or [None] * len(self.by)
-            for at, reply in zip(which, replies, strict=True):
-                self.replies[at] = reply
+            _put(self.replies, which, replies)
 
 
 class _Tried:
@@ -231,10 +235,14 @@ class TemplateGear:
                 left = []
                 break
             if missed < len(found):
-                hits = [at for at, groups in zip(left, found, strict=True) if groups[0]]
-                groups = [groups for groups in found if groups[0]]
-                taken.put(template, hits, groups, head)
-                left = [at for at in left if taken.by[at] is None]
+                hits = list(map(_first, found))
+                taken.put(
+                    template,
+                    list(itertools.compress(left, hits)),
+                    list(itertools.compress(found, hits)),
+                    head,
+                )
+                left = list(itertools.compress(left, map(operator.not_, hits)))
                 text = _joined(messages, left)
         return None if taken.misses == count else taken
 
@@ -259,5 +267,13 @@ class TemplateGear:
         self._seen = self._taken = 0
 
 
+def _put(items: list[T], which: Sequence[int], new: Iterable[T]) -> None:
+    """Replace items, given by their index; each takes half as long as in a loop."""
+    collections.deque(map(items.__setitem__, which, new), maxlen=0)
+
+
 def _joined(messages: list[bytes], which: list[int]) -> bytes:
-    return b"".join([b"\n" + messages[at] for at in which])
+    """Return messages, given by their index, each behind a line break."""
+    if not which:
+        return b""
+    return b"\n" + b"\n".join(map(messages.__getitem__, which))
