@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tap_websocket import jsontext
 from tap_websocket.columns.names import (
     CONNECTION,
     ENVELOPE_RECEIVED_AT,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tap_websocket.records.batch import Arrival
     from tap_websocket.settings import Settings
 
-__all__ = ["AddedValues"]
+__all__ = ["AddedValues", "head_of"]
 
 _NONE: Record = {}
 """Nothing is added; one object for all records, which nobody changes."""
@@ -77,3 +78,8 @@ class AddedValues:
         for name in self._deselected & added.keys():
             del added[name]
         return added
+
+
+def head_of(added: Record) -> bytes:
+    """Return the added columns as the beginning of a line, with a comma behind them."""
+    return jsontext.dumps(added)[1:-1] + b"," if added else b""

@@ -6,19 +6,21 @@ import dataclasses
 import itertools
 from typing import TYPE_CHECKING
 
-from tap_websocket import jsontext
+import msgspec
+
 from tap_websocket.columns.names import SEQUENCE
 from tap_websocket.expressions.documents import Document
+from tap_websocket.records.added_values import head_of
 from tap_websocket.records.batch import MAX_BATCH
 from tap_websocket.records.formats import is_utf8
-from tap_websocket.records.pattern_texts import PatternTexts
 from tap_websocket.records.slicer import Slicer
-from tap_websocket.records.template_gear import TemplateGear
-from tap_websocket.records.template_layout import layout_of
-from tap_websocket.records.templates import TemplateMaker
+from tap_websocket.records.templates.cache import TemplateCache
+from tap_websocket.records.templates.layout import layout_of
+from tap_websocket.records.templates.maker import TemplateMaker
+from tap_websocket.records.templates.pattern_texts import PatternTexts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tap_websocket.expressions.path import Path
     from tap_websocket.records.batch import Arrival, Batch
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
     from tap_websocket.records.extractor import Extractor
     from tap_websocket.records.gap_watch import GapWatch
     from tap_websocket.records.router import MessageRouter
-    from tap_websocket.records.template_format import Template
-    from tap_websocket.records.template_gear import Taken
+    from tap_websocket.records.templates.cache import Taken
+    from tap_websocket.records.templates.template import Template
     from tap_websocket.settings import DecodingSettings
 
     Others = Callable[[list[bytes]], None]
@@ -39,6 +41,24 @@ __all__ = ["TemplatePath"]
 
 _NUMBER = b"\x00"
 """Stands for the number of a record (`_sequence`) in a line: no line has one."""
+
+
+class _Part(msgspec.Struct, frozen=True, gc=False):
+    """Messages of a batch that templates are tried on.
+
+    Attributes:
+        batch: What they belong to.
+        messages: The messages.
+        seen: What templates look at of each.
+        others: Takes those that no template does.
+        plain: No rule or reply can match them, and who asks captures from them.
+    """
+
+    batch: Batch
+    messages: list[bytes]
+    seen: list[bytes]
+    others: Others
+    plain: bool
 
 
 class TemplatePath:
@@ -87,7 +107,7 @@ class TemplatePath:
         self._gaps = gaps
         self._deduplicator = deduplicator
         self._by = by
-        self._gear = TemplateGear()
+        self._cache = TemplateCache()
         # Makes templates for the columns of this version, and lines of this group.
         self._maker: TemplateMaker | None = None
         self._version = -1
@@ -114,18 +134,20 @@ class TemplatePath:
                 start += 1
                 continue
             end = start + min(MAX_BATCH, batch.left or MAX_BATCH)
-            part = messages[start:end]
-            if not self._is_for(batch, plain=plain) or self._gear.rests(len(part)):
-                others(part)
-                start += len(part)
-                continue
-            seen = self._seen(batch, part)
+            start += self._take_part(batch, messages[start:end], others, plain=plain)
+
+    def _take_part(
+        self, batch: Batch, messages: list[bytes], others: Others, *, plain: bool
+    ) -> int:
+        """Take messages up to one that brings a template, and return how many."""
+        if self._is_for(batch, plain=plain) and not self._cache.rests(len(messages)):
+            seen = self._seen(batch, messages)
             text = b"\n" + b"\n".join(seen)
             if is_utf8(text):
-                start += self._take(batch, part, seen, text, others, plain=plain)
-            else:
-                others(part)
-                start += len(part)
+                part = _Part(batch, messages, seen, others, plain)
+                return self._take(part, text)
+        others(messages)
+        return len(messages)
 
     def _seen(self, batch: Batch, messages: list[bytes]) -> list[bytes]:
         """Return what templates look at of messages."""
@@ -147,83 +169,64 @@ class TemplatePath:
             and (deduplicator is None or bool(self._by) or deduplicator.is_idle(origin))
         )
 
-    def _take(  # noqa: PLR0913 - a batch and what is seen of it
-        self,
-        batch: Batch,
-        messages: list[bytes],
-        seen: list[bytes],
-        text: bytes,
-        others: Others,
-        *,
-        plain: bool,
-    ) -> int:
-        """Take messages up to one that brings a template, and return how many."""
-        emitter, gear = self._emitter, self._gear
+    def _take(self, part: _Part, text: bytes) -> int:
+        """Take messages up to one that brings a template, and return how many.
+
+        Args:
+            part: The messages.
+            text: What is seen of them, each behind a line break.
+        """
+        batch, messages = part.batch, part.messages
+        emitter, cache = self._emitter, self._cache
         if emitter.version != self._version:
             self._version = emitter.version
             self._maker = None
-            gear.forget()
-        taken = gear.take(seen, text, self._head(batch.arrival))
-        if taken is not None and taken.misses == 0:
-            self._emit(batch, messages, taken, plain=plain)
+            cache.forget()
+        taken = cache.take(part.seen, text, self._head(batch.arrival))
+        if taken.misses == 0:
+            self._emit(part, messages, taken)
             return len(messages)
-        if taken is not None and not taken.is_worth_it:
-            return self._take_otherwise(batch, messages, seen, taken, others)
-        at, count = 0, len(messages)
-        while at < count and not batch.is_over:
-            is_known = taken is not None and taken.by[at] is not None
-            end = at + 1
-            while end < count and (
-                (taken is not None and taken.by[end] is not None) == is_known
-            ):
-                end += 1
-            if is_known and emitter.version == self._version and taken is not None:
-                self._emit(batch, messages[at:end], taken.part(at, end), plain=plain)
+        if not taken.is_worth_it:
+            return self._take_otherwise(part, taken)
+        for is_known, start, end in _stretches(taken.by):
+            if batch.is_over:
+                break
+            if is_known and emitter.version == self._version:
+                self._emit(part, messages[start:end], taken.part(start, end))
             elif is_known:
                 # The columns have grown meanwhile.
-                others(messages[at:end])
+                part.others(messages[start:end])
+            elif cache.wants:
+                if self._teach(part, start):
+                    return start + 1
+                part.others(messages[start + 1 : end])
             else:
-                if gear.wants:
-                    if self._teach(batch, messages[at], seen[at], others):
-                        return at + 1
-                    at += 1
-                others(messages[at:end])
-            at = end
-        return count
+                part.others(messages[start:end])
+        return len(messages)
 
-    def _take_otherwise(
-        self,
-        batch: Batch,
-        messages: list[bytes],
-        seen: list[bytes],
-        taken: Taken,
-        others: Others,
-    ) -> int:
+    def _take_otherwise(self, part: _Part, taken: Taken) -> int:
         """Take messages in the other ways, and perhaps learn from one; as `_take`."""
-        if not self._gear.wants:
-            others(messages)
+        messages = part.messages
+        if not self._cache.wants:
+            part.others(messages)
             return len(messages)
         at = taken.by.index(None)
-        others(messages[:at])
-        if not batch.is_over:
-            self._teach(batch, messages[at], seen[at], others)
+        part.others(messages[:at])
+        if not part.batch.is_over:
+            self._teach(part, at)
         return at + 1
 
     def _head(self, arrival: Arrival) -> bytes:
         """Return the columns that the tap adds, with a comma behind them."""
         added = self._emitter.added.of(arrival)
-        if not added:
-            return b""
         if SEQUENCE not in added:
-            return jsontext.dumps(added)[1:-1] + b","
+            return head_of(added)
         others = {name: added[name] for name in added if name != SEQUENCE}
-        head = jsontext.dumps(others)[1:-1]
-        return b'%b"%b":%b,' % (head and head + b",", SEQUENCE.encode(), _NUMBER)
+        return b'%b"%b":%b,' % (head_of(others), SEQUENCE.encode(), _NUMBER)
 
-    def _emit(
-        self, batch: Batch, messages: list[bytes], taken: Taken, *, plain: bool
-    ) -> None:
+    def _emit(self, part: _Part, messages: list[bytes], taken: Taken) -> None:
         """Hand the records of messages on, all of which templates have taken."""
+        batch = part.batch
         emitter, origin, result = self._emitter, batch.arrival.origin, batch.result
         emitter.put(batch.arrival)
         lines = taken.texts
@@ -260,20 +263,21 @@ class TemplatePath:
         result.messages += new_messages
         result.records += len(lines)
         result.deduplicated += count - len(lines)
-        if not plain and self._router.captures_from_data:
+        if not part.plain and self._router.captures_from_data:
             self._router.capture(origin, reversed(messages), self._documents.parsed)
 
-    def _teach(self, batch: Batch, message: bytes, seen: bytes, others: Others) -> bool:
+    def _teach(self, part: _Part, at: int) -> bool:
         """Take a message another way, and return whether that brought a template."""
+        batch, message, seen = part.batch, part.messages[at], part.seen[at]
         result = batch.result
         before = result.records + result.deduplicated
-        others([message])
+        part.others([message])
         self._emitter.put(batch.arrival)
         return (
             not batch.is_over
             and result.records + result.deduplicated > before
             and self._emitter.version == self._version
-            and self._gear.learn(lambda: self._made(batch.arrival, message, seen))
+            and self._cache.learn(lambda: self._made(batch.arrival, message, seen))
         )
 
     def _made(self, arrival: Arrival, message: bytes, seen: bytes) -> Template | None:
@@ -300,6 +304,15 @@ class TemplatePath:
             None if match.reply is None else match.reply.template for match in data
         ]
         return self._maker.make(seen, replies, self._emitter.added.of(arrival))
+
+
+def _stretches(by: Sequence[Template | None]) -> Iterator[tuple[bool, int, int]]:
+    """Yield whether messages that follow each other are known, and where they are."""
+    start = 0
+    for is_known, stretch in itertools.groupby(one is not None for one in by):
+        end = start + sum(1 for _ in stretch)
+        yield is_known, start, end
+        start = end
 
 
 def _numbered(text: bytes, first: int) -> list[bytes]:

@@ -9,8 +9,8 @@ from unittest import mock
 
 from hypothesis import strategies as st
 
-from tap_websocket.records import template_gear
-from tests.support.gears import Gears, through
+from tap_websocket.records.templates import cache
+from tests.support.ways import WatchedHandler, through
 
 if TYPE_CHECKING:
     import random
@@ -245,9 +245,9 @@ def feeds(draw: Any, *, hidden: int = 0) -> list[list[bytes]]:
 def eager() -> Iterator[None]:
     """Let each shape have a template, be it worth it or not."""
     with (
-        mock.patch.object(template_gear, "_PRICE", 1),
-        mock.patch.object(template_gear, "_LEAST_IN_ROW", 0),
-        mock.patch.object(template_gear, "_LEAST_TAKEN", 10**9),
+        mock.patch.object(cache, "_PRICE", 1),
+        mock.patch.object(cache, "_MIN_RUN", 0),
+        mock.patch.object(cache, "_MIN_TAKEN", 10**9),
     ):
         yield
 
@@ -264,7 +264,9 @@ def same_by_templates(
         assert not any(b"\n" in line or b"\x00" in line for line in templates.lines)
 
 
-def taken(form: dict[str, Any], messages: list[bytes], *, size: int = 100) -> Gears:
+def taken(
+    form: dict[str, Any], messages: list[bytes], *, size: int = 100
+) -> WatchedHandler:
     """Take messages by templates, and compare with what the other ways make of them."""
     batches = [messages[at : at + size] for at in range(0, len(messages), size)]
     templates = through("templates", form, batches)

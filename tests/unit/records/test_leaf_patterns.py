@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_websocket import jsontext
-from tap_websocket.records.leaf_patterns import SCALARS, LeafPattern
+from tap_websocket.records.templates.leaf_patterns import SCALARS, LeafPattern
 
 if TYPE_CHECKING:
-    from tap_websocket.records.shape import Kind
+    from tap_websocket.records.templates.shape import Kind
 
 TEXTS = {
     b"0": "integer",

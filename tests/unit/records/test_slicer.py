@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tap_websocket import jsontext
 from tests.support.examples import examples, groups
-from tests.support.gears import WAYS, gears, through
 from tests.support.json_objects import objects
+from tests.support.ways import WAYS, sliced_and_whole, through
 
 RULES: list[dict[str, Any]] = [
     {"capture": {"cursor": "$.n"}},
@@ -116,7 +116,7 @@ def test_slices_give_what_reading_whole_gives(
 ) -> None:
     for form in forms:
         # Text that is no UTF-8 never comes this way: binary messages may be anything.
-        sliced, whole = gears(form, [sample, *batches], binary=True)
+        sliced, whole = sliced_and_whole(form, [sample, *batches], binary=True)
         assert sliced.outcome == whole.outcome, form
         assert not any(b"\n" in line or b"\r" in line for line in sliced.lines)
 
@@ -137,7 +137,7 @@ def test_documents_are_not_parsed_to_find_records_in_them(form: dict[str, Any]) 
         else trade
         for trade in TRADES
     ]
-    sliced, whole = gears(form, [packed[:10], packed[10:]])
+    sliced, whole = sliced_and_whole(form, [packed[:10], packed[10:]])
     assert sliced.outcome == whole.outcome
     # The sample is read whole, and the batch that completes it.
     assert sliced.parsed <= 20
@@ -147,7 +147,7 @@ def test_documents_are_not_parsed_to_find_records_in_them(form: dict[str, Any]) 
 
 def test_rules_see_documents_without_parsing_them() -> None:
     form = {"message_rules": RULES, "records_path": "$.d[*]"}
-    sliced, whole = gears(form, [TRADES[:10], TRADES[10:]])
+    sliced, whole = sliced_and_whole(form, [TRADES[:10], TRADES[10:]])
     assert sliced.outcome == whole.outcome
     assert sliced.passed >= 380
 
@@ -157,7 +157,8 @@ def test_a_field_without_a_column_costs_no_parsing(evolution: str) -> None:
     columns = {"n": "integer", "ch": "string", "d": "array", "o": "object"}
     schema = {"properties": {name: {"type": kind} for name, kind in columns.items()}}
     odd = [_trade(number, more=', "odd": "y"') for number in range(200)]
-    sliced, whole = gears({"schema": schema, "schema_evolution": evolution}, [odd])
+    form = {"schema": schema, "schema_evolution": evolution}
+    sliced, whole = sliced_and_whole(form, [odd])
     assert sliced.outcome == whole.outcome
     assert (sliced.edited, sliced.parsed) == (200, 0)
     rescued = sliced.hand.counts.rescued
@@ -169,7 +170,7 @@ def test_renamed_columns_cost_no_parsing() -> None:
     schema = {"properties": {name: {"type": kind} for name, kind in columns.items()}}
     messages = [b'{"N": "x", "n": %d}' % number for number in range(200)]
     form = {"schema": schema, "column_names": "portable"}
-    sliced, whole = gears(form, [messages])
+    sliced, whole = sliced_and_whole(form, [messages])
     assert sliced.outcome == whole.outcome
     assert (sliced.edited, sliced.parsed) == (200, 0)
     assert jsontext.parse(sliced.lines[7]) == {"n": 7, "N_2": "x"}
@@ -184,7 +185,7 @@ def test_odd_records_among_plain_ones_are_edited(every: int) -> None:
     form = {"schema_evolution": "rescue", "infer_messages": 2}
     plain = [b'{"n": 1, "ch": "x", "d": [{"i": 1}], "o": {"a": 1}}'] * 2
     batches = [plain, *(messages[i : i + 400] for i in range(0, 2000, 400))]
-    sliced, whole = gears(form, batches)
+    sliced, whole = sliced_and_whole(form, batches)
     assert sliced.outcome == whole.outcome
     assert sliced.parsed <= 2
     assert sliced.edited >= 2000 // every

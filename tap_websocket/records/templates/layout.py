@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tap_websocket.expressions.path import EACH
-from tap_websocket.records.pattern_texts import SEPARATOR
+from tap_websocket.records.templates.pattern_texts import SEPARATOR
 from tap_websocket.records.views import Unviewable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tap_websocket.expressions.path import Step
-    from tap_websocket.records.pattern_texts import PatternTexts
-    from tap_websocket.records.shape import Opens
+    from tap_websocket.records.templates.pattern_texts import PatternTexts
+    from tap_websocket.records.templates.shape import Opens
     from tap_websocket.settings import DecodingSettings
 
 __all__ = ["Layout", "layout_of"]

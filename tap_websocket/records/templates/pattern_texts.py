@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tap_websocket.expressions.pattern import JSON_GROUP
 from tap_websocket.records.payloads import split
-from tap_websocket.records.shape import MAX_BYTES
+from tap_websocket.records.templates.shape import MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -22,7 +22,7 @@ from tests.support.receive import make_settings
 if TYPE_CHECKING:
     from tap_websocket.settings import Settings
 
-__all__ = ["WAYS", "Fastest", "Gears", "gears", "through"]
+__all__ = ["WAYS", "Fastest", "WatchedHandler", "sliced_and_whole", "through"]
 
 Fastest = Literal["templates", "slices", "whole"]
 """The fastest way that messages may take."""
@@ -36,7 +36,7 @@ def _settings(given: str) -> Settings:
     return make_settings(max_messages=10**9, **json.loads(given))
 
 
-class Gears:
+class WatchedHandler:
     """A handler by hand, which counts what went each way.
 
     Attributes:
@@ -142,7 +142,7 @@ def through(
     batches: list[list[bytes]],
     *,
     binary: bool = False,
-) -> Gears:
+) -> WatchedHandler:
     """Take messages, by no faster way than one."""
 
     def never(*_: object, **__: object) -> None:
@@ -154,14 +154,14 @@ def through(
         if fastest == "whole":
             stack.enter_context(mock.patch.object(paths, "make_slicer", never))
             stack.enter_context(mock.patch.object(RecordPlan, "fast_path", never))
-        taken = Gears(**form)
+        taken = WatchedHandler(**form)
         taken.send(batches, binary=binary)
     return taken
 
 
-def gears(
+def sliced_and_whole(
     form: dict[str, Any], batches: list[list[bytes]], *, binary: bool = False
-) -> tuple[Gears, Gears]:
+) -> tuple[WatchedHandler, WatchedHandler]:
     """Take messages by slices, and by reading each whole."""
     sliced = through("slices", form, batches, binary=binary)
     return sliced, through("whole", form, batches, binary=binary)

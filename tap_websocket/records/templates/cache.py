@@ -1,4 +1,4 @@
-"""The gear that takes messages of known shapes, many at once.
+"""The templates of a feed, and how messages of known shapes are taken, many at once.
 
 A feed has few shapes of messages. One pass of a regular expression over a batch finds
 those of a shape and cuts out what their records are made of; what is left takes the
@@ -17,33 +17,33 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from tap_websocket.records.template_format import Groups, Template
+    from tap_websocket.records.templates.template import Groups, Template
 
     Make = Callable[[], Template | None]
     """Derives a template from a message."""
 
-__all__ = ["Taken", "TemplateGear"]
+__all__ = ["Taken", "TemplateCache"]
 
-_MOST_TEMPLATES = 16
+_MAX_TEMPLATES = 16
 _WINDOW = 256
 """Messages after which it is asked whether templates are worth their tries."""
 
-_LEAST_SHARE = 16
+_MIN_SHARE = 16
 """A template is kept that takes one message in so many that it is tried on: a try costs
 a fraction of a microsecond, and the other ways ten."""
 
-_LEAST_TAKEN = 8
-"""The gear goes on that takes one message in so many; else it rests."""
+_MIN_TAKEN = 8
+"""The cache is asked on while it takes one message in so many; else it rests."""
 
-_LONGEST_REST = 1 << 16
+_MAX_REST = 1 << 16
 _FIRST, _PRICE = 8, 32
 """Messages that take another way, at least, between the first templates."""
 
-_VALUE_PRICE, _HIGHEST_PRICE = 256, 1 << 14
+_VALUE_PRICE, _MAX_PRICE = 256, 1 << 14
 """The same between others, for each value in a template: to compile a pattern takes as
 long as sixty messages for each."""
 
-_LEAST_IN_ROW = 4
+_MIN_RUN = 4
 """Messages of known shapes that a stretch of others has to go with, on average, for the
 change from one way to the other to be worth it."""
 
@@ -77,13 +77,18 @@ class Taken(msgspec.Struct, gc=False):
     is_single: bool = True
     rescues: bool = False
 
+    @classmethod
+    def nothing(cls, count: int) -> Taken:
+        """Return what is made of so many messages of no known shape."""
+        return cls([b""] * count, [], [], [None] * count, count)
+
     def judge(self) -> None:
         """Find out whether to take these and the others in turn is worth it."""
         if self.misses:
             is_known = [template is not None for template in self.by]
             changes = sum(map(operator.ne, is_known, is_known[1:]))
             known = len(self.by) - self.misses
-            self.is_worth_it = known >= _LEAST_IN_ROW * changes / 2
+            self.is_worth_it = known >= _MIN_RUN * changes / 2
 
     def part(self, start: int, end: int) -> Taken:
         """Return what is made of some of the messages, all of known shapes."""
@@ -140,12 +145,12 @@ class _Tried:
         self.tried = 0
 
 
-class TemplateGear:
+class TemplateCache:
     """Takes messages by templates, as far as that is worth it."""
 
     def __init__(self) -> None:
         self._known: list[_Tried] = []
-        # Messages that are still to go past the gear, and how many went last.
+        # Messages that are still to go past the cache, and how many went last.
         self._rest = 0
         self._rested = 0
         # Messages that took another way since one was made to a template, and how many
@@ -174,51 +179,49 @@ class TemplateGear:
         self._missed = 0
         template = make()
         if template is None:
-            self._price = min(4 * self._price, _HIGHEST_PRICE)
+            self._price = min(4 * self._price, _MAX_PRICE)
             return False
         self._learnt += 1
         if self._learnt >= _FIRST:
-            self._price = min(_VALUE_PRICE * template.values, _HIGHEST_PRICE)
+            self._price = min(_VALUE_PRICE * template.values, _MAX_PRICE)
         self._known.append(_Tried(template))
-        if len(self._known) > _MOST_TEMPLATES:
+        if len(self._known) > _MAX_TEMPLATES:
             self._known.remove(min(self._known[:-1], key=lambda known: known.taken))
         return True
 
     def rests(self, count: int) -> bool:
-        """Return whether so many messages are to go past the gear."""
+        """Return whether so many messages are to go past the cache."""
         if not self._rest:
             return False
         self._rest = max(0, self._rest - count)
         return True
 
-    def take(self, messages: list[bytes], text: bytes, head: bytes) -> Taken | None:
+    def take(self, messages: list[bytes], text: bytes, head: bytes) -> Taken:
         """Return what templates make of messages.
 
         Args:
             messages: What is looked at of them, in UTF-8.
             text: The same, each behind a line break.
             head: The columns that the tap adds, with a comma behind them.
-
-        Returns:
-            None where no message is taken.
         """
         count = len(messages)
-        taken = self._tried(messages, text, head) if self._known else None
-        misses = count if taken is None else taken.misses
-        self._missed += misses
+        taken = Taken.nothing(count)
+        if self._known:
+            self._try(taken, messages, text, head)
+        taken.judge()
+        self._missed += taken.misses
         self._seen += count
-        if taken is not None:
-            taken.judge()
-            self._taken += count - misses if taken.is_worth_it else 0
+        if taken.is_worth_it:
+            self._taken += count - taken.misses
         if self._seen >= _WINDOW:
             self._judge()
         return taken
 
-    def _tried(self, messages: list[bytes], text: bytes, head: bytes) -> Taken | None:
-        """Return what templates make of messages; those that take most come first."""
-        count = len(messages)
-        left = list(range(count))
-        taken = Taken([b""] * count, [], [], [None] * count, count)
+    def _try(
+        self, taken: Taken, messages: list[bytes], text: bytes, head: bytes
+    ) -> None:
+        """Put in what templates make of messages; those that take most come first."""
+        left = list(range(len(messages)))
         for known in self._known:
             template = known.template
             found = template.find(text)
@@ -244,26 +247,24 @@ class TemplateGear:
                 )
                 left = list(itertools.compress(left, map(operator.not_, hits)))
                 text = _joined(messages, left)
-        return None if taken.misses == count else taken
 
     def _judge(self) -> None:
         """Drop templates that are not worth their tries; rest where none is."""
         for known in self._known[:]:
-            if known.taken * _LEAST_SHARE < known.tried >= _WINDOW // 4:
+            if known.taken * _MIN_SHARE < known.tried >= _WINDOW // 4:
                 self._known.remove(known)
         self._known.sort(key=lambda known: known.taken, reverse=True)
         for known in self._known:
             known.taken //= 2
             known.tried //= 2
-        if self._missed >= self._price:
-            # What is learnt next may be what is missing.
-            pass
-        elif self._taken * _LEAST_TAKEN < self._seen:
-            self._rested = min(max(2 * self._rested, _WINDOW), _LONGEST_REST)
-            self._rest = self._rested
-            self._price = min(2 * self._price, _HIGHEST_PRICE)
-        else:
-            self._rested = 0
+        # What is learnt next may be what is missing.
+        if not self.wants:
+            if self._taken * _MIN_TAKEN < self._seen:
+                self._rested = min(max(2 * self._rested, _WINDOW), _MAX_REST)
+                self._rest = self._rested
+                self._price = min(2 * self._price, _MAX_PRICE)
+            else:
+                self._rested = 0
         self._seen = self._taken = 0
 
 

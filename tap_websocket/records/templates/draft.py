@@ -9,17 +9,17 @@ import msgspec
 
 from tap_websocket import jsontext
 from tap_websocket.columns.names import RESCUED
-from tap_websocket.records.leaf_patterns import SCALARS, LeafPattern
-from tap_websocket.records.shape import shape_of
-from tap_websocket.records.template_format import HEAD, Span, Template, format_of
+from tap_websocket.records.templates.leaf_patterns import SCALARS, LeafPattern
+from tap_websocket.records.templates.shape import shape_of
+from tap_websocket.records.templates.template import HEAD, Span, Template, format_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from tap_websocket.columns.columns import Columns
     from tap_websocket.expressions.path import Path, Step
-    from tap_websocket.records.shape import Kind, Shape, Value
-    from tap_websocket.records.template_format import Piece
+    from tap_websocket.records.templates.shape import Kind, Shape, Value
+    from tap_websocket.records.templates.template import Piece
 
 __all__ = ["Draft", "NoTemplateError", "is_markable", "marked"]
 

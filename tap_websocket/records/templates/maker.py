@@ -8,7 +8,7 @@ else there is no template.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -16,13 +16,14 @@ from tap_websocket import jsontext
 from tap_websocket.errors import TapError
 from tap_websocket.expressions.documents import Document
 from tap_websocket.expressions.placeholders import ConnectionBuiltins
-from tap_websocket.records.shape import Shape, shape_of
-from tap_websocket.records.template_draft import (
+from tap_websocket.records.added_values import head_of
+from tap_websocket.records.templates.draft import (
     Draft,
     NoTemplateError,
     is_markable,
     marked,
 )
+from tap_websocket.records.templates.shape import Shape, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,10 +31,11 @@ if TYPE_CHECKING:
     from tap_websocket.columns.columns import Columns
     from tap_websocket.expressions.path import Path
     from tap_websocket.expressions.templates import Template as ReplyTemplate
+    from tap_websocket.jsontext import Record
     from tap_websocket.records.router import MessageRouter
     from tap_websocket.records.slicer import SlicedDocument, Slicer
-    from tap_websocket.records.template_format import Piece, Template
-    from tap_websocket.records.template_layout import Layout
+    from tap_websocket.records.templates.layout import Layout
+    from tap_websocket.records.templates.template import Piece, Template
 
 __all__ = ["TemplateMaker"]
 
@@ -42,7 +44,7 @@ _NULL = b"null"
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
-_MOST_LEAVES = 64
+_MAX_LEAVES = 64
 """To compile a pattern takes half a millisecond for each."""
 
 
@@ -99,7 +101,7 @@ class TemplateMaker:
         self,
         message: bytes,
         replies: Sequence[ReplyTemplate | None],
-        added: Mapping[str, Any],
+        added: Record,
     ) -> Template | None:
         """Derive the template of a message.
 
@@ -115,7 +117,7 @@ class TemplateMaker:
             return None
         layout = self._layout
         shape = shape_of(message, layout.separator, layout.opens)
-        if shape is None or len(shape.leaves) > _MOST_LEAVES:
+        if shape is None or len(shape.leaves) > _MAX_LEAVES:
             return None
         try:
             return self._make(shape, replies, added)
@@ -126,7 +128,7 @@ class TemplateMaker:
         self,
         shape: Shape,
         replies: Sequence[ReplyTemplate | None],
-        added: Mapping[str, Any],
+        added: Record,
     ) -> Template:
         tokens = [shape.token(index) for index in range(len(shape.leaves))]
         whole = self._cut(shape.written(tokens))
@@ -247,7 +249,7 @@ class TemplateMaker:
         template: Template,
         message: bytes,
         samples: Sequence[bytes],
-        added: Mapping[str, Any],
+        added: Record,
     ) -> None:
         """Compare what a template makes with what the editor makes.
 
@@ -255,8 +257,7 @@ class TemplateMaker:
             NoTemplateError: When it is not the same.
         """
         found = template.find(b"\n" + message)
-        head = jsontext.dumps(dict(added))[1:-1] + b"," if added else b""
-        (text,) = template.lines.texts(found, head)
+        (text,) = template.lines.texts(found, head_of(added))
         lines = text.split(b"\n")
         if found == [template.missed] or len(lines) != len(samples):
             raise NoTemplateError

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from tap_websocket.records.shape import Kind
+    from tap_websocket.records.templates.shape import Kind
 
 __all__ = ["SCALARS", "LeafPattern"]
 
