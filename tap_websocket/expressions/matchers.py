@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from tap_websocket.expressions.regex_literals import literals_of
+from tap_websocket.expressions.search import ANY_LENGTH, Search
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,6 +42,7 @@ class Matcher(msgspec.Struct, frozen=True):
         misses_json: It matches no text of an object or array with something in it.
         begins: Bytes that each text with a match begins with; empty where none are
             known.
+        at_once: Characters of a text that its expressions search within milliseconds.
     """
 
     kind: Literal["text", "json", "frame"]
@@ -50,6 +52,7 @@ class Matcher(msgspec.Struct, frozen=True):
     compared: tuple[tuple[str | int, ...], ...] = ((),)
     misses_json: bool = False
     begins: bytes = b""
+    at_once: int = ANY_LENGTH
 
 
 def compile_matcher(spec: Any) -> Matcher:  # noqa: ANN401 - any JSON
@@ -80,6 +83,7 @@ def compile_matcher(spec: Any) -> Matcher:  # noqa: ANN401 - any JSON
             _encoded(literals.longest),
             misses_json=_BEGINS_PLAINLY.match(str(pattern)) is not None,
             begins=b"".join(_encoded(literals.beginning) or ()),
+            at_once=_at_once(spec),
         )
     if _operand(spec, "$binary") is not None:
         if spec["$binary"] is not True:
@@ -101,6 +105,7 @@ def compile_matcher(spec: Any) -> Matcher:  # noqa: ANN401 - any JSON
         tuple(_needles(spec)) or None,
         tuple(_looked_at(spec)),
         tuple(_compared(spec)),
+        at_once=_at_once(spec),
     )
 
 
@@ -182,6 +187,7 @@ def _combined(spec: dict[str, Any]) -> Matcher:
         tuple(needles) if needles else None,
         compared=tuple(way for part in parts for way in part.compared),
         misses_json=operator == "$any" and all(part.misses_json for part in parts),
+        at_once=min(part.at_once for part in parts),
     )
 
 
@@ -254,11 +260,23 @@ def _searches(pattern: object) -> Test:
         msg = "$regex takes a string, a regular expression"
         raise ValueError(msg)  # noqa: TRY004 - a value of the config
     try:
-        search = re.compile(pattern).search
-    except re.error as error:
-        msg = f"$regex: {pattern!r} is not a regular expression: {error}"
+        search = Search(pattern, "$regex")
+    except ValueError as error:
+        msg = f"$regex: {error}"
         raise ValueError(msg) from error
-    return lambda value: isinstance(value, str) and search(value) is not None
+    return lambda value: isinstance(value, str) and search.finds(value)
+
+
+def _at_once(spec: Any) -> int:  # noqa: ANN401 - any JSON
+    """Return how long a text may be that each expression searches at once."""
+    if isinstance(spec, list):
+        return min(map(_at_once, spec), default=ANY_LENGTH)
+    if not isinstance(spec, dict):
+        return ANY_LENGTH
+    pattern = _operand(spec, "$regex")
+    if isinstance(pattern, str):
+        return Search(pattern, "$regex").at_once
+    return min(map(_at_once, spec.values()), default=ANY_LENGTH)
 
 
 def _is_number(number: int | Decimal) -> Test:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import operator
-import re
 from typing import TYPE_CHECKING
+
+from tap_websocket.expressions.search import Search
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-
 
 __all__ = ["JSON_GROUP", "MessagePattern"]
 
@@ -25,17 +25,17 @@ class MessagePattern:
         parses: The format is `json`, so the group `json` is what gets parsed;
             else the named groups become columns.
 
+    Attributes:
+        names: Its named groups.
+        at_once: Characters of a text that is searched within milliseconds.
+
     Raises:
         ValueError: When it is none, or lacks the group; the message says where.
     """
 
     def __init__(self, pattern: str, *, parses: bool) -> None:
-        try:
-            self._search = re.compile(pattern).search
-            groups = re.compile(pattern).groupindex
-        except (re.error, OverflowError, RecursionError) as error:
-            msg = f"{pattern!r} is not a regular expression: {error}"
-            raise ValueError(msg) from error
+        self._search = Search(pattern, "message_pattern")
+        groups = self._search.numbers
         if parses and JSON_GROUP not in groups:
             msg = (
                 f"{pattern!r} has no group (?P<{JSON_GROUP}>…), which says what is "
@@ -46,6 +46,7 @@ class MessagePattern:
             msg = f"{pattern!r} has no named group (?P<name>…); each becomes a column"
             raise ValueError(msg)
         self.names = tuple(groups)
+        self.at_once = self._search.at_once
         self._numbers = groups
         self._parses = parses
 
@@ -55,17 +56,19 @@ class MessagePattern:
         Returns:
             None where the document is to be ignored: it does not match, or what is
             to be parsed is not in it.
+
+        Raises:
+            ParseError: When the search takes too long.
         """
-        found = self._search(text)
-        if found is None:
+        groups = self._search.groups(text)
+        if groups is None or (self._parses and groups[JSON_GROUP] is None):
             return None
-        groups: dict[str, str | None] = found.groupdict()
-        return None if self._parses and groups[JSON_GROUP] is None else groups
+        return groups
 
     def finder(
         self, names: Sequence[str]
     ) -> Callable[[Iterable[str]], list[tuple[str, ...] | None]]:
-        """Return what finds groups of many texts at once.
+        """Return what finds groups of many texts at once, none over `at_once`.
 
         It returns for each text what they hold, None where nothing matches; NUL stands
         for a group that is not in the match.
@@ -74,7 +77,7 @@ class MessagePattern:
             names: The groups, two at least.
         """
         pick = operator.itemgetter(*(self._numbers[name] - 1 for name in names))
-        search = self._search
+        search = self._search.direct
 
         def find(texts: Iterable[str]) -> list[tuple[str, ...] | None]:
             return [

@@ -16,6 +16,7 @@ from tap_websocket.expressions.documents import Document
 from tap_websocket.expressions.matchers import Matcher, quoted
 from tap_websocket.expressions.path import MISSING, Path
 from tap_websocket.expressions.prefilters import prefilter
+from tap_websocket.expressions.search import ANY_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -183,6 +184,7 @@ class RuleSet:
         acknowledges: A rule replies to documents that are data.
         compared: The ways to values in parsed documents that matchers compare.
         asks_json_texts: There are rules for texts that may match that of an object.
+        at_once: Characters of a text that all rules search within milliseconds.
     """
 
     def __init__(
@@ -228,6 +230,10 @@ class RuleSet:
         ]
         self.asks_json_texts = any(
             rule.matcher is None or not rule.matcher.misses_json for rule in self.texts
+        )
+        matchers = [rule.matcher for rule in rules if rule.matcher is not None]
+        self.at_once = min(
+            (matcher.at_once for matcher in matchers), default=ANY_LENGTH
         )
         # Those for documents that take from texts, or forget, and act no further.
         self._odd = [

@@ -12,6 +12,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from tap_websocket.errors import TapError
+from tap_websocket.expressions.search import ANY_LENGTH
 from tap_websocket.records.batch import Batch, StoppedError
 from tap_websocket.records.common_check import CommonRecordsCheck
 from tap_websocket.records.document_reader import DocumentReader
@@ -115,6 +116,11 @@ class MessageHandler:
             gaps=self._gaps,
             counts=counts,
         )
+        pattern = decoding.message_pattern
+        # Texts of so many characters are searched within milliseconds.
+        self._at_once = router.at_once
+        if pattern is not None:
+            self._at_once = min(self._at_once, pattern.at_once)
         self._reader = PayloadReader(
             decoding, codec_of(decoding), unreadable=self._paths.slow.take_unreadable
         )
@@ -222,9 +228,14 @@ class MessageHandler:
         if self._reader.inflates:
             # Many small ones may have come as next to nothing.
             size = batch.result.taken + sum(map(len, group))
-            return size > _LOOP_BYTES or any(map(is_large, group))
+            return size > _LOOP_BYTES or any(map(self._is_long, group))
+        if self._at_once < ANY_LENGTH:
+            return any(map(self._is_long, group))
         # A transport hands a large message on alone.
         return is_large(group[0])
+
+    def _is_long(self, message: bytes) -> bool:
+        return is_large(message) or len(message) > self._at_once
 
     def _passes(self, batch: Batch, group: list[bytes]) -> bool:
         """Take a large message at once, if it is a record as it stands.
@@ -236,6 +247,7 @@ class MessageHandler:
         """
         return (
             not batch.binary
+            and len(group) == 1
             and len(group[0]) <= _LOOP_BYTES
             and self._gaps.is_idle
             and self._paths.passes(batch, group[0])

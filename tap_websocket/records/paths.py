@@ -106,6 +106,7 @@ class Paths:
                 documents=documents,
                 router=router,
                 emitter=emitter,
+                give_up=self.slow.give_up,
             )
         if documents.is_own and decoding.is_structured and not single_column:
             with contextlib.suppress(Unviewable):

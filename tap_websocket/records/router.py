@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket import jsontext
-from tap_websocket.errors import FeedError
+from tap_websocket.errors import FeedError, ParseError
 from tap_websocket.expressions.path import MISSING
 from tap_websocket.expressions.prefilters import prefilter
+from tap_websocket.expressions.search import ANY_LENGTH
 from tap_websocket.feed.inbound import CloseAction
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class MessageRouter:
         compared: The ways to values in these that they compare with something.
         asks_json_texts: A rule or reply looks at texts, and may match that of an
             object.
+        at_once: Characters of a text that all of them search within milliseconds.
     """
 
     def __init__(
@@ -94,6 +97,10 @@ class MessageRouter:
             reply.kind == "text" and not reply.misses_json for reply in replies
         )
 
+        self.at_once = min(
+            self.rules.at_once, *(reply.at_once for reply in replies), ANY_LENGTH
+        )
+
     def ignore(self, document: bytes, route: Route | None) -> None:
         """Count a document that is no data; keep the first that is no awaited reply."""
         self._counts.ignored += 1
@@ -128,19 +135,25 @@ class MessageRouter:
         parse: Callable[[bytes], Iterable[Answered]],
     ) -> None:
         """Capture from plain data (see `RuleSet.capture_only`)."""
-        self._keep(origin, self.rules.capture_only(newest_first, parse))
+        # Of what takes too long to be searched, nothing is captured.
+        with contextlib.suppress(ParseError):
+            self._keep(origin, self.rules.capture_only(newest_first, parse))
 
     def data(self, found: Answered) -> RuleMatch | None:
         """Return what becomes of a document that is data; None of any other.
 
         No more is done than to `capture`, and perhaps to reply (see `RuleSet.data`).
         """
-        if any(
-            reply.kind == "json" and reply.test(found.document)
-            for reply in self._replies
-        ):
+        try:
+            if any(
+                reply.kind == "json" and reply.test(found.document)
+                for reply in self._replies
+            ):
+                return None
+            return self.rules.data(found)
+        except ParseError:
+            # It takes too long to be searched.
             return None
-        return self.rules.data(found)
 
     def route(self, batch: Batch, *, plain: bool) -> Route | None:
         """Return what takes a document that is no data, or None where all is data.

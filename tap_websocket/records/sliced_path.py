@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tap_websocket.errors import ParseError
 from tap_websocket.expressions.documents import Document
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tap_websocket.records.batch import Batch
     from tap_websocket.records.document_reader import DocumentReader
     from tap_websocket.records.emitter import RecordEmitter
@@ -26,12 +29,13 @@ class SlicedPath:
         documents: Splits messages, and reads what rules want to see whole.
         router: Decides what is no data.
         emitter: Takes the records.
+        give_up: Takes a document that cannot be read; it may raise.
 
     Attributes:
         takes_rules: Messages that a rule or reply may match can be cut up, too.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its collaborators, by keyword
         self,
         settings: DecodingSettings,
         slicer: Slicer,
@@ -39,9 +43,11 @@ class SlicedPath:
         documents: DocumentReader,
         router: MessageRouter,
         emitter: RecordEmitter,
+        give_up: Callable[[Batch, bytes, ParseError], None],
     ) -> None:
         self._has_groups = settings.message_pattern is not None
         self._slicer = slicer
+        self._give_up = give_up
         self._documents = documents
         self._router = router
         self._emitter = emitter
@@ -57,6 +63,7 @@ class SlicedPath:
 
         Raises:
             FeedError: When a rule says that it is fatal.
+            ParseError: When a rule takes too long, with `on_parse_error: fail`.
         """
         slicer, documents = self._slicer, self._documents
         result = batch.result
@@ -71,7 +78,13 @@ class SlicedPath:
         try:
             for document, sliced in cut:
                 route = self._router.route(batch, plain=plain)
-                if not self._emit_sliced(batch, document, sliced, route):
+                try:
+                    found = self._emit_sliced(batch, document, sliced, route)
+                except ParseError as error:
+                    # A rule's expression takes too long.
+                    self._give_up(batch, document, error)
+                    continue
+                if not found:
                     self._router.ignore(document, route)
         finally:
             result.messages += result.records > before

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tap_websocket.errors import ParseError
 from tap_websocket.records.views import PartialView, SliceView, Unviewable
 
 if TYPE_CHECKING:
@@ -199,7 +200,8 @@ class Slicer:
                 )
                 for part in parts
             ]
-        except (*_REFUSED, _OtherwiseError):
+        except (*_REFUSED, _OtherwiseError, ParseError):
+            # The slow path says what is wrong with what takes too long to be searched.
             return None
 
     def _documents(self, document: bytes) -> list[bytes]:

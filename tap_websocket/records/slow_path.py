@@ -84,7 +84,7 @@ class SlowPath:
                         batch.go_on()
                         self._emit(batch, payload, record)
                 except ParseError as error:
-                    self._give_up(batch, document, error)
+                    self.give_up(batch, document, error)
                 else:
                     if not found:
                         self._router.ignore(document, route)
@@ -111,7 +111,7 @@ class SlowPath:
         try:
             return self._documents.split(payload)
         except ParseError as error:
-            self._give_up(batch, payload, error)
+            self.give_up(batch, payload, error)
             return ()
 
     def take_unreadable(self, batch: Batch, payload: bytes, error: ParseError) -> None:
@@ -123,12 +123,12 @@ class SlowPath:
         result = batch.result
         result.taken += len(payload)
         before = result.records
-        self._give_up(batch, payload, error)
+        self.give_up(batch, payload, error)
         if result.records > before:
             result.messages += 1
             self._emitter.sampled(len(payload))
 
-    def _give_up(self, batch: Batch, document: bytes, error: ParseError) -> None:
+    def give_up(self, batch: Batch, document: bytes, error: ParseError) -> None:
         """Do with a document that cannot be read as `on_parse_error` says.
 
         Raises:

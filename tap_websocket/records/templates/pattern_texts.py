@@ -10,6 +10,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from tap_websocket.expressions.pattern import JSON_GROUP
+from tap_websocket.expressions.search import ANY_LENGTH
 from tap_websocket.records.payloads import split
 from tap_websocket.records.templates.shape import MAX_BYTES
 
@@ -49,6 +50,7 @@ class PatternTexts:
     ) -> None:
         self._separator = settings.record_separator
         self._rules = rules
+        self._at_once = min(pattern.at_once, rules.at_once)
         self.decides = any(rule.only_replies for rule in rules.texts)
         self.groups = [name for name in pattern.names if name != JSON_GROUP]
         # Two at least, so that it is a tuple.
@@ -60,7 +62,7 @@ class PatternTexts:
 
         It is empty where a document of it is none that they could take: the pattern
         does not match, a rule or reply does more than to answer it, or a group has a
-        separator in it.
+        separator in it. So it is where a text is too long to be searched here.
         """
         separator = self._separator
         if separator is None:
@@ -75,11 +77,18 @@ class PatternTexts:
             texts = [document.decode() for document in documents]
         except UnicodeDecodeError:
             return [b""] * len(messages)
+        if max(map(len, texts), default=0) > self._limit(origin):
+            return [b""] * len(messages)
         seen = [text.encode() for text in self._seen(origin, documents, texts)]
         if separator is None or (len(documents) == len(messages) and all(parts)):
             return seen
         rest = iter(seen)
         return [_joined(list(itertools.islice(rest, len(part)))) for part in parts]
+
+    def _limit(self, origin: Origin) -> int:
+        """Return how long a text may be that all expressions search at once."""
+        awaited = () if origin.subscription is None else origin.subscription.texts
+        return min(self._at_once, *(reply.at_once for reply in awaited), ANY_LENGTH)
 
     def _seen(
         self, origin: Origin, documents: Sequence[bytes], texts: Sequence[str]

@@ -1,0 +1,186 @@
+"""Searches of users' expressions: as `re` finds it, but with an end."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tap_websocket.errors import ParseError
+from tap_websocket.expressions import search, search_process
+from tap_websocket.expressions.search import ANY_LENGTH, Search
+from tests.support.examples import examples
+from tests.support.raw import frame, serve_raw
+from tests.support.receive import receive
+
+if TYPE_CHECKING:
+    from tests.support.raw import RawPeer
+
+FOUND = r"(?P<a>[a-c\ud800é😀]+)(?:-(?P<b>\d*))?(?P<json>\{.*\})?$"
+
+
+@settings(max_examples=examples(100), deadline=None)
+@given(st.text(st.sampled_from("abc-12{}\né😀\ud800"), max_size=12))
+def test_the_process_finds_what_re_finds(text: str) -> None:
+    beside = Search(FOUND, "message_pattern")
+    beside.at_once = -1
+    found = re.search(FOUND, text)
+    assert beside.groups(text) == (None if found is None else found.groupdict())
+    assert beside.finds(text) == (found is not None)
+
+
+EXPONENTIAL = Search("(?P<x>(a|aa)+)$", "message_pattern")
+
+
+def test_a_search_that_takes_too_long_is_said() -> None:
+    with pytest.raises(ParseError) as caught:
+        EXPONENTIAL.groups("a" * 60 + "b")
+    assert str(caught.value) == (
+        "a message of 61 bytes takes too long to be searched (message_pattern); "
+        "let each repetition in the expression end at a character that it does not "
+        "take, or set on_parse_error: skip"
+    )
+    # The next one has its time again.
+    assert EXPONENTIAL.groups("a" * 20) == {"x": "a" * 20}
+
+
+def test_a_search_that_takes_too_much_memory_is_too_long() -> None:
+    lines = Search(r"^(?P<x>(?:[^\n]+\n)*)\n", "message_pattern")
+    with pytest.raises(ParseError, match="takes too long"):
+        lines.groups("a\n" * (1024 * 1024))
+    assert lines.groups("a\n" * ANY_LENGTH + "\n") == {"x": "a\n" * ANY_LENGTH}
+
+
+def test_a_process_that_is_gone_is_replaced() -> None:
+    assert EXPONENTIAL.finds("a")
+    pid = search.PROCESS.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(ParseError, match="takes too long"):
+        EXPONENTIAL.finds("a")
+    assert EXPONENTIAL.finds("a")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_all_processes_is_for_the_tap(number: int) -> None:
+    assert EXPONENTIAL.finds("a")
+    pid = search.PROCESS.pid
+    assert pid is not None
+    os.kill(pid, number)
+    assert EXPONENTIAL.finds("a")
+    assert search.PROCESS.pid == pid
+
+
+def test_the_process_imports_nothing_of_the_tap() -> None:
+    # It starts without installed packages.
+    assert "tap_websocket" not in inspect.getsource(search_process)
+
+
+SLOW = "(a|aa)+$"
+LONG = "a" * 60 + "b"
+"""What that takes longer to be searched in than anyone can wait."""
+
+CASES: dict[str, tuple[list[str], dict[str, Any], list[dict[str, Any]]]] = {
+    "message_pattern": (
+        [LONG, "aaa"],
+        {"message_format": "raw_string", "message_pattern": f"(?P<x>{SLOW})"},
+        [{"x": "aaa"}],
+    ),
+    "message_pattern of JSON": (
+        [LONG, 'aa{"n":1}'],
+        {"message_pattern": r"(?:a|aa)+(?P<json>\{.*\})?$"},
+        [{"n": 1}],
+    ),
+    "a large message": (
+        ["{" * 200_000, 'x{"n":1}'],
+        {"message_pattern": r"(?P<json>\{.*\})$"},
+        [{"n": 1}],
+    ),
+    "a rule for texts": (
+        [LONG, "aaa", "x"],
+        {
+            "message_format": "raw_string",
+            "message_rules": [{"match": {"$regex": SLOW}, "then": "ignore"}],
+        },
+        [{"data": "x"}],
+    ),
+    "a rule for documents": (
+        ['{"n":0}', f'{{"a":"{LONG}"}}', '{"a":"aaa"}', '{"n":1}'],
+        {"message_rules": [{"match": {"a": {"$regex": SLOW}}, "then": "ignore"}]},
+        [{"n": 0}, {"n": 1}],
+    ),
+    "a rule that captures": (
+        ['{"n":0}', f'{{"a":"{LONG}","b":1}}', '{"a":"aaa"}', '{"n":1}'],
+        {
+            "infer_messages": 1,
+            "message_rules": [
+                {
+                    "match": {"a": {"$regex": SLOW}},
+                    "capture": {"b": "$.b"},
+                    "then": "ignore",
+                }
+            ],
+            "placeholders": {"b": "0"},
+        },
+        [{"n": 0}, {"n": 1}],
+    ),
+    "an item": (
+        ['{"n":0}', f'[{{"n":1}},{{"a":"{LONG}"}}]', '{"n":2}'],
+        {"message_rules": [{"match": {"a": {"$regex": SLOW}}, "then": "ignore"}]},
+        [{"n": 0}, {"n": 1}, {"n": 2}],
+    ),
+}
+
+
+@pytest.mark.usefixtures("each_transport")
+@pytest.mark.parametrize("case", CASES)
+def test_pings_are_answered_while_a_text_is_searched(case: str) -> None:
+    messages, given, records = CASES[case]
+    pongs = 0
+
+    async def play(peer: RawPeer) -> None:
+        nonlocal pongs
+        await peer.upgrade(*(frame(message.encode()) for message in messages))
+        while True:
+            await peer.send(frame(b"?", opcode=9))
+            opcode, payload = await peer.recv()
+            if opcode == 8:
+                await peer.send(frame(payload, opcode=8))
+                return
+            pongs += opcode == 10
+
+    with serve_raw(play) as server:
+        run = receive(
+            url=server.url, max_messages=len(records), on_parse_error="skip", **given
+        )
+    assert run.error is None
+    assert run.records == records
+    assert run.counts.skipped == 1
+    # Had the loop waited, one or two would have been read along with the message.
+    assert pongs >= 5
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_text_that_takes_too_long_ends_the_run_as_what_cannot_be_read_does() -> None:
+    async def play(peer: RawPeer) -> None:
+        await peer.upgrade(frame(b"aa"), frame(LONG.encode()))
+        await peer.wait()
+
+    with serve_raw(play) as server:
+        run = receive(
+            url=server.url,
+            max_messages=9,
+            message_format="raw_string",
+            message_pattern=f"(?P<x>{SLOW})",
+        )
+    assert isinstance(run.error, ParseError)
+    assert str(run.error).startswith(
+        "a text message of 61 bytes takes too long to be searched (message_pattern); "
+    )
+    assert run.records == [{"x": "aa"}]
