@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_websocket.errors import ConnectionFailed
-from tests.support.raw import close_frame, frame, serve_raw
+from tests.support.raw import HELLO, close_frame, frame, serve_raw
 from tests.support.receive import receive
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tests.support.raw import RawPeer
 
 pytestmark = pytest.mark.usefixtures("each_transport")
-
-HELLO = frame(b'{"n": 1}')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -249,145 +247,6 @@ def test_two_messages_too_big_without_a_record_between_end_the_run() -> None:
     assert "max_message_bytes (2000)" in str(run.error)
 
 
-HANDSHAKES: list[tuple[str, Any, str]] = [
-    ("never answers", lambda peer: peer.silence(), "no answer within 2 s"),
-    ("hangs up", lambda peer: peer.read_request(), "hung up during the handshake"),
-    ("is not HTTP", lambda peer: peer.send(b"SSH-2.0-OpenSSH\r\n\r\n"), "is not HTTP"),
-    (
-        "200",
-        lambda peer: peer.status(200, body=b"<html>"),
-        "HTTP 200; that is a web page",
-    ),
-    ("400", lambda peer: peer.status(400), "HTTP 400; the server does not take"),
-    ("401", lambda peer: peer.status(401), "HTTP 401"),
-    ("403", lambda peer: peer.status(403), "HTTP 403"),
-    ("404", lambda peer: peer.status(404, body=b"x" * 500), "HTTP 404; there is"),
-    ("407", lambda peer: peer.status(407), "HTTP 407"),
-    ("429", lambda peer: peer.status(429), "HTTP 429"),
-    ("500", lambda peer: peer.status(500), "HTTP 500"),
-    ("503", lambda peer: peer.status(503), "HTTP 503"),
-    ("a wrong accept", lambda peer: peer.upgrade(accept="x"), "agree to the handshake"),
-    (
-        "an extension that was not offered",
-        lambda peer: peer.upgrade(extra="Sec-WebSocket-Extensions: x-zip\r\n"),
-        "extension",
-    ),
-    (
-        "a subprotocol that was not offered",
-        lambda peer: peer.upgrade(extra="Sec-WebSocket-Protocol: chat\r\n"),
-        "subprotocol",
-    ),
-]
-
-
-@pytest.mark.parametrize(("name", "play", "error"), HANDSHAKES)
-def test_each_bad_handshake_is_an_error(name: str, play: Any, error: str) -> None:
-    del name
-    with serve_raw(play) as server:
-        run = receive(url=server.url, connect_timeout=2, max_duration=20)
-    assert isinstance(run.error, ConnectionFailed)
-    assert error in str(run.error)
-    assert run.seconds < 10
-
-
-@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503])
-def test_some_statuses_are_retried(status: int) -> None:
-    async def play(peer: RawPeer) -> None:
-        if peer.number < 3:
-            await peer.status(status)
-        else:
-            await peer.upgrade(HELLO, close_frame(1000))
-            await peer.wait()
-
-    with serve_raw(play) as server:
-        run = receive(
-            url=server.url,
-            reconnect=True,
-            reconnect_backoff=0.02,
-            max_messages=1,
-        )
-    assert run.error is None
-    assert len(run.records) == 1
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "HTTP/1.1 521 Web Server Is Down",
-        "HTTP/1.0 503 Service Unavailable",
-        "HTTP/1.1 503",
-    ],
-)
-@pytest.mark.parametrize("pieces", [1, 2])
-def test_a_status_that_a_library_does_not_read_is_retried(
-    line: str,
-    pieces: int,
-) -> None:
-    async def play(peer: RawPeer) -> None:
-        if peer.number == 1:
-            await peer.read_request()
-            text = f"{line}\r\nRetry-After: 1\r\n\r\n".encode()
-            for part in (text[: -pieces + 1], text[-pieces + 1 :]):
-                await peer.send(part)
-                await asyncio.sleep(0.05)
-        else:
-            await peer.upgrade(HELLO)
-            await peer.wait()
-
-    with serve_raw(play) as server:
-        run = receive(
-            url=server.url,
-            reconnect=True,
-            reconnect_backoff=0.02,
-            max_messages=1,
-            max_duration=5,
-        )
-    assert run.error is None
-    assert len(run.records) == 1
-    assert run.seconds >= 1
-
-
-@pytest.mark.parametrize("status", [200, 400, 401, 403, 404])
-def test_other_statuses_are_not_retried(status: int) -> None:
-    with serve_raw(lambda peer: peer.status(status)) as server:
-        run = receive(url=server.url, reconnect=True, reconnect_backoff=0.02)
-        assert len(server.peers) == 1
-    assert isinstance(run.error, ConnectionFailed)
-
-
-def test_retry_after_is_honoured() -> None:
-    async def play(peer: RawPeer) -> None:
-        if peer.number == 1:
-            await peer.status(429, "Retry-After: 1")
-        else:
-            await peer.upgrade(HELLO)
-            await peer.wait()
-
-    with serve_raw(play) as server:
-        run = receive(
-            url=server.url,
-            reconnect=True,
-            reconnect_backoff=0.02,
-            max_messages=1,
-        )
-    assert run.error is None
-    assert run.seconds >= 1
-
-
-def test_an_answer_byte_by_byte_is_an_answer() -> None:
-    async def play(peer: RawPeer) -> None:
-        await peer.read_request()
-        for byte in peer.answer() + HELLO:
-            await peer.send(bytes([byte]))
-            await asyncio.sleep(0)
-        await peer.wait()
-
-    with serve_raw(play) as server:
-        run = receive(url=server.url, max_messages=1)
-    assert run.error is None
-    assert len(run.records) == 1
-
-
 def test_what_is_legal_but_rare_is_accepted(each_transport: str) -> None:
     async def play(peer: RawPeer) -> None:
         await peer.upgrade(HELLO, HELLO, connection="keep-alive, Upgrade")
@@ -398,85 +257,3 @@ def test_what_is_legal_but_rare_is_accepted(each_transport: str) -> None:
         run = receive(url=server.url, max_messages=2, transport=transport)
     assert run.error is None
     assert len(run.records) == 2
-
-
-def test_a_redirect_is_followed_and_credentials_stay_behind() -> None:
-    async def target(peer: RawPeer) -> None:
-        await peer.upgrade(HELLO)
-        await peer.wait()
-
-    with serve_raw(target) as second:
-
-        async def first(peer: RawPeer) -> None:
-            await peer.status(302, f"Location: {second.url}moved?x=1")
-
-        with serve_raw(first) as server:
-            run = receive(
-                url=server.url.replace("localhost", "user:pass@localhost"),
-                headers={"X-Token": "t"},
-                auth={"type": "custom", "headers": {"X-Key": "k"}},
-                max_messages=1,
-            )
-            asked = server.peers[0].headers
-        sent = second.peers[0]
-    assert run.error is None
-    assert asked["x-token"] == "t"
-    assert asked["x-key"] == "k"
-    assert asked["authorization"] == "Basic dXNlcjpwYXNz"
-    assert "@" not in asked["host"]
-    assert sent.request.startswith("GET /moved?x=1 HTTP/1.1")
-    assert not {"x-token", "x-key", "authorization"} & sent.headers.keys()
-    assert sent.headers["user-agent"].startswith("tap-websocket/")
-
-
-def test_a_redirect_within_the_origin_keeps_credentials() -> None:
-    async def play(peer: RawPeer) -> None:
-        if peer.number == 1:
-            await peer.status(307, "Location: /elsewhere")
-        else:
-            await peer.upgrade(HELLO)
-            await peer.wait()
-
-    with serve_raw(play) as server:
-        run = receive(url=server.url, headers={"X-Token": "t"}, max_messages=1)
-        peer = server.peers[1]
-    assert run.error is None
-    assert peer.request.startswith("GET /elsewhere ")
-    assert peer.headers["x-token"] == "t"
-
-
-def test_user_info_in_a_redirect_is_not_sent() -> None:
-    async def script(peer: RawPeer) -> None:
-        if peer.number == 1:
-            port = peer.writer.get_extra_info("sockname")[1]
-            where = f"Location: ws://user:pass@localhost:{port}/other"
-            await peer.status(302, where)
-            return
-        await peer.upgrade(frame(b'{"n":1}'), close_frame(1000))
-        await peer.wait()
-
-    with serve_raw(script) as server:
-        run = receive(url=server.url)
-    assert run.error is None
-    assert "authorization" not in server.peers[1].headers
-    assert server.peers[1].headers["host"] == f"localhost:{server.port}"
-
-
-def test_redirects_in_a_circle_end() -> None:
-    with serve_raw(lambda peer: peer.status(301, "Location: /")) as server:
-        run = receive(url=server.url, reconnect=True)
-        assert len(server.peers) == 6
-    assert "more than 5 redirects" in str(run.error)
-
-
-def test_a_body_of_a_gigabyte_is_not_read() -> None:
-    async def play(peer: RawPeer) -> None:
-        await peer.read_request()
-        await peer.send(b"HTTP/1.1 404 No\r\nContent-Length: 1000000000\r\n\r\n")
-        for _ in range(1000):
-            await peer.send(b"x" * 1_000_000)
-
-    with serve_raw(play) as server:
-        run = receive(url=server.url, connect_timeout=5, max_duration=60)
-    assert isinstance(run.error, ConnectionFailed)
-    assert run.seconds < 20

@@ -60,41 +60,6 @@ def test_a_quiet_feed_does_not_lose_its_lines_together() -> None:
     assert run.counts.outages == 0
 
 
-@pytest.mark.parametrize("all_refused", [False, True])
-def test_an_outage_begins_when_every_line_was_refused(
-    all_refused: bool, caplog: pytest.LogCaptureFixture
-) -> None:
-    refused = asyncio.Event()
-
-    async def script(peer: RawPeer) -> None:
-        if peer.number == 1:
-            await peer.status(503)
-            refused.set()
-            return
-        if peer.number == 2:
-            await refused.wait()
-            await asyncio.sleep(0.5)
-            if all_refused:
-                await peer.status(503)
-                return
-        await peer.upgrade(frame(b'{"n": 1}'))
-        await peer.wait()
-
-    with serve_raw(script) as server:
-        run = receive(
-            url=server.url,
-            reconnect=True,
-            reconnect_backoff=2,
-            redundancy=2,
-            max_duration=4,
-        )
-    assert run.error is None
-    assert run.counts.outages == all_refused
-    assert (run.counts.disconnected_seconds > 1) == all_refused
-    warnings = [entry for entry in caplog.records if entry.levelname == "WARNING"]
-    assert len(warnings) == all_refused
-
-
 def test_logs_name_the_address_of_the_connection_that_was_lost(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -226,46 +191,6 @@ def test_what_is_announced_while_an_announced_address_hangs_is_kept() -> None:
     assert attempts[:3] == ["/first", "/one", "/two"]
 
 
-def test_an_outage_counts_while_a_fatal_code_waits_for_another_line() -> None:
-    again = asyncio.Event()
-    opened: list[int] = []
-
-    async def script(peer: RawPeer) -> None:
-        if peer.number == 3:
-            await peer.read_request()
-            again.set()
-            await asyncio.sleep(1.5)
-            await peer.send(peer.answer(), frame(b'{"n": 3}'))
-            await peer.wait()
-            return
-        await peer.upgrade()
-        opened.append(peer.number)
-        while len(opened) < 2:
-            await asyncio.sleep(0.01)
-        await asyncio.sleep(0.2)
-        if peer.number == 2:
-            await peer.send(close_frame(1012))
-        elif peer.number == 1:
-            await again.wait()
-            await peer.send(close_frame(4001))
-        await peer.wait()
-
-    with serve_raw(script) as server:
-        run = receive(
-            url=server.url,
-            reconnect=True,
-            reconnect_backoff=0.05,
-            redundancy=2,
-            fatal_close_codes=[4001],
-            record_metadata=True,
-            max_duration=4,
-        )
-    assert run.error is None
-    assert run.counts.outages == 1
-    assert 1 < run.counts.disconnected_seconds < 3
-    assert [row["_outage_seconds"] is not None for row in run.records] == [True]
-
-
 def test_a_refusal_for_the_old_connection_s_sake_does_not_end_the_run() -> None:
     """Where one connection is allowed, the refusal may come when that has ended."""
     first: list[RawPeer] = []
@@ -384,53 +309,3 @@ def test_what_a_slow_target_has_not_taken_of_a_replaced_connection_is_not_lost()
         )
     assert run.error is None
     assert [row["n"] for row in run.records] == list(range(count))
-
-
-@pytest.mark.parametrize("of_the_replaced", [False, True])
-def test_a_fatal_code_is_judged_by_what_was_up_when_it_came(
-    of_the_replaced: bool,
-) -> None:
-    """Another line was; it is lost while what follows on the code is decided."""
-    opened: list[int] = []
-    ended = asyncio.Event()
-    hung = asyncio.Event()
-
-    async def script(peer: RawPeer) -> None:
-        if peer.number > 3 and not hung.is_set():
-            await peer.status(503)
-            return
-        if peer.number == 3:
-            await peer.read_request()
-            fatal, other = (first, second) if of_the_replaced else (second, first)
-            await fatal[0].send(close_frame(4001))
-            await asyncio.sleep(0.3)
-            await other[0].send(close_frame(1012))
-            await asyncio.sleep(2.2)
-            hung.set()
-            return
-        await peer.upgrade(frame(b'{"n": 1}'))
-        if peer.number > 3:
-            ended.set()
-        opened.append(peer.number)
-        (first if peer.number == 1 else second).append(peer)
-        while len(opened) < 2:
-            await asyncio.sleep(0.01)
-        if peer.number == 1:
-            await peer.send(frame(b'{"end": "soon"}'))
-        await peer.wait()
-
-    first: list[RawPeer] = []
-    second: list[RawPeer] = []
-    with serve_raw(script) as server:
-        run = receive(
-            url=server.url,
-            connect_timeout=1.5,
-            message_rules=[{"match": {"end": "soon"}, "then": "replace"}],
-            reconnect=True,
-            reconnect_backoff=0.2,
-            redundancy=2,
-            fatal_close_codes=[4001],
-            max_duration=5,
-        )
-    assert run.error is None
-    assert ended.is_set()

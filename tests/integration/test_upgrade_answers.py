@@ -18,7 +18,7 @@ from tap_websocket.network.errors import BadHandshake, HandshakeRefused
 from tap_websocket.transports.answer import MAX_ANSWER_BYTES, AnswerReader
 from tests.support.certificates import client_side, server_side
 from tests.support.connect import connect
-from tests.support.raw import close_frame, frame, serve_raw
+from tests.support.raw import HELLO, close_frame, serve_raw
 from tests.support.receive import receive
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from tests.support.raw import RawPeer
 
-HELLO = frame(b'{"n": 1}')
 EARLY_HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -286,94 +285,6 @@ def test_a_redirect_that_leads_nowhere(location: str, each_transport: str) -> No
     assert isinstance(run.error, ConnectionFailed)
     assert "not a WebSocket address" in str(run.error)
     assert str(run.error).isprintable()
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        "9" * 400,
-        "Wed, 21 Oct 2015 07:28:00 +99999999999999",
-        "Wed, 21 Oct 99999 07:28:00 GMT",
-        "-5",
-        "soon",
-        "\xff",
-    ],
-)
-def test_a_retry_after_that_cannot_be_read(value: str, each_transport: str) -> None:
-    async def play(peer: RawPeer) -> None:
-        if peer.number == 1:
-            await peer.status(503, f"Retry-After: {value}")
-        else:
-            await peer.upgrade(HELLO)
-            await peer.wait()
-
-    with serve_raw(play) as server:
-        run = receive(
-            url=server.url,
-            transport=each_transport,
-            reconnect=True,
-            reconnect_backoff=0.02,
-            max_messages=1,
-            max_duration=2 if value.startswith("999") else 20,
-        )
-    if value.startswith("999"):
-        assert "HTTP 503" in str(run.error)
-    else:
-        assert run.error is None
-
-
-def redirecting(target: str) -> Any:
-    return lambda peer: peer.status(302, f"Location: {target}")
-
-
-def test_values_of_auth_do_not_go_to_another_origin(each_transport: str) -> None:
-    async def token(peer: RawPeer) -> None:
-        await peer.status(200, body=b'{"token": "sEcret"}')
-
-    async def hello(peer: RawPeer) -> None:
-        await peer.upgrade(HELLO)
-        await peer.wait()
-
-    with (
-        serve_raw(token) as tokens,
-        serve_raw(hello) as other,
-        serve_raw(redirecting(other.url)) as server,
-    ):
-        run = receive(
-            url=server.url,
-            auth={
-                "type": "token_endpoint",
-                "url": f"http://localhost:{tokens.port}/",
-                "values": {"token": "$.token"},
-            },
-            subscribe_messages=["{token}"],
-            transport=each_transport,
-            max_messages=1,
-            reconnect=True,
-        )
-        assert not other.peers
-    assert isinstance(run.error, ConnectionFailed)
-    assert f"ws://localhost:{server.port} redirects to" in str(run.error)
-    assert f"ws://localhost:{other.port}" in str(run.error)
-
-
-def test_headers_that_stay_behind_are_named_and_so_is_the_address_that_failed(
-    each_transport: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    with (
-        serve_raw(lambda peer: peer.status(404)) as other,
-        serve_raw(redirecting(other.url)) as server,
-        caplog.at_level("INFO"),
-    ):
-        run = receive(
-            url=server.url, headers={"X-Key": "sEcret"}, transport=each_transport
-        )
-    assert f"cannot connect to ws://localhost:{other.port}: HTTP 404" in str(run.error)
-    (line,) = (each.getMessage() for each in caplog.records if "Redirected" in each.msg)
-    assert line == (
-        f"Redirected to ws://localhost:{other.port}, without the headers, which are "
-        "for the first address"
-    )
 
 
 def test_the_system_s_limit_of_open_files_is_named_and_retried(

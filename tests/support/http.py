@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-__all__ = ["Http", "serve_http"]
+__all__ = ["Http", "serve_http", "silent_http"]
 
 
 class Http:
@@ -68,3 +68,10 @@ def serve_http(*, tls: ssl.SSLContext | None = None) -> Iterator[Http]:
     with run_loop(main):
         assert ready.wait(20)
         yield http
+
+
+@contextlib.contextmanager
+def silent_http() -> Iterator[str]:
+    """A server that takes connections and never answers."""
+    with listen() as listener:
+        yield f"http://localhost:{listener.getsockname()[1]}/"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator
 
-__all__ = ["RawPeer", "RawServer", "close_frame", "frame", "serve_raw"]
+__all__ = ["HELLO", "RawPeer", "RawServer", "close_frame", "frame", "serve_raw"]
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -48,6 +48,10 @@ def frame(
 def close_frame(code: int | None, reason: bytes = b"") -> bytes:
     body = b"" if code is None else code.to_bytes(2, "big") + reason
     return frame(body, opcode=8)
+
+
+HELLO = frame(b'{"n": 1}')
+"""A message."""
 
 
 @dataclasses.dataclass
