@@ -157,11 +157,6 @@ class Subscription:
         return bool(self._texts)
 
     @property
-    def texts(self) -> list[Matcher]:
-        """The matchers of these texts."""
-        return list(self._texts.values())
-
-    @property
     def asks_documents(self) -> bool:
         """Whether a parsed document may be a reply."""
         return bool(self._documents)

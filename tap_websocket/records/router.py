@@ -48,6 +48,7 @@ class MessageRouter:
         rules: The rules of the run.
         idle: No rule or reply can act, so every document is data; rules that only
             capture do not count.
+        text_replies: Replies that are texts, be they awaited or not.
         prefilter: Returns whether a payload may match a rule or reply; False is
             certain. None if any payload may.
         looked_at: The ways to what rules and replies look at in parsed documents.
@@ -78,6 +79,7 @@ class MessageRouter:
             *self.rules.needles,
             *(reply.needles for reply in replies if reply.kind != "frame"),
         ]
+        self.text_replies = [reply for reply in replies if reply.kind == "text"]
         self.idle = not needles
         self.prefilter: Prefilter | None = prefilter(needles)
         self.looked_at = [

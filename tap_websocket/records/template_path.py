@@ -92,7 +92,9 @@ class TemplatePath:
     ) -> None:
         pattern = settings.message_pattern
         self._texts = (
-            None if pattern is None else PatternTexts(pattern, settings, router.rules)
+            None
+            if pattern is None
+            else PatternTexts(pattern, settings, router.rules, router.text_replies)
         )
         self._layout = layout_of(settings, self._texts)
         self._slicer = Slicer(
@@ -141,19 +143,13 @@ class TemplatePath:
     ) -> int:
         """Take messages up to one that brings a template, and return how many."""
         if self._is_for(batch, plain=plain) and not self._cache.rests(len(messages)):
-            seen = self._seen(batch, messages)
+            seen = messages if self._texts is None else self._texts.of(messages)
             text = b"\n" + b"\n".join(seen)
             if is_utf8(text):
                 part = _Part(batch, messages, seen, others, plain)
                 return self._take(part, text)
         others(messages)
         return len(messages)
-
-    def _seen(self, batch: Batch, messages: list[bytes]) -> list[bytes]:
-        """Return what templates look at of messages."""
-        if self._texts is None:
-            return messages
-        return self._texts.of(batch.arrival.origin, messages)
 
     def _is_for(self, batch: Batch, *, plain: bool) -> bool:
         """Return whether templates say all that there is to do for a message now."""

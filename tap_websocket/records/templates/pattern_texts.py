@@ -10,7 +10,6 @@ import itertools
 from typing import TYPE_CHECKING
 
 from tap_websocket.expressions.pattern import JSON_GROUP
-from tap_websocket.expressions.search import ANY_LENGTH
 from tap_websocket.records.payloads import split
 from tap_websocket.records.templates.shape import MAX_BYTES
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from tap_websocket.expressions.matchers import Matcher
     from tap_websocket.expressions.pattern import MessagePattern
     from tap_websocket.expressions.rules import CompiledRule, RuleSet
-    from tap_websocket.feed.inbound import Origin
     from tap_websocket.settings import DecodingSettings
 
 __all__ = ["SEPARATOR", "PatternTexts"]
@@ -39,6 +37,8 @@ class PatternTexts:
         pattern: The setting `message_pattern`.
         settings: What a message looks like.
         rules: Those for texts are asked here: they see more than templates do.
+        replies: The texts that may be awaited. One may be as soon as what stands in
+            front of it was taken, so all of them are no data here.
 
     Attributes:
         groups: The groups whose values stand behind each document's JSON.
@@ -46,23 +46,34 @@ class PatternTexts:
     """
 
     def __init__(
-        self, pattern: MessagePattern, settings: DecodingSettings, rules: RuleSet
+        self,
+        pattern: MessagePattern,
+        settings: DecodingSettings,
+        rules: RuleSet,
+        replies: Sequence[Matcher],
     ) -> None:
         self._separator = settings.record_separator
         self._rules = rules
-        self._at_once = min(pattern.at_once, rules.at_once)
+        self._replies = replies
+        # A longer text has no template, or is not to be searched here.
+        self._most_bytes = min(
+            MAX_BYTES,
+            pattern.at_once,
+            rules.at_once,
+            *(reply.at_once for reply in replies),
+        )
         self.decides = any(rule.only_replies for rule in rules.texts)
         self.groups = [name for name in pattern.names if name != JSON_GROUP]
         # Two at least, so that it is a tuple.
         self._find = pattern.finder((JSON_GROUP, *self.groups, JSON_GROUP))
         self._form = "%s" + f'{SEPARATOR}"%s"' * len(self.groups) + "%.0s"
 
-    def of(self, origin: Origin, messages: Sequence[bytes]) -> list[bytes]:
+    def of(self, messages: Sequence[bytes]) -> list[bytes]:
         """Return what templates look at of each message.
 
         It is empty where a document of it is none that they could take: the pattern
         does not match, a rule or reply does more than to answer it, or a group has a
-        separator in it. So it is where a text is too long to be searched here.
+        separator in it. A text that is too long counts as an empty one.
         """
         separator = self._separator
         if separator is None:
@@ -70,29 +81,20 @@ class PatternTexts:
         else:
             parts = [split(message, separator) for message in messages]
             documents = list(itertools.chain.from_iterable(parts))
-        if max(map(len, documents), default=0) > MAX_BYTES:
-            # A template takes none of these; to search them takes long.
-            documents = [one if len(one) <= MAX_BYTES else b"" for one in documents]
+        most = self._most_bytes
+        if max(map(len, documents), default=0) > most:
+            documents = [one if len(one) <= most else b"" for one in documents]
         try:
             texts = [document.decode() for document in documents]
         except UnicodeDecodeError:
             return [b""] * len(messages)
-        if max(map(len, texts), default=0) > self._limit(origin):
-            return [b""] * len(messages)
-        seen = [text.encode() for text in self._seen(origin, documents, texts)]
+        seen = [text.encode() for text in self._seen(documents, texts)]
         if separator is None or (len(documents) == len(messages) and all(parts)):
             return seen
         rest = iter(seen)
         return [_joined(list(itertools.islice(rest, len(part)))) for part in parts]
 
-    def _limit(self, origin: Origin) -> int:
-        """Return how long a text may be that all expressions search at once."""
-        awaited = () if origin.subscription is None else origin.subscription.texts
-        return min(self._at_once, *(reply.at_once for reply in awaited), ANY_LENGTH)
-
-    def _seen(
-        self, origin: Origin, documents: Sequence[bytes], texts: Sequence[str]
-    ) -> list[str]:
+    def _seen(self, documents: Sequence[bytes], texts: Sequence[str]) -> list[str]:
         """Return what templates look at of each document; nothing where they cannot."""
         form, separators = self._form, len(self.groups)
         seen = ["" if found is None else form % found for found in self._find(texts)]
@@ -104,22 +106,19 @@ class PatternTexts:
             if any(b"\0" in document for document in documents):
                 return [""] * len(seen)
             seen = [one.replace(_MISSING, _NULL) for one in seen]
-        return self._with_decisions(origin, documents, texts, seen)
+        return self._with_decisions(documents, texts, seen)
 
     def _with_decisions(
         self,
-        origin: Origin,
         documents: Sequence[bytes],
         texts: Sequence[str],
         seen: list[str],
     ) -> list[str]:
         """Return what is seen with which rule replies to each text."""
         whole = b"\n" + b"\n".join(documents)
-        subscription = origin.subscription
-        awaited = [] if subscription is None else subscription.texts
         # None stands for what templates do not take. The first one that matches counts.
         tests: list[tuple[str | None, Matcher | None]] = [
-            (None, one) for one in awaited
+            (None, reply) for reply in self._replies
         ]
         tests += [
             (f"{SEPARATOR}{number}" if self._may_reply(rule) else None, rule.matcher)

@@ -59,3 +59,27 @@ def test_replies_are_sent_to_what_ends_the_run() -> None:
     run = run_feed(script, records=True, message_rules=[ASKED], max_messages=2)
     assert run.peers[0].sent == ['{"answer":1}', '{"answer":2}']
     assert run.peers[0].closed_with == 1000
+
+
+def test_a_reply_that_is_awaited_since_the_same_read_is_no_record() -> None:
+    async def script(peer: FakePeer) -> None:
+        peer.accept()
+        await asyncio.sleep(1)
+        for number in range(10):
+            peer.text(*[f'a/{number} {{"n": 1}}'] * 100)
+        peer.text("go", 'a/next {"n": 2}', *['a/1 {"n": 3}'] * 10)
+        await asyncio.sleep(1)
+        peer.close_frame(1000)
+
+    run = run_feed(
+        script,
+        records=True,
+        infer_messages=2,
+        message_pattern="^a/(?P<id>[a-z0-9]+) (?P<json>.*)$",
+        subscribe_messages=[
+            {"reply": "go"},
+            {"message": "next", "reply": {"$regex": "^a/next"}},
+        ],
+    )
+    assert run.peers[0].sent == ["next"]
+    assert [record["n"] for record in run.records] == [1] * 1000 + [3] * 10
