@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import re
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
@@ -14,15 +15,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = [
+    "TOO_DEEP",
     "InvalidJson",
+    "LargeValue",
     "Number",
     "Record",
     "Schema",
     "canonical",
+    "canonical_in_ascii",
     "dumps",
+    "dumps_in_ascii",
+    "encode",
+    "encode_sorted",
     "parse",
     "parse_plain",
     "text_of",
+    "to_ascii",
     "without_collections",
 ]
 
@@ -37,7 +45,40 @@ _MAX_INTEGER_DIGITS = 4000
 
 
 class InvalidJson(ValueError):
-    """A text is not JSON, or not to be read; the message does not show the text."""
+    """A text is not JSON, or not to be read; the message does not show the text.
+
+    Args:
+        problem: What is wrong.
+        position: At which character, from zero; None where that is not known.
+    """
+
+    def __init__(self, problem: str, position: int | None = None) -> None:
+        at = "" if position is None else f" at character {position}"
+        super().__init__(problem + at)
+        self.problem = problem
+        self.position = position
+
+
+class LargeValue:
+    """A value that stays its text; `dumps` and `canonical` write it (`largejson`)."""
+
+    __slots__ = ()
+
+    def compact(self, *, in_ascii: bool) -> bytes:
+        """Return its JSON text on one line.
+
+        Args:
+            in_ascii: Escape what is not ASCII.
+        """
+        raise NotImplementedError
+
+    def canonical(self, *, in_ascii: bool) -> bytes:
+        """Return the same bytes for equal values.
+
+        Args:
+            in_ascii: Escape what is not ASCII.
+        """
+        raise NotImplementedError
 
 
 class Number(Decimal):
@@ -76,18 +117,29 @@ def _encode_number(value: object) -> msgspec.Raw:
     """Write a number as it was sent; msgspec 0.22 knows no subclass of `Decimal`."""
     if isinstance(value, Number):
         return msgspec.Raw(str(value).encode())
+    if isinstance(value, LargeValue):
+        return msgspec.Raw(value.compact(in_ascii=False))
     raise NotImplementedError
+
+
+def _encode_canonical(value: object) -> msgspec.Raw:
+    if isinstance(value, LargeValue):
+        return msgspec.Raw(value.canonical(in_ascii=False))
+    return _encode_number(value)
 
 
 _decode = msgspec.json.Decoder(float_hook=_number).decode
 _decode_plain = msgspec.json.Decoder(float_hook=Decimal).decode
-_encode = msgspec.json.Encoder(
+encode = msgspec.json.Encoder(
     decimal_format="number",
     enc_hook=_encode_number,
 ).encode
-_encode_sorted = msgspec.json.Encoder(
+"""Writes a value as `dumps` does; raises `UnicodeEncodeError` and `RecursionError` for
+what that can write in ASCII alone."""
+
+encode_sorted = msgspec.json.Encoder(
     decimal_format="number",
-    enc_hook=_encode_number,
+    enc_hook=_encode_canonical,
     order="sorted",
 ).encode
 
@@ -126,7 +178,7 @@ def _parse(
         with without_collections():
             return decode(payload)
     except RecursionError as error:
-        raise InvalidJson(_DEEP) from error
+        raise InvalidJson(TOO_DEEP) from error
     except InvalidOperation as error:
         raise InvalidJson(_EXPONENT) from error
     except ValueError:
@@ -154,7 +206,7 @@ def without_collections() -> Iterator[None]:
             gc.enable()
 
 
-_DEEP = "it is nested too deeply"
+TOO_DEEP = "it is nested too deeply"
 _EXPONENT = "a number has an exponent that is out of range"
 
 
@@ -174,12 +226,11 @@ def _parse_slowly(
             parse_constant=_refuse,
         )
     except RecursionError as error:
-        raise InvalidJson(_DEEP) from error
+        raise InvalidJson(TOO_DEEP) from error
     except InvalidOperation as error:
         raise InvalidJson(_EXPONENT) from error
     except json.JSONDecodeError as error:
-        msg = f"{error.msg} at character {error.pos}"
-        raise InvalidJson(msg) from error
+        raise InvalidJson(error.msg, error.pos) from error
     except UnicodeDecodeError as error:
         msg = f"it is not valid UTF-8 at byte {error.start}"
         raise InvalidJson(msg) from error
@@ -203,9 +254,26 @@ def dumps(value: Any) -> bytes:  # noqa: ANN401 - any JSON
         value: What `parse` returns, of any depth.
     """
     try:
-        return _encode(value)
+        return encode(value)
     except (UnicodeEncodeError, RecursionError):
-        return "".join(_tokens(value)).encode("ascii")
+        return dumps_in_ascii(value)
+
+
+def dumps_in_ascii(value: Any) -> bytes:  # noqa: ANN401 - any JSON
+    """Return a value as `dumps` does, with what is not ASCII escaped."""
+    return "".join(_tokens(value)).encode("ascii")
+
+
+def to_ascii(text: bytes) -> bytes:
+    """Return a text that `dumps` wrote as `dumps_in_ascii` would have written it."""
+    return _NOT_ASCII.sub(_escaped, text.decode()).encode("ascii")
+
+
+_NOT_ASCII = re.compile("[^ -~]")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return json.dumps(found[0])[1:-1]
 
 
 def canonical(value: Any) -> bytes:  # noqa: ANN401 - any JSON
@@ -215,15 +283,34 @@ def canonical(value: Any) -> bytes:  # noqa: ANN401 - any JSON
         value: What `parse` returns, of any depth.
     """
     try:
-        return _encode_sorted(value)
+        return encode_sorted(value)
     except (UnicodeEncodeError, RecursionError):
-        return dumps(_sorted(value))
+        return canonical_in_ascii(value)
+
+
+def canonical_in_ascii(value: Any) -> bytes:  # noqa: ANN401 - any JSON
+    """Return a value as `canonical` does, with what is not ASCII escaped."""
+    return dumps_in_ascii(_sorted(value))
 
 
 def _sorted(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(value, LargeValue):
+        return _Canonical(value)
     if isinstance(value, dict):
         return {name: _sorted(value[name]) for name in sorted(value)}
     return list(map(_sorted, value)) if isinstance(value, list) else value
+
+
+class _Canonical(LargeValue):
+    """A large value whose text is to be canonical."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: LargeValue) -> None:
+        self._value = value
+
+    def compact(self, *, in_ascii: bool) -> bytes:
+        return self._value.canonical(in_ascii=in_ascii)
 
 
 def _tokens(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
@@ -243,7 +330,12 @@ def _tokens(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
                 pending.append(_items(item))
                 ends.append("]")
                 break
-            yield str(item) if isinstance(item, Decimal) else json.dumps(item)
+            if isinstance(item, Decimal):
+                yield str(item)
+            elif isinstance(item, LargeValue):
+                yield item.compact(in_ascii=True).decode()
+            else:
+                yield json.dumps(item)
         else:
             pending.pop()
             yield ends.pop()

@@ -18,6 +18,7 @@ from tap_websocket.columns.payload_check import (
     compile_decoder,
     compile_field,
     is_field_name,
+    parses_nothing,
 )
 
 if TYPE_CHECKING:
@@ -224,6 +225,14 @@ class ColumnSet:
             if name == column
         }
         return compile_decoder(kept, keys, self._null_fields)
+
+    @property
+    def tests_large(self) -> bool:
+        """Whether `decoder` makes no objects of what nests in a payload."""
+        return all(
+            parses_nothing(declared, key=column in self._keys)
+            for column, declared in self._properties.items()
+        )
 
     def lenient_decoder(self) -> Callable[[bytes], Any] | None:
         """Compile a test of payloads whose known fields fit, whatever others they have.

@@ -17,8 +17,9 @@ from tap_websocket.columns.field_log import quoted
 from tap_websocket.columns.names import RESCUED, UNREAD_BYTES, UNREAD_TEXT
 from tap_websocket.columns.new_fields import NewFields, hidden
 from tap_websocket.columns.raw_editor import RawEditor
-from tap_websocket.columns.rescue import Rescue
+from tap_websocket.columns.rescue import Aside, Rescue
 from tap_websocket.errors import SchemaError
+from tap_websocket.largejson.values import LargeObject, Written, pieces_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -124,12 +125,14 @@ class Columns:
 
     def conform(
         self,
-        record: Record,
+        record: Mapping[str, Any],
         added: Mapping[str, Any],
         fields: Mapping[str, Any] = _NONE,
         aside: Mapping[str, Any] = _NONE,
     ) -> Record:
         """Return a record that fits the columns; they grow first where they may.
+
+        Of a large record some fields at a time are parsed, and written at once.
 
         Args:
             record: The fields of a record.
@@ -142,10 +145,29 @@ class Columns:
                 may not be.
         """
         fitted: Record = {}
-        rescued: Record = {}
-        columns = self._set.by_field
+        rescued = Aside()
         if aside or fields:
             record = self._merged(record, fields, aside, rescued)
+        if isinstance(record, LargeObject):
+            for piece in record.pieces():
+                self._fit(piece, fitted, rescued)
+                _write_out(fitted)
+                rescued.write_out()
+        else:
+            self._fit(record, fitted, rescued)
+        for key in self._keys:
+            if fitted.get(key) is None and added.get(key) is None:
+                raise _key_error(key, record)
+        for name, value in added.items():
+            if name in self._added:
+                fitted[name] = value
+        if rescued:
+            self._rescue.write(rescued, fitted)
+        return fitted
+
+    def _fit(self, record: Mapping[str, Any], fitted: Record, rescued: Record) -> None:
+        """Put the fields of a record into their columns, or aside."""
+        columns = self._set.by_field
         for name, value in record.items():
             column = columns.get(name)
             if column is None:
@@ -157,15 +179,6 @@ class Columns:
             except Mismatch:
                 schema = self._set.column_schema(target)
                 self._rescue.put_mismatch(rescued, name, value, schema)
-        for key in self._keys:
-            if fitted.get(key) is None and added.get(key) is None:
-                raise _key_error(key, record)
-        for name, value in added.items():
-            if name in self._added:
-                fitted[name] = value
-        if rescued:
-            self._rescue.write(rescued, fitted)
-        return fitted
 
     def edit(
         self, text: bytes, added: Mapping[str, Any], *, checked: bool = False
@@ -241,6 +254,11 @@ class Columns:
         """
         return self._set.decoder()
 
+    @property
+    def tests_large(self) -> bool:
+        """Whether `decoder` takes little memory for a large payload."""
+        return self._set.tests_large
+
     def close(self) -> None:
         """Warn of how many fields were not warned of one by one."""
         self._rescue.close()
@@ -249,22 +267,35 @@ class Columns:
 
     def _merged(
         self,
-        record: Record,
+        record: Mapping[str, Any],
         fields: Mapping[str, Any],
         aside: Mapping[str, Any],
-        rescued: Record,
-    ) -> Record:
+        rescued: Aside,
+    ) -> Mapping[str, Any]:
         """Return a record with its message fields; what they hide is rescued."""
         unread = not aside.keys().isdisjoint(_UNREAD)
-        for name, value in aside.items():
-            if unread:
-                # The message is logged where it could not be read.
-                rescued[name] = value
-            else:
-                self._rescue.put(rescued, name, value, _unnamed)
-        for name in record.keys() & fields.keys():
+        for piece in pieces_of(aside):
+            for name, value in piece.items():
+                if unread:
+                    # The message is logged where it could not be read.
+                    rescued[name] = value
+                else:
+                    self._rescue.put(rescued, name, value, _unnamed)
+            if piece is not aside:
+                rescued.write_out()
+        hiding = [name for name in fields if name in record]
+        for name in hiding:
             self._rescue.put(rescued, name, record[name], hidden)
+        if isinstance(record, LargeObject):
+            return record.hidden_by(fields)
         return {**record, **fields}
+
+
+def _write_out(fitted: Record) -> None:
+    """Write the arrays and objects among a record's values."""
+    for name, value in fitted.items():
+        if isinstance(value, dict | list):
+            fitted[name] = Written(jsontext.dumps(value))
 
 
 _UNREAD = frozenset({UNREAD_TEXT, UNREAD_BYTES})
@@ -274,7 +305,7 @@ def _unnamed() -> str:
     return "array_columns has no name"
 
 
-def _key_error(key: str, record: Record) -> SchemaError:
+def _key_error(key: str, record: Mapping[str, Any]) -> SchemaError:
     if key not in record:
         fields = [quoted(name) for name in itertools.islice(record, _MAX_NAMED)]
         more = len(record) - len(fields)

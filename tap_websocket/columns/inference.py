@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_websocket.columns import target_limits
 from tap_websocket.columns.field_log import FieldLog
+from tap_websocket.largejson.values import ARRAY, OBJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -115,8 +116,7 @@ def infer(
     names = dict.fromkeys(keys)
     for record in records:
         shapes = {}
-        for name in _candidates(record, names):
-            value = record[name]
+        for name, value in _candidates(record, names):
             if target_limits.is_big_integer(value):
                 as_text[name] = None
             elif value is None or not target_limits.is_storable(value):
@@ -154,15 +154,15 @@ def _mixed(types: Sequence[str]) -> str:
 def _candidates(
     record: Mapping[str, Any],
     names: Mapping[str, None],
-) -> Iterator[str]:
+) -> Iterator[tuple[str, Any]]:
     """Yield the fields of a record that have a column, or may have one."""
     room = MAX_COLUMNS - len(names)
-    for name in record:
+    for name, value in record.items():
         if name in names:
-            yield name
+            yield name, value
         elif room > 0 and target_limits.is_storable_name(name):
             room -= 1
-            yield name
+            yield name, value
 
 
 def count_nested(column: Mapping[str, Any]) -> int:
@@ -204,13 +204,13 @@ class _Shape:
         self._room -= 1
         if isinstance(value, Decimal):
             return 0.5
-        if isinstance(value, dict):
+        if isinstance(value, OBJECT):
             if not self._nested or self._room <= 0:
                 return {}
             # One name more than are typed, so that it shows.
             items = itertools.islice(value.items(), _MAX_NAMES + 1)
             return {name: self.of(item) for name, item in items}
-        if isinstance(value, list):
+        if isinstance(value, ARRAY):
             if not self._nested or self._room <= 0:
                 return []
             return [self.of(item) for item in itertools.islice(value, _MAX_ITEMS)]

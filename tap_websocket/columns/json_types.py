@@ -6,6 +6,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from tap_websocket.largejson.values import ARRAY, OBJECT
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -38,8 +40,8 @@ _CHECKS: dict[str, Check] = {
     "number": lambda value: (
         isinstance(value, int | float | Decimal) and not isinstance(value, bool)
     ),
-    "object": lambda value: isinstance(value, dict),
-    "array": lambda value: isinstance(value, list),
+    "object": lambda value: isinstance(value, OBJECT),
+    "array": lambda value: isinstance(value, ARRAY),
 }
 
 
@@ -142,8 +144,8 @@ def _object(schema: Mapping[str, Any]) -> Check:
 
     def test(value: Any) -> bool:  # noqa: ANN401 - any JSON
         return (
-            isinstance(value, dict)
-            and required <= value.keys()
+            isinstance(value, OBJECT)
+            and all(name in value for name in required)
             and all(inner.get(name, other)(item) for name, item in value.items())
         )
 
@@ -151,7 +153,7 @@ def _object(schema: Mapping[str, Any]) -> Check:
 
 
 def _array(item: Check) -> Check:
-    return lambda value: isinstance(value, list) and all(map(item, value))
+    return lambda value: isinstance(value, ARRAY) and all(map(item, value))
 
 
 def not_null(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tap_websocket.columns import json_types
+from tap_websocket.largejson.parsing import is_large
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -121,6 +122,9 @@ def make_test(
 
     def test(payload: bytes) -> Any:  # noqa: ANN401 - nobody looks at it
         if len(payload) < LARGE or not may_nest(payload):
+            if is_large(payload):
+                msg = "too large to be parsed as a whole"
+                raise msgspec.ValidationError(msg)
             return full(payload)
         record = shallow(payload)
         for name, opening in columns:

@@ -28,6 +28,7 @@ __all__ = [
     "compile_value",
     "is_field_name",
     "needs_slow_path",
+    "parses_nothing",
 ]
 
 Field = tuple[str, Any] | tuple[str, Any, Any]
@@ -142,6 +143,13 @@ def compile_decoder(
         if field.encode_name in openings
     }
     return make_test(full, _decode(shallow), attributes)
+
+
+def parses_nothing(schema: Mapping[str, Any], *, key: bool) -> bool:
+    """Return whether the test of a column makes no objects of what nests in a value."""
+    if {"array", "object"}.isdisjoint(json_types.types_of(schema)):
+        return True
+    return not key and first_bytes(schema) is not None
 
 
 def _decode(kind: Any) -> Callable[[bytes], Any]:  # noqa: ANN401 - a type

@@ -14,7 +14,55 @@ if TYPE_CHECKING:
 
     from tap_websocket.jsontext import Record, Schema
 
-__all__ = ["Rescue"]
+__all__ = ["Aside", "Rescue"]
+
+_MAX_NAMES = 10_000
+
+
+class Aside(dict[str, Any]):
+    """The fields of a record that were put aside; those of a large one become text.
+
+    Also has a name whose field is text already, unless these are thousands.
+    """
+
+    # One is made for each record that does not fit as it stands, so none of these
+    # belongs to it before it is needed.
+    _names: frozenset[str] = frozenset()
+    # What was written, without the braces.
+    _texts: tuple[bytes, ...] = ()
+    # All of it is to be ASCII, as `jsontext.dumps` would write it as a whole.
+    _in_ascii = False
+
+    def __bool__(self) -> bool:
+        """Return whether there are any fields."""
+        return len(self) > 0 or bool(self._texts)
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether a field of a name was put aside."""
+        return super().__contains__(name) or name in self._names
+
+    def write_out(self) -> None:
+        """Make text of the fields so far."""
+        if len(self) == 0:
+            return
+        if len(self._names) < _MAX_NAMES:
+            self._names = self._names.union(self)
+        try:
+            text = jsontext.encode(dict(self))
+        except (UnicodeEncodeError, RecursionError):
+            self._in_ascii = True
+            text = jsontext.dumps_in_ascii(dict(self))
+        self._texts += (text[1:-1],)
+        self.clear()
+
+    def text(self) -> str:
+        """Return the JSON text of all fields."""
+        if not self._texts:
+            return jsontext.dumps(dict(self)).decode()
+        self.write_out()
+        text = b"{%b}" % b",".join(self._texts)
+        return (jsontext.to_ascii(text) if self._in_ascii else text).decode()
+
 
 _PAGE = (
     "https://github.com/tap-websocket/tap-websocket/blob/main/docs/columns.md"
@@ -95,7 +143,7 @@ class Rescue:
             "schema_location and alter the table)"
         )
 
-    def write(self, rescued: Record, fitted: Record) -> None:
+    def write(self, rescued: Aside, fitted: Record) -> None:
         """Write what was put aside into the record.
 
         Args:
@@ -103,7 +151,7 @@ class Rescue:
             fitted: The values of the columns; it gets one more.
         """
         if self._writes:
-            fitted[RESCUED] = jsontext.dumps(rescued).decode()
+            fitted[RESCUED] = rescued.text()
         elif not self._declared:
             # The column `data` takes any JSON, and so the text of what it cannot hold.
             for name, value in rescued.items():

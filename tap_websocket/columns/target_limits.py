@@ -14,6 +14,8 @@ from decimal import Decimal
 from itertools import chain
 from typing import Any
 
+from tap_websocket.largejson.values import ARRAY, OBJECT, LargeJson
+
 __all__ = [
     "INTEGER_MAX",
     "INTEGER_MIN",
@@ -86,6 +88,8 @@ def is_storable(value: Any, levels: int = MAX_LEVELS) -> bool:  # noqa: ANN401 -
         return _is_storable_decimal(value)
     if isinstance(value, dict | list):
         return _holds_storable([value], levels)
+    if isinstance(value, LargeJson):
+        return all(is_storable(piece, levels) for piece in value.pieces())
     return True
 
 
@@ -115,32 +119,39 @@ def _holds_storable(layer: list[Any], levels: int) -> bool:
                 if levels == 0:
                     return False
                 nested.extend(chain.from_iterable(items))
-            elif not _are_storable(kind, items):
+            elif not _are_storable(kind, items, levels):
                 return False
         layer = nested
         levels -= 1
     return True
 
 
-def _are_storable(kind: type, items: list[Any]) -> bool:
-    """Return whether every target can hold values of one kind, none of which nests."""
+def _are_storable(kind: type, items: list[Any], levels: int) -> bool:
+    """Return whether every target can hold values of one kind, no lists or dicts."""
     if issubclass(kind, str):
         return not _BAD_TEXT.search("".join(items))
     if issubclass(kind, int):
         return _in_range(min(items)) and _in_range(max(items))
     if issubclass(kind, Decimal):
         return all(map(_is_storable_decimal, items))
+    if issubclass(kind, LargeJson):
+        return all(is_storable(item, levels) for item in items)
     return True
 
 
 def storage_problem(value: Any) -> str:  # noqa: ANN401 - any JSON
     """Return, for people, why not every target can hold a value; it is not shown."""
     problem = _problem(value, MAX_LEVELS)
-    where = " inside of it" if isinstance(value, dict | list) else ""
+    where = " inside of it" if isinstance(value, (*ARRAY, *OBJECT)) else ""
     return f"{problem}{where}, which not every target can hold"
 
 
 def _problem(value: Any, levels: int) -> str:  # noqa: ANN401 - any JSON
+    if isinstance(value, LargeJson):
+        bad: Any = next(
+            (piece for piece in value.pieces() if not is_storable(piece, levels)), None
+        )
+        return _problem(bad, levels)
     if isinstance(value, dict | list):
         if levels == 0:
             return f"more than {MAX_LEVELS} levels of nesting"

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from jsonpath_ng import jsonpath as ast
 from jsonpath_ng.exceptions import JSONPathError
+from jsonpath_ng.ext.filter import Filter
 from jsonpath_ng.ext.parser import parse
 
 from tap_websocket.expressions.arithmetic import bound_arithmetic
 from tap_websocket.expressions.path import MISSING
 from tap_websocket.expressions.plain_paths import plain_path
+from tap_websocket.largejson.values import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,7 +39,7 @@ def compile_path(text: str) -> Path:
         return _Union([compile_path(part) for part in parts])
     expression = _parse(text)
     plain = plain_path(expression)
-    return plain or _LibraryPath(expression, filters="?" in text)
+    return plain or _LibraryPath(expression, text)
 
 
 def _alternatives(text: str) -> list[str]:
@@ -106,6 +108,7 @@ class _Union:
 
     names: tuple[str, ...] = ()
     steps: tuple[Step, ...] | None = None
+    each: tuple[Step, ...] | None = None
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = paths
@@ -139,12 +142,15 @@ class _LibraryPath:
     steps: tuple[Step, ...] | None = None
     ways: tuple[tuple[Step, ...], ...] | None = None
 
-    def __init__(self, expression: ast.JSONPath, *, filters: bool) -> None:
+    def __init__(self, expression: ast.JSONPath, text: str) -> None:
         self._expression = expression
-        self._filters = filters
+        self._filters = "?" in text
+        # A filter may look at the whole document.
+        self.each = None if "$" in text[1:] else _way_to_each(expression)
 
     def find(self, document: Any) -> list[Any]:  # noqa: ANN401 - any JSON
         """Return the values of all matches, in order."""
+        document = plain(document)
         try:
             if self._filters:
                 matches = self._expression.find(_floats(document))
@@ -159,6 +165,7 @@ class _LibraryPath:
 
     def update(self, document: Any, new: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - any JSON
         """Replace the value of each match in place; computed values have no place."""
+        document = plain(document)
         try:
             matches = list(self._expression.find(document))
         except _STUMBLES:
@@ -172,6 +179,33 @@ class _LibraryPath:
             elif isinstance(match.path, ast.Index):
                 match.context.value[match.path.indices[0]] = new(match.value)
         return document
+
+
+def _way_to_each(expression: ast.JSONPath) -> tuple[Step, ...] | None:
+    """Return the way to the array whose items are each followed alone (`Path.each`)."""
+    parts: list[ast.JSONPath] = []
+    while isinstance(expression, ast.Child):
+        parts.append(expression.right)
+        expression = expression.left
+    if not isinstance(expression, ast.Root):
+        return None
+    steps: list[Step] = []
+    while parts:
+        match parts.pop():
+            case ast.Fields(fields=(str(name),)) if name != "*":
+                steps.append(name)
+            case ast.Index(indices=(int(index),)):
+                steps.append(index)
+            case ast.Wildcard() | Filter():
+                return tuple(steps) if all(map(_is_local, parts)) else None
+            case _:
+                return None
+    return None
+
+
+def _is_local(part: ast.JSONPath) -> bool:
+    """Return whether a step looks at the value in front of it alone."""
+    return isinstance(part, ast.Fields | ast.Index | ast.Slice | ast.Wildcard | Filter)
 
 
 class _Float(float):

@@ -16,6 +16,7 @@ import msgspec
 
 from tap_websocket.expressions.regex_literals import literals_of
 from tap_websocket.expressions.search import ANY_LENGTH, Search
+from tap_websocket.largejson.values import ARRAY, OBJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -292,7 +293,7 @@ def _has_members(spec: dict[str, Any]) -> Test:
     members = [(name, _compile(item)) for name, item in spec.items()]
 
     def test(value: object) -> bool:
-        if not isinstance(value, dict):
+        if not isinstance(value, OBJECT):
             return False
         for name, matches in members:
             if name not in value or not matches(value[name]):
@@ -306,7 +307,7 @@ def _begins(spec: list[Any]) -> Test:
     tests = [_compile(item) for item in spec]
 
     def test(value: object) -> bool:
-        if not isinstance(value, list) or len(value) < len(tests):
+        if not isinstance(value, ARRAY) or len(value) < len(tests):
             return False
         return all(matches(item) for matches, item in zip(tests, value, strict=False))
 

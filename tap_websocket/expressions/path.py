@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tap_websocket.largejson.values import LargeArray
+
 __all__ = ["EACH", "MISSING", "Path", "Step"]
 
 
@@ -57,11 +59,22 @@ class Path(Protocol):
         """
 
     @property
+    def each(self) -> tuple[Step, ...] | None:
+        """Return the way to the array whose items are each followed alone.
+
+        The matches in the array are those in its first items and those in the others.
+        None where there is no such array, or no way of names and indices to it.
+        """
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Return the names that a document needs for a match, as far as is known."""
 
-    def find(self, document: Any) -> list[Any]:  # noqa: ANN401 - any JSON
-        """Return the values of all matches, in order."""
+    def find(self, document: Any) -> list[Any] | LargeArray:  # noqa: ANN401 - any JSON
+        """Return the values of all matches, in order.
+
+        They are a large array where they are just its items.
+        """
 
     def first(self, document: Any) -> Any:  # noqa: ANN401 - any JSON
         """Return the value of the first match, or `MISSING`."""

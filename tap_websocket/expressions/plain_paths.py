@@ -10,9 +10,18 @@ from typing import TYPE_CHECKING, Any
 from jsonpath_ng import jsonpath as ast
 
 from tap_websocket.expressions.path import EACH, MISSING, Path, Step
+from tap_websocket.largejson.values import (
+    ARRAY,
+    OBJECT,
+    LargeArray,
+    LargeJson,
+    LargeObject,
+    MappedArray,
+    MappedObject,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 __all__ = ["plain_path"]
 
@@ -51,12 +60,43 @@ class _Keys:
         there = value if isinstance(value, dict) else range(-len(value), len(value))
         return [key for key in self.keys if key in there]
 
+    def within(self, begin: int, size: int, count: int) -> Iterable[int]:
+        """Return the indices to step to of so many items of an array.
+
+        Args:
+            begin: Index of the first of these items.
+            size: Their number.
+            count: The number of all items.
+        """
+        if self.kind is not list:
+            return ()
+        indices = (k + count if k < 0 else k for k in self.keys if isinstance(k, int))
+        return [index for index in indices if begin <= index < begin + size]
+
+    def _of_large(self, value: LargeJson) -> Iterable[Any]:
+        """Return the values in a large value that the step leads to."""
+        found = (_member(value, self.kind, key) for key in self.keys)
+        return [item for item in found if item is not MISSING]
+
     def descend(self, values: list[Any]) -> list[Any]:
         """Return the values that the step leads to."""
+        found: list[Any]
         if self.kind is dict and len(self.keys) == 1:
             key = self.keys[0]
-            return [v[key] for v in values if isinstance(v, dict) and key in v]
-        return [value[key] for value in values for key in self.of(value)]
+            found = []
+            for value in values:
+                if isinstance(value, dict):
+                    found += [value[key]] if key in value else ()
+                elif (member := _member(value, dict, key)) is not MISSING:
+                    found.append(member)
+            return found
+        found = []
+        for value in values:
+            if isinstance(value, LargeJson):
+                found += self._of_large(value)
+            else:
+                found += [value[key] for key in self.of(value)]
+        return found
 
 
 class _Wildcard:
@@ -70,18 +110,35 @@ class _Wildcard:
             return list(value)
         return range(len(value)) if isinstance(value, list) else ()
 
+    def within(self, begin: int, size: int, count: int) -> Iterable[int]:
+        """Return the indices to step to of so many items of an array."""
+        del count
+        return range(begin, begin + size)
+
     def descend(self, values: list[Any]) -> list[Any]:
         """Return the values that the step leads to."""
         found: list[Any] = []
         for value in values:
-            if isinstance(value, list):
+            if isinstance(value, ARRAY):
                 found += value
-            elif isinstance(value, dict):
-                found += value.values()
+            elif isinstance(value, OBJECT):
+                found += (item for _, item in value.items())
         return found
 
 
 _Step = _Keys | _Wildcard
+
+
+def _member(value: Any, kind: type[Any], key: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return what a step leads to in a large value; else `MISSING`."""
+    try:
+        if kind is dict and isinstance(value, LargeObject):
+            return value[key]
+        if kind is list and isinstance(value, LargeArray):
+            return value.item(key)
+    except LookupError:
+        pass
+    return MISSING
 
 
 def _steps_of(expression: ast.JSONPath) -> tuple[_Step, ...] | None:
@@ -108,6 +165,9 @@ class _PlainPath:
         self._steps = steps
         self.steps = _simple(steps)
         self.ways = None if self.steps is None else (self.steps,)
+        self.each = None
+        if self.steps is not None and EACH in self.steps:
+            self.each = self.steps[: self.steps.index(EACH)]
         self.names = tuple(
             step.keys[0]
             for step in steps
@@ -115,8 +175,15 @@ class _PlainPath:
             if isinstance(step.keys[0], str)
         )
 
-    def find(self, document: Any) -> list[Any]:  # noqa: ANN401 - any JSON
+    def find(self, document: Any) -> list[Any] | LargeArray:  # noqa: ANN401 - any JSON
         """Return the values of all matches, in order."""
+        *before, last = self._steps or (None,)
+        if isinstance(last, _Wildcard):
+            # Of a large array not all items are parsed at once.
+            values = _descend([document], before)
+            if len(values) == 1 and isinstance(values[0], LargeArray):
+                return values[0]
+            return last.descend(values)
         return _descend([document], self._steps)
 
     def first(self, document: Any) -> Any:  # noqa: ANN401 - any JSON
@@ -125,13 +192,30 @@ class _PlainPath:
 
     def update(self, document: Any, new: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - any JSON
         """Replace the value of each match in place."""
-        if not self._steps:
-            return new(document)
-        *before, last = self._steps
-        for container in _descend([document], before):
-            for key in last.of(container):
-                container[key] = new(container[key])
-        return document
+        return _update(document, self._steps, new)
+
+
+def _update(value: Any, steps: Sequence[_Step], new: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - any JSON
+    """Return a value with what steps lead to replaced, in place if it is small."""
+    if not steps:
+        return new(value)
+    step, after = steps[0], steps[1:]
+
+    def change(piece: Any, keys: Iterable[Any]) -> None:  # noqa: ANN401 - any JSON
+        for key in keys:
+            piece[key] = _update(piece[key], after, new)
+
+    if isinstance(value, LargeObject):
+        return MappedObject(value, lambda piece: change(piece, step.of(piece)))
+    if isinstance(value, LargeArray):
+        return MappedArray(
+            value,
+            lambda piece, begin, count: change(
+                piece, [key - begin for key in step.within(begin, len(piece), count)]
+            ),
+        )
+    change(value, step.of(value))
+    return value
 
 
 def _simple(steps: Iterable[_Step]) -> tuple[Step, ...] | None:
@@ -173,8 +257,9 @@ class _Lookup(_PlainPath):
         try:
             for kind, key in self._chain:
                 if not isinstance(value, kind):
-                    return MISSING
-                value = value[key]
+                    value = _member(value, kind, key)
+                else:
+                    value = value[key]
         except LookupError:
             return MISSING
         return value

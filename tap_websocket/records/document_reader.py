@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tap_websocket.errors import ParseError
 from tap_websocket.expressions.documents import Document
 from tap_websocket.expressions.pattern import JSON_GROUP
+from tap_websocket.largejson.values import ARRAY
 from tap_websocket.records.extractor import parsed_or_missing
 from tap_websocket.records.formats import format_of
 from tap_websocket.records.payloads import split
@@ -132,7 +133,7 @@ class DocumentReader:
         if self._takes_payloads_whole:
             # The message is one document, or an array of them.
             value = parsed_or_missing(message)
-            return value if isinstance(value, list) else (value,)
+            return value if isinstance(value, ARRAY) else (value,)
         return [found.document for found in self.parsed(message)][::-1]
 
     def value(self, document: bytes) -> Any:  # noqa: ANN401 - any JSON
@@ -141,4 +142,5 @@ class DocumentReader:
         Raises:
             ParseError: When it holds a number that cannot be read.
         """
-        return self._extractor.documents(self._format.value(document, None, {}))[0]
+        documents = self._extractor.documents(self._format.value(document, None, {}))
+        return next(iter(documents))

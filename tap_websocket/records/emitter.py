@@ -12,10 +12,11 @@ from tap_websocket import jsontext
 from tap_websocket.columns.inference import infer
 from tap_websocket.columns.names import SEQUENCE
 from tap_websocket.columns.payload_check import any_may_need_slow_path
+from tap_websocket.largejson import parsing
 from tap_websocket.records.added_values import AddedValues
 from tap_websocket.records.batch import MAX_BATCH, AdaptiveBatchSize, take_fast
 from tap_websocket.records.encoder import RecordEncoder
-from tap_websocket.records.rows import compared_value, text_of
+from tap_websocket.records.rows import compared_value, fields_of, text_of
 from tap_websocket.records.sample import Sample
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class RecordEmitter:
             return
         stream = self._settings.stream
         schema = infer(
-            ({**row.record, **row.message_fields} for row, _ in self._sample.records),
+            (fields_of(row) for row, _ in self._sample.records),
             nested=stream.infer_nested,
             keys=stream.primary_keys,
         )
@@ -140,7 +141,7 @@ class RecordEmitter:
         passed = len(lines)
         deduplicator = self._deduplicator
         if deduplicator is not None and not deduplicator.is_idle(arrival.origin):
-            parse = jsontext.parse if self._passes_rows else None
+            parse = parsing.parse if self._passes_rows else None
             new = deduplicator.keeps(arrival.origin, texts[:passed], parse)
             lines = list(itertools.compress(lines, new))
         if lines:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tap_websocket import jsontext
 from tap_websocket.columns.names import DATA, UNREAD_BYTES, UNREAD_TEXT
 from tap_websocket.expressions.path import MISSING
+from tap_websocket.largejson import parsing
+from tap_websocket.largejson.values import ARRAY, OBJECT, LargeArray, Merged, Numbered
 from tap_websocket.records.payloads import encode_binary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from tap_websocket.jsontext import Record
     from tap_websocket.settings import DecodingSettings
 
 __all__ = ["Extracted", "Extractor", "parsed_or_missing", "unread"]
@@ -26,13 +27,13 @@ class Extracted(NamedTuple):
     """A record before it has columns.
 
     Attributes:
-        record: Its fields.
+        record: Its fields; of a large one they are parsed some at once.
         message_fields: The `message_fields` that stand in its document; they win.
         unnamed: What no column is meant for: items that `array_columns` has no name
             for, or a document that cannot be read. It is rescued.
     """
 
-    record: Record
+    record: Mapping[str, Any]
     message_fields: Mapping[str, Any] = _NONE
     unnamed: Mapping[str, Any] = _NONE
 
@@ -89,7 +90,7 @@ class Extractor:
         """The settings whose path matched in no document, if there were any."""
         return sorted(self._unmatched) if self._documents_seen else ()
 
-    def documents(self, value: Any) -> list[Any]:  # noqa: ANN401 - any JSON
+    def documents(self, value: Any) -> list[Any] | LargeArray:  # noqa: ANN401 - any JSON
         """Return the documents of a value: itself, or the items of an array.
 
         What `json_fields` names is parsed in place first.
@@ -98,7 +99,7 @@ class Extractor:
             return [value]
         for path in self._settings.json_fields:
             value = path.update(value, _parsed_inside)
-        if isinstance(value, list) and self._opens(value):
+        if isinstance(value, ARRAY) and self._opens(value):
             return value
         return [value]
 
@@ -131,13 +132,15 @@ class Extractor:
         matches = (document,) if path is None else path.find(document)
         self.note_matches(fields, matches)
         for match in matches:
-            if opens and isinstance(match, list) and _are_objects(match):
+            if opens and isinstance(match, ARRAY) and _are_objects(match):
                 for item in match:
                     yield self._record(item, fields)
             elif match != []:
                 yield self._record(match, fields)
 
-    def note_matches(self, fields: Iterable[str], matches: Sequence[Any]) -> None:
+    def note_matches(
+        self, fields: Iterable[str], matches: Sequence[Any] | LargeArray
+    ) -> None:
         """Take down that paths were looked up, and which of them matched."""
         if not self._unmatched:
             return
@@ -146,7 +149,7 @@ class Extractor:
         if matches:
             self._unmatched.discard("records_path")
 
-    def _opens(self, items: list[Any]) -> bool:
+    def _opens(self, items: list[Any] | LargeArray) -> bool:
         """Return whether each item of an array is a document of its own.
 
         The items of an array of objects are; an empty one has no document in it.
@@ -162,21 +165,26 @@ class Extractor:
             rest = value[len(names) :]
             unnamed = {str(n): item for n, item in enumerate(rest, len(names))}
             value = dict(zip(names, value, strict=False))
-        if isinstance(value, dict) and not self._single_column:
+        elif names and isinstance(value, LargeArray):
+            unnamed = Numbered(value, len(names))
+            value = dict(zip(names, value, strict=False))
+        if isinstance(value, OBJECT) and not self._single_column:
             return Extracted(value, fields, unnamed)
-        if unnamed:
+        if isinstance(unnamed, Numbered):
+            value = Merged(value, unnamed)
+        elif unnamed:
             value |= unnamed
         return Extracted({DATA: value}, fields)
 
 
-def _are_objects(items: list[Any]) -> bool:
-    return all(isinstance(item, dict) for item in items)
+def _are_objects(items: Iterable[Any]) -> bool:
+    return all(isinstance(item, OBJECT) for item in items)
 
 
 def parsed_or_missing(text: bytes | str) -> Any:  # noqa: ANN401 - any JSON
     """Return the value of a text, or `MISSING` where it is not JSON."""
     try:
-        return jsontext.parse(text)
+        return parsing.parse(text)
     except jsontext.InvalidJson:
         return MISSING
 
@@ -186,4 +194,4 @@ def _parsed_inside(value: Any) -> Any:  # noqa: ANN401 - any JSON
     if not isinstance(value, str):
         return value
     found = parsed_or_missing(value)
-    return found if isinstance(found, dict | list) else value
+    return found if isinstance(found, (*ARRAY, *OBJECT)) else value

@@ -17,6 +17,7 @@ from tap_websocket import jsontext
 from tap_websocket.columns import payload_check
 from tap_websocket.errors import ConfigError, ParseError
 from tap_websocket.expressions.pattern import JSON_GROUP
+from tap_websocket.largejson import parsing
 from tap_websocket.records.payloads import encode_binary
 from tap_websocket.settings.message_format import STRUCTURED
 
@@ -90,7 +91,7 @@ class Json:
         del text
         part = groups.get(JSON_GROUP)
         try:
-            return jsontext.parse(document if part is None else part)
+            return parsing.parse(document if part is None else part)
         except jsontext.InvalidJson as error:
             problem = f"is not valid JSON ({error})"
             raise _unreadable(document, problem, "raw_string") from error

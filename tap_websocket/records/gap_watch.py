@@ -9,6 +9,7 @@ import msgspec
 
 from tap_websocket.errors import SequenceError
 from tap_websocket.feed.inbound import CloseAction
+from tap_websocket.largejson.parsing import is_large
 from tap_websocket.records.formats import is_utf8
 from tap_websocket.records.views import partial_view
 
@@ -195,7 +196,12 @@ class GapWatch:
         Returns:
             None where it has to be parsed.
         """
-        if self._view is None or message[:1] != b"{" or not is_utf8(message):
+        if (
+            self._view is None
+            or message[:1] != b"{"
+            or is_large(message)
+            or not is_utf8(message)
+        ):
             return None
         try:
             return self._view.of(message)
@@ -246,7 +252,7 @@ class _Following:
         messages: list[bytes],
     ) -> None:
         self._tracker = tracker
-        self._read = read if read and is_utf8(b"\n".join(messages)) else None
+        self._read = read if read and _are_readable(messages) else None
         self._origin = origin
         self._messages = messages
         # What was read, and the message that it begins with.
@@ -265,6 +271,12 @@ class _Following:
             self._first = start
         taken = tracker.takes(self._origin, self._found, start - self._first)
         return self._first + taken
+
+
+def _are_readable(messages: list[bytes]) -> bool:
+    """Return whether messages are UTF-8, and what is read of each takes little."""
+    joined = b"\n".join(messages)
+    return is_utf8(joined) and not (is_large(joined) and any(map(is_large, messages)))
 
 
 def _reader(

@@ -2,7 +2,7 @@
 
 Parsed, an array of millions of small objects takes eighty times its size, and one call
 of a C library holds up all threads for seconds. Its parts are arrays of the same
-objects, each as the server sent it.
+items, each as the server sent it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tap_websocket.expressions.path import EACH
+from tap_websocket.jsontext import InvalidJson
+from tap_websocket.largejson.parsing import items_of
 from tap_websocket.records.formats import is_utf8
 from tap_websocket.records.payloads import json_documents
 from tap_websocket.records.views import SliceView, Unviewable
@@ -66,6 +67,9 @@ class MessageCutter:
         self._opens_arrays = is_cut and opens_arrays
         # Finds the array of `records_path`; None where there is none to be cut.
         self._find = _finder(settings) if is_cut else None
+        path = settings.records_path
+        # Items need not be objects.
+        self._takes_any = path is not None and path.each is not None
 
     def cut(
         self, message: bytes, *, keeps_documents: bool, looks_at_texts: bool
@@ -97,25 +101,29 @@ class MessageCutter:
         assert self._find is not None  # noqa: S101 - the caller has looked
         array = self._find(message)
         # What stands around it is in each part.
-        if array is None or len(message) - len(array) > PART_BYTES // 8:
+        if (
+            array is None
+            or array[:1] != b"["
+            or len(message) - len(array) > PART_BYTES // 8
+        ):
             return None
         begin = message.index(array)
         head, tail = message[:begin], message[begin + len(array) :]
         if self._find(b"%b[]%b" % (head, tail)) != b"[]":
             return None
-        return _with_objects(head, array, tail) if _is_array_of_objects(array) else None
+        if _is_array_of_objects(array):
+            return _with_objects(head, array, tail)
+        return _with_items(head, array, tail) if self._takes_any else None
 
 
 def _finder(settings: DecodingSettings) -> Any:  # noqa: ANN401 - a function, or None
     """Return what finds the array whose items are records, if one is."""
     path = settings.records_path
-    steps = None if path is None else path.steps
-    if steps is None or settings.keeps_arrays:
+    if path is None or settings.keeps_arrays:
         return None
-    if steps and steps[-1] is EACH:
-        steps = steps[:-1]
+    steps = path.steps if path.each is None else path.each
     fields = [field.steps for _, field in settings.message_fields]
-    if EACH in steps or any(_leads_into(field, steps) for field in fields):
+    if steps is None or any(_leads_into(field, steps) for field in fields):
         return None
     if not steps:
         return lambda message: message
@@ -158,6 +166,15 @@ def _with_objects(head: bytes, array: bytes, tail: bytes) -> Iterator[bytes]:
     while begin < end:
         part, begin = _next_objects(array, begin, end)
         yield b"%b[%b]%b" % (head, part, tail)
+
+
+def _with_items(head: bytes, array: bytes, tail: bytes) -> Iterator[bytes] | None:
+    """Return documents with the items of an array between head and tail."""
+    try:
+        items = items_of(array)
+    except InvalidJson:
+        return None
+    return (b"%b[%b]%b" % (head, part, tail) for part in items)
 
 
 def _next_objects(array: bytes, begin: int, end: int) -> tuple[bytes, int]:

@@ -7,6 +7,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from tap_websocket.columns.payload_check import any_may_need_slow_path
+from tap_websocket.largejson.parsing import is_large
 from tap_websocket.records.batch import AdaptiveBatchSize, take_fast
 from tap_websocket.records.formats import is_utf8
 from tap_websocket.records.sliced_path import SlicedPath
@@ -72,6 +73,7 @@ class Paths:
         self._deduplicator = deduplicator
         # Whether a message is one record, or an array of them, as it stands.
         self._passes_messages = documents.is_own and decoding.takes_payloads_whole
+        self._parses = decoding.is_structured
         self._batch_size = AdaptiveBatchSize()
         # The same for large messages, and how many of them go past untried now.
         self._large_size = AdaptiveBatchSize()
@@ -137,7 +139,11 @@ class Paths:
         def runs(left: list[bytes]) -> None:
             self._take_runs(batch, left)
 
-        if self._templates is not None and self._templates_first:
+        if (
+            self._templates is not None
+            and self._templates_first
+            and not is_large(messages[0])
+        ):
             self._templates.take(batch, messages, runs, plain=False)
         else:
             runs(messages)
@@ -202,7 +208,9 @@ class Paths:
             self.slow.take(batch, run[start], plain=plain)
             start += 1
         run = run[start:] if start else run
-        if not (plain and self._passes_messages):
+        if len(run) == 1 and is_large(run[0]) and self._parses:
+            self._take_large(batch, run[0], plain=plain)
+        elif not (plain and self._passes_messages):
             self._take_others(batch, run, plain=plain, tried=self._templates_first)
         elif self._templates is not None and self._names_records:
             # To parse each for its name is dearer than a template.
@@ -214,6 +222,24 @@ class Paths:
             )
         else:
             self._take_plain(batch, run, tried=False)
+
+    def _take_large(self, batch: Batch, message: bytes, *, plain: bool) -> None:
+        """Take a message as it is, or read it in pieces: all else takes its multiple.
+
+        Raises:
+            TapError: When it is fatal.
+        """
+        columns = self._emitter.columns
+        if (
+            plain
+            and self._passes_messages
+            and not self._single_column
+            and columns is not None
+            and columns.tests_large
+            and self._pass(batch, [message])
+        ):
+            return
+        self.slow.take(batch, message, plain=plain)
 
     def _take_plain(self, batch: Batch, run: list[bytes], *, tried: bool) -> None:
         """Take messages as they are while they can be, else in another way.

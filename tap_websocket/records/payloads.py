@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from tap_websocket.errors import ConfigError, ParseError
 from tap_websocket.feed.inbound import CloseAction
+from tap_websocket.largejson import parsing
+from tap_websocket.largejson.scanner import scan
 from tap_websocket.records.decompression import (
     PayloadTooBig,
     StreamBroken,
@@ -170,20 +172,46 @@ _WHITE_SPACE = " \t\r\n"
 def json_documents(payload: bytes) -> Iterator[bytes]:
     """Yield the JSON documents of a message that follow each other."""
     try:
-        text = payload.decode()
+        payload.decode()
     except UnicodeDecodeError:
         yield payload
         return
     # A byte order mark is read past as where a message is one document.
-    text = text.removeprefix("\ufeff").rstrip(_WHITE_SPACE)
-    begin = _after_white_space(text, 0)
-    while begin < len(text):
-        try:
-            _, end = _scan(text, begin)
-        except (ValueError, RecursionError):
-            end = len(text)
-        yield text[begin:end].encode()
-        begin = _after_white_space(text, end)
+    payload = payload.removeprefix(b"\xef\xbb\xbf").rstrip(_WHITE_SPACE.encode())
+    begin = 0
+    while begin < len(payload):
+        # A character that is cut at the end is in a document that is cut.
+        block = payload[begin : begin + parsing.LARGE_BYTES].decode(errors="ignore")
+        is_last = begin + parsing.LARGE_BYTES >= len(payload)
+        at = _after_white_space(block, 0)
+        first = at
+        while at < len(block):
+            try:
+                _, end = _scan(block, at)
+            except (ValueError, RecursionError):
+                break
+            if end == len(block) and not is_last:
+                # A number may go on.
+                break
+            yield block[at:end].encode()
+            at = _after_white_space(block, end)
+        begin += len(block[:at].encode())
+        if at == first and at < len(block):
+            end = len(payload) if is_last else _end_of_large(payload, begin)
+            yield payload[begin:end]
+            begin = end
+
+
+def _end_of_large(payload: bytes, begin: int) -> int:
+    """Return where a document ends; what cannot be read goes to the end of all."""
+    try:
+        if payload[begin : begin + 1] in {b"{", b"["}:
+            return scan(payload, begin).end
+        text = payload[begin:].decode()
+        _, end = _scan(text, 0)
+    except (ValueError, RecursionError):
+        return len(payload)
+    return begin + len(text[:end].encode())
 
 
 def _after_white_space(text: str, begin: int) -> int:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from tap_websocket import jsontext
 from tap_websocket.columns.names import DATA
+from tap_websocket.largejson.values import OBJECT, LargeJson, LargeObject
+from tap_websocket.records.extractor import Extracted
 
 if TYPE_CHECKING:
-    from tap_websocket.jsontext import Record
-    from tap_websocket.records.extractor import Extracted
+    from collections.abc import Mapping
+
     from tap_websocket.settings import DecodingSettings
 
 __all__ = ["compared_value", "fields_of", "text_of"]
@@ -23,15 +25,24 @@ def text_of(row: Extracted, *, single_column: bool) -> bytes:
         row: The record, of a structured format.
         single_column: Each record lands whole in the column `data`.
     """
-    if row.unnamed or not row.message_fields.keys().isdisjoint(row.record):
+    value = fields_of(row)
+    if row.unnamed or len(value) < len(row.record) + len(row.message_fields):
         return b""
-    value = {**row.record, **row.message_fields} if row.message_fields else row.record
-    if not single_column:
-        return jsontext.dumps(value)
-    return b"" if row.message_fields else jsontext.dumps(value[DATA])
+    if single_column:
+        if row.message_fields:
+            return b""
+        value = value[DATA]
+    return b"" if _is_large(value) else jsontext.dumps(value)
 
 
-def fields_of(row: Extracted | bytes) -> Record:
+def _is_large(value: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Return whether a record has to be made to fit, piece by piece."""
+    if isinstance(value, dict):
+        return any(isinstance(item, LargeJson) for item in value.values())
+    return isinstance(value, LargeJson)
+
+
+def fields_of(row: Extracted | bytes) -> Mapping[str, Any]:
     """Return the fields of a record, or of its JSON text; none of what is no object."""
     if isinstance(row, bytes):
         try:
@@ -39,7 +50,12 @@ def fields_of(row: Extracted | bytes) -> Record:
         except jsontext.InvalidJson:
             return {}
         return value if isinstance(value, dict) else {}
-    return {**row.record, **row.message_fields} if row.message_fields else row.record
+    record, fields = row.record, row.message_fields
+    if not fields:
+        return record
+    if isinstance(record, LargeObject):
+        return record.hidden_by(fields)
+    return {**record, **fields}
 
 
 def compared_value(
@@ -52,10 +68,13 @@ def compared_value(
         settings: `message_format`.
         single_column: Each record lands whole in the column `data`.
     """
-    value = row.record[DATA] if single_column else row.record
+    # What cannot be read has no fields.
+    value = row.record[DATA] if single_column and row.record else row.record
     if row.message_fields or row.unnamed:
-        added = {**row.unnamed, **row.message_fields}
-        return {**value, **added} if isinstance(value, dict) else [value, added]
+        added = fields_of(Extracted(row.unnamed, row.message_fields))
+        if isinstance(value, OBJECT):
+            return fields_of(Extracted(value, added))
+        return [value, added]
     if not settings.is_structured and isinstance(value, str):
         is_base64 = not settings.has_text
         return base64.b64decode(value) if is_base64 else value.encode()

@@ -61,6 +61,12 @@ SHAPES: dict[str, tuple[bytes, dict[str, Any]]] = {
         b'{"d": [%b{"a": 1}]}' % (b'{"a": 1},' * (MANY // 3)),
         {"records_path": "$.d[?(@.a == 1)]"},
     ),
+    "a field": (b'{"d": [%b{}]}' % (b"{}," * MANY), {}),
+    "an array of anything": (b"[1,%b[]]" % (b"[]," * MANY), {}),
+    "rows": (
+        b'{"d": [%b[1]]}' % (b"[1]," * MANY),
+        {"records_path": "$.d[*]", "array_columns": ["a"]},
+    ),
     "a rule for each": (
         b"[%b{}]" % (b'{"a": 1},' * (MANY // 3)),
         {"message_rules": [{"match": {"a": 1}, "then": "ignore"}]},

@@ -69,6 +69,9 @@ _NUMBERS = (
     "123456789.123456789123456789",
     "1E400",
 )
+_ITEMS = (b"[],", b"{},", b"1,", b'"",', b'["\\u0000"],', b'{"a":[1.50,"\\n"]},')
+"""Values that are many times as large in memory as they are sent."""
+
 _JUNK = (b"", b"no json", b'{"a": NaN}', b'{"open":', b"{} {}", b"'", b'{"a": 01}')
 
 
@@ -121,8 +124,13 @@ class Messages:
     def _ending(self, rng: random.Random, number: int) -> bytes:
         """End an object: now and then with a long field, or a new one."""
         body = b""
-        if rng.random() < 0.001:
+        chance = rng.random()
+        if chance < 0.001:
             body += b',"pad":"%b"' % (b"x" * int(10 ** rng.uniform(3, 5.95)))
+        elif chance < 0.0012:
+            item = rng.choice(_ITEMS)
+            count = int(10 ** rng.uniform(4, 5.95)) // len(item)
+            body += b',"large":[%bnull]' % (item * count)
         if number > _LATE_EVERY and rng.random() < 0.05:
             late = rng.randrange(min(_MOST_LATE, number // _LATE_EVERY))
             body += b',"late_%d":%b' % (late, _value(rng, 1).encode())

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-__all__ = ["objects"]
+__all__ = ["objects", "texts_of_json"]
 
 
 _NAMES = st.sampled_from(
@@ -71,7 +71,7 @@ _SPACES = st.sampled_from(["", "", "", " ", "\n", "\r\n", "\t"])
 
 
 @st.composite
-def _texts_of_json(draw: Any, levels: int = 3) -> str:
+def texts_of_json(draw: Any, levels: int = 3) -> str:
     """Draw the text of any JSON value, with line breaks and repeated names in it."""
     kind = draw(st.integers(0, 8 if levels else 5))
     space = draw(_SPACES)
@@ -85,7 +85,7 @@ def _texts_of_json(draw: Any, levels: int = 3) -> str:
     elif kind == 6:
         text = draw(objects(levels=levels - 1))
     elif kind == 7:
-        items = draw(st.lists(_texts_of_json(levels=levels - 1), max_size=3))
+        items = draw(st.lists(texts_of_json(levels=levels - 1), max_size=3))
         text = f"[{space}{','.join(items)}]"
     else:
         deep = draw(st.sampled_from([5, 7, 99, 100, 101, 300]))
@@ -95,7 +95,7 @@ def _texts_of_json(draw: Any, levels: int = 3) -> str:
 
 @st.composite
 def objects(draw: Any, levels: int = 3) -> str:
-    inner = _texts_of_json(levels=levels)
+    inner = texts_of_json(levels=levels)
     members = draw(st.lists(st.tuples(_NAMES, inner), max_size=5))
     space = draw(_SPACES)
     body = ",".join(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from typing import Any
 from unittest import mock
 
@@ -16,6 +17,7 @@ from tap_websocket.columns import large_payloads
 from tap_websocket.columns.large_payloads import LARGE, first_bytes, may_nest
 from tap_websocket.columns.payload_check import compile_decoder, needs_slow_path
 from tap_websocket.columns.target_limits import is_storable
+from tap_websocket.largejson.parsing import LARGE_BYTES
 
 COLUMNS = {
     "id": {"type": ["integer", "null"]},
@@ -114,6 +116,16 @@ def test_a_nested_value_of_another_type_is_refused() -> None:
     assert not _takes(b'{"id":"x","bids":[%b 1]}' % book)
     assert not _takes(b'{"id":1,"bids":[%b 1],"new":1}' % book)
     assert not _takes(b'{"id":1,"bids":[%b 1}' % book)
+
+
+@pytest.mark.parametrize("inner", [b'"\\n"', b"12345678901234567890.5", b"1e5"])
+def test_a_payload_of_megabytes_is_not_parsed_as_a_whole(inner: bytes) -> None:
+    decode = compile_decoder(COLUMNS, [], [])
+    assert decode is not None
+    for size, refused in ((LARGE_BYTES // 2, False), (LARGE_BYTES, True)):
+        payload = b'{"bids":[%b,%b1]}' % (inner, b"1," * (size // 2))
+        with pytest.raises(msgspec.ValidationError) if refused else nullcontext():
+            decode(payload)
 
 
 def test_small_payloads_are_decoded() -> None:

@@ -2,25 +2,102 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import gzip
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tap_websocket import jsontext
+from tap_websocket.errors import SchemaError
 from tap_websocket.feed.inbound import Origin
+from tap_websocket.largejson import parsing, scanner
 from tap_websocket.records import parts
 from tap_websocket.records.parts import MessageCutter
 from tests.support.examples import examples, groups
 from tests.support.intake import by_hand
-from tests.support.json_objects import objects
+from tests.support.json_objects import objects, texts_of_json
 from tests.support.receive import make_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+LARGE: dict[str, dict[str, Any]] = {
+    "as it stands": {},
+    "metadata": {"record_metadata": True},
+    "envelope": {"envelope": True, "on_parse_error": "skip"},
+    "whole": {"infer_messages": 0},
+    "nested": {"infer_nested": True},
+    "new fields are rescued": {"schema_evolution": "rescue"},
+    "keys": {"primary_keys": ["a"], "on_parse_error": "skip"},
+    "declared": {
+        "schema": {
+            "properties": {
+                "a": {"type": "array", "items": {"type": "integer"}},
+                "A": {
+                    "type": "object",
+                    "properties": {"a": {"type": "string"}},
+                    "required": ["a"],
+                },
+                "b": {
+                    "type": ["string", "null"],
+                    "contentMediaType": "application/json",
+                },
+                "data": {"type": ["array", "null"]},
+            }
+        }
+    },
+    "a value inside": {
+        "records_path": "$.a",
+        "message_fields": {"m": "$.b", "a": "$.A"},
+    },
+    "items": {"records_path": "$[*]"},
+    "items inside": {"records_path": "$.a[*]", "message_fields": {"m": "$.b"}},
+    "members of items": {"records_path": "$.a[*].a"},
+    "a filter": {"records_path": "$.a[?(@.a == 1)]"},
+    "a filter of items": {"records_path": "$[?(@.a)]"},
+    "a slice": {"records_path": "$.a[0:2]"},
+    "descendants": {"records_path": "$..a"},
+    "the last item": {"records_path": "$.a[-1]"},
+    "the document": {"records_path": "$"},
+    "rows": {"records_path": "$[*]", "array_columns": ["a", "b"]},
+    "a row": {"records_path": "$.a", "array_columns": ["a", "b"]},
+    "JSON in a string": {"json_fields": ["$.a"]},
+    "items in a string": {"json_fields": ["$.a"], "records_path": "$.a[*]"},
+    "JSON in each": {
+        "json_fields": ["$.*", "$[*].a"],
+        "message_fields": {"z": "$.a.b"},
+    },
+    "a rule": {"message_rules": [{"match": {"a": 1}, "then": "ignore"}]},
+    "rules inside": {
+        "message_rules": [
+            {"match": {"a": {"a": 1}}, "then": "ignore"},
+            {"match": {"a": [1]}, "reply": "{$.a}", "then": "emit"},
+        ]
+    },
+    "captures": {
+        "message_rules": [
+            {"match": {"a": 1}, "capture": {"x": "$.a"}, "then": "emit"},
+            {"match": {"b": 1}, "reply": "{x}", "then": "emit"},
+        ],
+        "placeholders": {"x": "0"},
+    },
+    "numbers": {"sequence": {"path": "$.a"}, "record_metadata": True},
+    "numbers of records": {
+        "sequence": {"path": "$.a", "by": ["$.b"]},
+        "records_path": "$.a",
+        "record_metadata": True,
+    },
+    "names": {"deduplicate": {"by": ["$.a"]}},
+    "names of whole ones": {"deduplicate": {"by": ["$.a"]}, "infer_messages": 0},
+    "lines": {"record_separator": "\n"},
+    "documents": {"record_separator": ""},
+}
+"""What a large document of any shape may be to the settings."""
 
 FORMS: dict[str, dict[str, Any]] = {
     "as it stands": {},
@@ -53,20 +130,37 @@ INSIDE: dict[str, dict[str, Any]] = {
 
 
 def outcome(message: bytes, form: dict[str, Any], *, cut: bool) -> tuple[Any, ...]:
-    """Return what becomes of a message, cut into parts of a few bytes or not."""
+    """Return what becomes of a message, in parts and pieces of a few bytes or not."""
+    # More large arrays in each other than that are refused.
+    assume(b"[" * 102 not in message)
     hand = by_hand(make_settings(max_messages=10**9, **form))
     sent: list[str] = []
     origin = Origin(1, "ws://localhost/", {}, send=sent.append)
     size = 16 if cut else 10**9
-    with mock.patch.object(parts, "PART_BYTES", size):
-        for one in (b'{"a":1,"b":"x"}', message, b'{"c":3}'):
+    with (
+        mock.patch.object(parts, "PART_BYTES", size),
+        mock.patch.object(scanner, "PIECE_BYTES", size),
+        mock.patch.object(parsing, "LARGE_BYTES", size // 2),
+        mock.patch.object(scanner, "_MAX_NODES", 200),
+    ):
+        results = []
+        for one in (b'{"a":1,"b":"x"}', message, b'{"c":3}', message + b" "):
             result = hand.handler.consume(origin, [one], False, None)
             if result.rest is not None:
                 result.rest()
-            assert result.error is None
-    hand.finish()
+            results.append((result.messages, result.taken, result.deduplicated))
+            # What has no key ends the run.
+            if result.error is not None:
+                assert "primary_keys" in str(result.error)
+                break
+        else:
+            # Raised where a record of the sample has no key.
+            with contextlib.suppress(SchemaError):
+                hand.finish()
     records = [jsontext.parse(line) for page in hand.pages for line in page.records()]
-    return records, sent, result.messages, hand.counts.ignored, hand.counts.rescued
+    columns = hand.emitter.columns
+    schema = None if columns is None else columns.schema
+    return records, sent, results, dataclasses.asdict(hand.counts), schema
 
 
 def same_in_parts(message: bytes, forms: Iterable[dict[str, Any]]) -> None:
@@ -155,6 +249,35 @@ def test_documents_in_parts_are_the_documents(items: list[str]) -> None:
         for separator in ("\n", "}\n", "")
     ]
     same_in_parts("\n".join(items).encode(), forms)
+
+
+@st.composite
+def large_documents(draw: Any) -> bytes:
+    """Draw a document, as it stands or inside of another one, or one that is cut."""
+    items = draw(st.lists(objects() | texts_of_json(), max_size=6))
+    number = draw(st.integers(0, 9))
+    match draw(st.integers(0, 3)):
+        case 0:
+            text = f"[{','.join(items)}]"
+        case 1:
+            pad = "y" * 20
+            text = f'{{"b":{number},"a":[{",".join(items)}],"x":"{pad}"}}'
+        case 2:
+            named = zip("aAbcdefg", items, strict=False)
+            members = ",".join(f'"{name}":{item}' for name, item in named)
+            text = f"{{{members}}}"
+        case _:
+            inner = jsontext.dumps(f"[{','.join(items)}]").decode()
+            text = f'{{"b":{number},"a":{inner}}}'
+    whole: bytes = text.encode()
+    return whole if number < 9 else whole[: -len(whole) // 3]
+
+
+@pytest.mark.parametrize("forms", groups([*LARGE.values()]))
+@settings(max_examples=examples(30), deadline=None)
+@given(large_documents())
+def test_a_document_in_pieces_is_the_document(forms: Any, message: bytes) -> None:
+    same_in_parts(message, [{"on_parse_error": "rescue", **form} for form in forms])
 
 
 def cuts(message: bytes, **form: Any) -> list[bytes] | None:

@@ -1,0 +1,114 @@
+"""A large message of any shape takes a bounded multiple of its size.
+
+Measured from outside (docs/behaviour.md, "Back-pressure").
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.raw import frame, serve_raw
+from tests.support.tap import start_tap
+from tests.system.test_memory import MIB, SLACK, peak
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.raw import RawPeer
+
+SIZE = 12 * MIB
+BUFFER = MIB
+MOST = BUFFER + SLACK + 16 * SIZE
+
+
+def filled(head: bytes, item: bytes, tail: bytes) -> bytes:
+    """Return a message of many equal items."""
+    return head + item * (SIZE // len(item)) + tail
+
+
+def named(head: bytes, tail: bytes) -> bytes:
+    """Return a message of many members."""
+    members = b",".join(b'"k%d":1' % n for n in range(SIZE // 12))
+    return head + members + tail
+
+
+SHAPES: dict[str, tuple[bytes, dict[str, Any]]] = {
+    "a field": (filled(b'{"a":[', b"[],", b"[]]}"), {}),
+    "a map": (named(b'{"a":{', b"}}"), {}),
+    "names": (named(b"{", b"}"), {}),
+    "an array of anything": (filled(b"[1,", b"[],", b"[]]"), {}),
+    "what no target holds": (filled(b'{"a":["\\u0000",', b"[],", b"[]]}"), {}),
+    "items that a filter finds": (
+        # An item takes the library a tenth of a millisecond.
+        filled(b'{"d":[', b'{"a":1,"b":[%b[]]},' % (b"[]," * 1000), b'{"a":1}]}'),
+        {"records_path": "$.d[?(@.a == 1)]"},
+    ),
+    "broken at its end": (
+        filled(b'{"a":[', b"[],", b"[]]"),
+        {"on_parse_error": "rescue"},
+    ),
+    "no number of the feed": (
+        filled(b'{"a":[', b"[],", b"[]]}"),
+        {"sequence": {"path": "$.n"}},
+    ),
+    "a huge number of the feed": (
+        filled(b'{"n":[', b"[],", b"[]]}"),
+        {"sequence": {"path": "$.n"}},
+    ),
+    "a record with a name": (
+        filled(b'{"n":1,"a":[', b"[],", b"[]]}"),
+        {"deduplicate": {"by": ["$.n"]}},
+    ),
+    "JSON in a string": (
+        filled(b'{"a":"[', b"[],", b'[]]"}'),
+        {"json_fields": ["$.a"]},
+    ),
+    "a declared array": (
+        filled(b'{"a":[', b"1,", b"1]}"),
+        {
+            "schema": {
+                "properties": {"a": {"type": "array", "items": {"type": "integer"}}}
+            }
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("transport", ["websockets", "picows"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_message_takes_no_more_than_sixteen_times_its_size(
+    shape: str, transport: str, tmp_path: Path
+) -> None:
+    message, given = SHAPES[shape]
+
+    async def play(peer: RawPeer) -> None:
+        await peer.upgrade(frame(message), frame(b'{"last":1}'))
+        await peer.wait()
+
+    with serve_raw(play) as server:
+        tap = start_tap(
+            tmp_path,
+            {
+                "url": server.url,
+                "max_messages": 2,
+                "max_duration": 300,
+                "buffer_bytes": BUFFER,
+                "infer_messages": 1,
+                "transport": transport,
+                **given,
+            },
+        )
+        assert tap.stdout is not None
+        assert tap.stderr is not None
+        measured = 0
+        while tap.stdout.read(MIB):
+            # It may have ended since.
+            with contextlib.suppress(StopIteration, OSError):
+                measured = peak(tap)
+        assert tap.wait(60) == 0, tap.stderr.read().decode()
+        tap.stdout.close()
+        tap.stderr.close()
+    assert measured < MOST
