@@ -33,6 +33,7 @@ __all__ = [
     "infer",
     "infer_column",
     "is_text",
+    "load",
 ]
 
 _PAGE = (
@@ -179,6 +180,11 @@ def infer_column(value: Any, *, nested: bool) -> Schema:  # noqa: ANN401 - any J
     builder = _builder()
     builder.add_object(_Shape(nested=nested).of(value))
     return _column(builder.to_schema(), nested=nested)
+
+
+def load() -> None:
+    """Load what infers, before connections take all files that may be open."""
+    _builder()
 
 
 def _builder() -> SchemaBuilder:

@@ -9,7 +9,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from tap_websocket import jsontext
-from tap_websocket.columns.inference import infer
+from tap_websocket.columns import inference
 from tap_websocket.columns.names import SEQUENCE
 from tap_websocket.columns.payload_check import any_may_need_slow_path
 from tap_websocket.largejson import parsing
@@ -71,6 +71,8 @@ class RecordEmitter:
         self._batch_size = AdaptiveBatchSize()
         self._passes_rows = settings.decoding.is_structured
         self._sample = Sample(settings)
+        if plan.infers or settings.stream.schema_evolution == "add_columns":
+            inference.load()
         if not plan.infers:
             self._use(plan.columns())
 
@@ -83,7 +85,7 @@ class RecordEmitter:
         if self.is_settled:
             return
         stream = self._settings.stream
-        schema = infer(
+        schema = inference.infer(
             (fields_of(row) for row, _ in self._sample.records),
             nested=stream.infer_nested,
             keys=stream.primary_keys,

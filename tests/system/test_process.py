@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -125,6 +126,42 @@ def test_a_closed_descriptor_is_no_sockets(descriptor: int, tmp_path: Path) -> N
             tap.kill()
             tap.wait()
             tap.stdout.close()
+
+
+@pytest.mark.parametrize("transport", ["picows", "websockets"])
+def test_columns_are_inferred_though_no_more_files_may_be_open(
+    transport: str, tmp_path: Path
+) -> None:
+    async def late(peer: Peer) -> None:
+        # By now there are as many connections as there may be files.
+        await asyncio.sleep(2)
+        await numbers(peer)
+
+    with serve(late) as server:
+        path = write_config(
+            tmp_path,
+            {
+                "url": server.url,
+                "contexts": [{"group": str(number)} for number in range(100)],
+                "reconnect": True,
+                "transport": transport,
+                "max_messages": 50,
+                "max_duration": 60,
+                "close_timeout": 1,
+            },
+        )
+        command = [*COMMAND, "--config", str(path)]
+        done = subprocess.run(
+            ["sh", "-c", 'ulimit -n 40; exec "$@"', "sh", *command],
+            capture_output=True,
+            cwd=tmp_path,
+            env=clean_environment(),
+            timeout=120,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(b'"RECORD"') == 50
+    assert b"the limit of open files is reached" in done.stderr
 
 
 def test_whoever_reads_stderr_may_go_away(tmp_path: Path) -> None:
