@@ -142,9 +142,11 @@ def test_a_server_that_trickles_is_timed_out(head: bytes, piece: bytes) -> None:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         setting = auth.TokenEndpoint(url, (("token", "$.t"),))
         started = time.monotonic()
-        with pytest.raises(TransientHttpError, match=r"no answer within 0\.1 s"):
-            ask(Authenticator(setting, HttpClient(0.1)))
-        assert time.monotonic() - started < 5
+        # Far more than a busy machine lets pass between two pieces: a bound for each
+        # read alone would not be reached.
+        with pytest.raises(TransientHttpError, match="no answer within 1 s"):
+            ask(Authenticator(setting, HttpClient(1)))
+        assert time.monotonic() - started < 10
         thread.join()
 
 
