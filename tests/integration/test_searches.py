@@ -112,7 +112,10 @@ CASES: dict[str, tuple[list[str], dict[str, Any], list[dict[str, Any]]]] = {
     ),
     "a rule for documents": (
         ['{"n":0}', f'{{"a":"{LONG}"}}', '{"a":"aaa"}', '{"n":1}'],
-        {"message_rules": [{"match": {"a": {"$regex": SLOW}}, "then": "ignore"}]},
+        {
+            "infer_messages": 1,
+            "message_rules": [{"match": {"a": {"$regex": SLOW}}, "then": "ignore"}],
+        },
         [{"n": 0}, {"n": 1}],
     ),
     "a rule that captures": (
