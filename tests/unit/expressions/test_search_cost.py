@@ -152,4 +152,4 @@ def test_what_grows_with_the_length_needs_no_process() -> None:
     with mock.patch.object(search.PROCESS, "ask", side_effect=AssertionError):
         for pattern in LINEAR:
             Search(pattern, "x").finds("x" * ANY_LENGTH)
-        Search(r"(?P<json>\{.*\})", "x").finds("{" * 512)
+        Search(r"(?P<json>\{.*\})", "x").finds("{" * 2048)
