@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = [
+    "EXTRA_DATA",
     "TOO_DEEP",
     "InvalidJson",
     "LargeValue",
@@ -207,6 +208,9 @@ def without_collections() -> Iterator[None]:
 
 
 TOO_DEEP = "it is nested too deeply"
+EXTRA_DATA = "Extra data"
+"""What `json` says where something follows a value."""
+
 _EXPONENT = "a number has an exponent that is out of range"
 
 

@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket import jsontext
-from tap_websocket.jsontext import InvalidJson
+from tap_websocket.jsontext import EXTRA_DATA, InvalidJson
 from tap_websocket.largejson.scanner import Run, parse_run, scan
 from tap_websocket.largejson.values import LargeArray, LargeObject
 
@@ -45,8 +45,7 @@ def parse(payload: bytes | str) -> Any:  # noqa: ANN401 - any JSON
     if text[node.end :].strip(_SPACE):
         behind = text[node.end :].lstrip(_SPACE)
         at = len(text) - len(behind)
-        problem = "Extra data"
-        raise InvalidJson(problem, len(text[:at].decode(errors="replace")))
+        raise InvalidJson(EXTRA_DATA, len(text[:at].decode(errors="replace")))
     return _value(text, node)
 
 

@@ -94,7 +94,10 @@ class Json:
             return parsing.parse(document if part is None else part)
         except jsontext.InvalidJson as error:
             problem = f"is not valid JSON ({error})"
-            raise _unreadable(document, problem, "raw_string") from error
+            split = ""
+            if part is None and error.problem == jsontext.EXTRA_DATA:
+                split = 'record_separator: "" where documents follow each other, '
+            raise _unreadable(document, problem, "raw_string", split) from error
 
     def fast(
         self,
@@ -237,8 +240,10 @@ def _utf8(document: bytes) -> str:
         raise _unreadable(document, problem, "binary") from error
 
 
-def _unreadable(document: bytes, problem: str, other_format: str) -> ParseError:
-    advice = f"set message_format: {other_format}, or on_parse_error: skip"
+def _unreadable(
+    document: bytes, problem: str, other_format: str, first: str = ""
+) -> ParseError:
+    advice = f"set {first}message_format: {other_format}, or on_parse_error: skip"
     return ParseError(problem, size=len(document), advice=advice)
 
 

@@ -59,6 +59,19 @@ def document(value: Any) -> bytes:
             "a binary message of 10 bytes is not valid UTF-8 at byte 7; ",
         ),
         (frame(b'["a" 1]', opcode=2), "a binary message of 7 bytes is not valid JSON"),
+        (
+            frame(b'{"a": 1}{"a": 2}'),
+            (
+                "a text message of 16 bytes is not valid JSON "
+                "(Extra data at character 8); "
+                'set record_separator: "" where documents follow each other, '
+                "message_format: raw_string, or on_parse_error: skip"
+            ),
+        ),
+        (
+            frame(b'{"a": "' + b"x" * 600_000 + b'"}{"a": 2}'),
+            '(Extra data at character 600009); set record_separator: "" where ',
+        ),
     ],
 )
 def test_an_error_says_what_is_not_valid_and_where(sent: bytes, said: str) -> None:
