@@ -7,8 +7,9 @@ import operator
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from jsonpath_ng import jsonpath as ast
 from jsonpath_ng.ext.arithmetic import Operation
+
+from tap_websocket.expressions.path_parts import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,12 +23,9 @@ def bound_arithmetic(expression: object) -> None:
     Otherwise a server chooses how much work a path is: `*` repeats a text as often as
     a number says, and the digits of a product are those of both numbers together.
     """
-    if isinstance(expression, Operation):
-        expression.op = _BOUNDED[expression.op_symbol]
-    if isinstance(expression, ast.JSONPath):
-        for part in vars(expression).values():
-            for item in part if isinstance(part, list) else (part,):
-                bound_arithmetic(item)
+    for part in parts_of(expression):
+        if isinstance(part, Operation):
+            part.op = _BOUNDED[part.op_symbol]
 
 
 def _bounded(

@@ -17,6 +17,7 @@ from jsonpath_ng.ext.parser import parse
 
 from tap_websocket.expressions.arithmetic import bound_arithmetic
 from tap_websocket.expressions.path import MISSING
+from tap_websocket.expressions.path_searches import bound_searches
 from tap_websocket.expressions.plain_paths import plain_path
 from tap_websocket.largejson.values import plain
 
@@ -37,9 +38,9 @@ def compile_path(text: str) -> Path:
     parts = _alternatives(text)
     if len(parts) > 1:
         return _Union([compile_path(part) for part in parts])
-    expression = _parse(text)
+    expression, at_once = _parse(text)
     plain = plain_path(expression)
-    return plain or _LibraryPath(expression, text)
+    return plain or _LibraryPath(expression, text, at_once)
 
 
 def _alternatives(text: str) -> list[str]:
@@ -88,13 +89,14 @@ _STUMBLES = (
 """What the library's extensions raise at values that they were not made for."""
 
 
-def _parse(text: str) -> ast.JSONPath:
+def _parse(text: str) -> tuple[ast.JSONPath, int]:
+    """Return a path as the library parses it, bounded, and its `Path.at_once`."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", DeprecationWarning)
             expression = parse(text)
             bound_arithmetic(expression)
-            return expression
+            return expression, bound_searches(expression)
     except (JSONPathError, DeprecationWarning, re.error, *_STUMBLES) as error:
         msg = (
             f"{text!r} is not a JSONPath ({error}); write it like $.data[*].price, "
@@ -115,6 +117,7 @@ class _Union:
         steps = [path.steps for path in paths]
         known = tuple(way for way in steps if way is not None)
         self.ways = known if len(known) == len(steps) else None
+        self.at_once = min(path.at_once for path in paths)
 
     def find(self, document: Any) -> list[Any]:  # noqa: ANN401 - any JSON
         """Return the values of all matches, path by path."""
@@ -142,7 +145,8 @@ class _LibraryPath:
     steps: tuple[Step, ...] | None = None
     ways: tuple[tuple[Step, ...], ...] | None = None
 
-    def __init__(self, expression: ast.JSONPath, text: str) -> None:
+    def __init__(self, expression: ast.JSONPath, text: str, at_once: int) -> None:
+        self.at_once = at_once
         self._expression = expression
         self._filters = "?" in text
         # A filter may look at the whole document.

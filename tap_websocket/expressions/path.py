@@ -70,10 +70,18 @@ class Path(Protocol):
     def names(self) -> tuple[str, ...]:
         """Return the names that a document needs for a match, as far as is known."""
 
+    @property
+    def at_once(self) -> int:
+        """Return how many characters its regular expressions search in milliseconds."""
+
     def find(self, document: Any) -> list[Any] | LargeArray:  # noqa: ANN401 - any JSON
         """Return the values of all matches, in order.
 
         They are a large array where they are just its items.
+
+        Raises:
+            ParseError: When a regular expression in it takes too long; so do the
+                others.
         """
 
     def first(self, document: Any) -> Any:  # noqa: ANN401 - any JSON

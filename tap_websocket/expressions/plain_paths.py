@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jsonpath_ng import jsonpath as ast
 
 from tap_websocket.expressions.path import EACH, MISSING, Path, Step
+from tap_websocket.expressions.search import ANY_LENGTH
 from tap_websocket.largejson.values import (
     ARRAY,
     OBJECT,
@@ -160,6 +161,8 @@ def _steps_of(expression: ast.JSONPath) -> tuple[_Step, ...] | None:
 
 class _PlainPath:
     """A path of names, indices and `*`."""
+
+    at_once = ANY_LENGTH
 
     def __init__(self, steps: tuple[_Step, ...]) -> None:
         self._steps = steps

@@ -109,6 +109,12 @@ class CompiledRule(msgspec.Struct, frozen=True):
         return "json" if self.matcher is None else self.matcher.kind
 
     @property
+    def at_once(self) -> int:
+        """Characters of a text that its expressions search within milliseconds."""
+        parts = [self.matcher, self.reply, *(path for _, path in self.paths)]
+        return min((part.at_once for part in parts if part), default=ANY_LENGTH)
+
+    @property
     def only_captures(self) -> bool:
         """Whether it only captures, from parsed documents."""
         acts = self.then is not None or bool(self.groups or self.forgets)
@@ -231,10 +237,7 @@ class RuleSet:
         self.asks_json_texts = any(
             rule.matcher is None or not rule.matcher.misses_json for rule in self.texts
         )
-        matchers = [rule.matcher for rule in rules if rule.matcher is not None]
-        self.at_once = min(
-            (matcher.at_once for matcher in matchers), default=ANY_LENGTH
-        )
+        self.at_once = min((rule.at_once for rule in rules), default=ANY_LENGTH)
         # Those for documents that take from texts, or forget, and act no further.
         self._odd = [
             rule

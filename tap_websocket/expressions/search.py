@@ -62,6 +62,7 @@ class Search:
             raise ValueError(msg) from error
         self._pattern = pattern
         self._name = name
+        self._compiled = compiled
         self.direct = compiled.search
         self.numbers = compiled.groupindex
         self.at_once = _LENGTHS.get(degree(pattern) or 0, 0)
@@ -87,10 +88,54 @@ class Search:
             return self._beside(text) is not None
         return self.direct(text) is not None
 
+    def check_replacement(self, replacement: str) -> None:
+        """Check what is to stand in place of matches.
+
+        Raises:
+            ValueError: When it has a group that the expression has not, or an escape
+                that there is not; the message says where.
+        """
+        try:
+            self._compiled.sub(replacement, "")
+        except (re.error, LookupError) as error:
+            msg = f"{replacement!r} cannot replace matches: {error}"
+            raise ValueError(msg) from error
+
+    def sub(self, replacement: str, text: str) -> str:
+        """Return a text with a replacement in place of each match.
+
+        Args:
+            replacement: It may have groups, as in `re.sub`.
+            text: The text.
+
+        Raises:
+            ParseError: When the search takes too long.
+        """
+        if len(text) > self.at_once:
+            found = self._ask(text, replacement)
+            return text if found is None else found.decode("utf-8", "surrogatepass")
+        return self._compiled.sub(replacement, text)
+
     def _beside(self, text: str) -> Mapping[str, str | None] | None:
+        found = self._ask(text)
+        if found is None:
+            return None
+        spans = search_process.SPAN.iter_unpack(found)
+        return {
+            name: None if begin < 0 else text[begin:end]
+            for name, (begin, end) in zip(self.numbers, spans, strict=True)
+        }
+
+    def _ask(self, text: str, replacement: str | None = None) -> bytes | None:
+        """Return what the process answers; None without a match.
+
+        Raises:
+            ParseError: When the search takes too long.
+        """
         seconds = _SECONDS + _SECONDS_EACH * len(text)
         sent = text.encode("utf-8", "surrogatepass")
-        answer, spans = PROCESS.ask(self._pattern.encode(), sent, seconds)
+        given = None if replacement is None else replacement.encode()
+        answer, found = PROCESS.ask(self._pattern.encode(), given, sent, seconds)
         if answer == search_process.GIVEN_UP:
             msg = f"takes too long to be searched ({self._name})"
             raise ParseError(
@@ -99,12 +144,7 @@ class Search:
                 advice="let each repetition in the expression end at a character that "
                 "it does not take, or set on_parse_error: skip",
             )
-        if answer == search_process.NOTHING:
-            return None
-        return {
-            name: None if begin < 0 else text[begin:end]
-            for name, (begin, end) in zip(self.numbers, spans, strict=True)
-        }
+        return None if answer == search_process.NOTHING else found
 
 
 class SearchProcess:
@@ -120,36 +160,37 @@ class SearchProcess:
         return None if self._process is None else self._process.pid
 
     def ask(
-        self, pattern: bytes, text: bytes, seconds: float
-    ) -> tuple[int, list[tuple[int, int]]]:
+        self, pattern: bytes, replacement: bytes | None, text: bytes, seconds: float
+    ) -> tuple[int, bytes]:
         """Search a text, within so many seconds of CPU.
 
         Returns:
-            What came of it, and the spans of the groups.
+            What came of it; and the spans of the groups, or with a replacement the
+            text that has it.
         """
         with self._lock:
             try:
-                return self._answer(pattern, text, seconds)
+                return self._answer(pattern, replacement, text, seconds)
             except (OSError, EOFError):
                 # Its time was over, or it was ended from outside; the next search gets
                 # another one.
                 self.end()
-                return search_process.GIVEN_UP, []
+                return search_process.GIVEN_UP, b""
 
     def _answer(
-        self, pattern: bytes, text: bytes, seconds: float
-    ) -> tuple[int, list[tuple[int, int]]]:
+        self, pattern: bytes, replacement: bytes | None, text: bytes, seconds: float
+    ) -> tuple[int, bytes]:
         process = self._process or self._start()
         assert process.stdin is not None  # noqa: S101 - a pipe
-        head = search_process.QUESTION.pack(len(pattern), len(text), seconds)
-        process.stdin.write(head + pattern)
+        size = -1 if replacement is None else len(replacement)
+        head = search_process.QUESTION.pack(len(pattern), size, len(text), seconds)
+        process.stdin.write(head + pattern + (replacement or b""))
         process.stdin.write(text)
         process.stdin.flush()
-        (answer, count) = search_process.ANSWER.unpack(
+        (answer, size) = search_process.ANSWER.unpack(
             self._read(search_process.ANSWER.size)
         )
-        spans = self._read(count * search_process.SPAN.size)
-        return answer, list(search_process.SPAN.iter_unpack(spans))
+        return answer, self._read(size)
 
     def _read(self, size: int) -> bytes:
         process: Any = self._process

@@ -16,11 +16,12 @@ import sys
 
 __all__ = ["ANSWER", "FOUND", "GIVEN_UP", "NOTHING", "QUESTION", "SPAN"]
 
-QUESTION = struct.Struct("<IQd")
-"""Bytes of the expression and of the text, and seconds of CPU."""
+QUESTION = struct.Struct("<IiQd")
+"""Bytes of the expression, of what replaces matches (-1 where nothing does) and of the
+text, and seconds of CPU."""
 
-ANSWER = struct.Struct("<BI")
-"""What came of it, and how many groups follow."""
+ANSWER = struct.Struct("<BQ")
+"""What came of it, and how many bytes follow: spans, or the text with replacements."""
 
 SPAN = struct.Struct("<qq")
 """Begin and end of a group in the text, in characters; -1 where it is not in it."""
@@ -33,26 +34,41 @@ _OWN_BYTES = 64 * 1024 * 1024
 _PER_BYTE = 11
 """Memory for each byte of a text: it, its characters, and what the search keeps."""
 
+_PER_REPLACED = 160
+"""The same where matches are replaced, of which each makes two texts."""
 
-def _limit(size: int) -> None:
+
+def _limit(size: int, per_byte: int) -> None:
     """Limit the memory to what a search in so many bytes may take."""
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    wanted = _OWN_BYTES + _PER_BYTE * size
+    wanted = _OWN_BYTES + per_byte * size
     # Someone else has set a lower one, which is as good.
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
 
 
-def _answer(pattern: str, text: str) -> bytes:
+def _answer(pattern: str, replacement: str | None, text: str) -> bytes:
     """Return the answer to a question."""
     try:
-        found = re.compile(pattern).search(text)
+        found = _found(re.compile(pattern), replacement, text)
     except MemoryError:
         return ANSWER.pack(GIVEN_UP, 0)
     if found is None:
         return ANSWER.pack(NOTHING, 0)
-    spans = [SPAN.pack(*found.span(name)) for name in found.re.groupindex]
-    return ANSWER.pack(FOUND, len(spans)) + b"".join(spans)
+    return ANSWER.pack(FOUND, len(found)) + found
+
+
+def _found(
+    pattern: re.Pattern[str], replacement: str | None, text: str
+) -> bytes | None:
+    """Return the spans of the groups, or the text with replacements."""
+    if replacement is not None:
+        replaced, count = pattern.subn(replacement, text)
+        return replaced.encode("utf-8", "surrogatepass") if count else None
+    found = pattern.search(text)
+    if found is None:
+        return None
+    return b"".join(SPAN.pack(*found.span(name)) for name in pattern.groupindex)
 
 
 def main() -> None:
@@ -62,14 +78,16 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     questions, answers = sys.stdin.buffer, sys.stdout.buffer
     while head := questions.read(QUESTION.size):
-        pattern_size, size, seconds = QUESTION.unpack(head)
-        _limit(size)
+        pattern_size, replacement_size, size, seconds = QUESTION.unpack(head)
+        replaces = replacement_size >= 0
+        _limit(size, _PER_REPLACED if replaces else _PER_BYTE)
         pattern = questions.read(pattern_size).decode()
+        replacement = questions.read(replacement_size).decode() if replaces else None
         text = questions.read(size).decode("utf-8", "surrogatepass")
         # The signal ends the process: a handler waits until `re` looks for one, which
         # takes seconds where each step goes through a large text.
         signal.setitimer(signal.ITIMER_PROF, seconds)
-        answer = _answer(pattern, text)
+        answer = _answer(pattern, replacement, text)
         signal.setitimer(signal.ITIMER_PROF, 0)
         answers.write(answer)
         answers.flush()

@@ -24,6 +24,7 @@ from tap_websocket.expressions.placeholders import (
     MessageBuiltins,
     TopicList,
 )
+from tap_websocket.expressions.search import ANY_LENGTH
 from tap_websocket.jsontext import text_of
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class Template:
         names: The declared names that stand in the message.
         only_answers: All of its placeholders are parts of what is answered, as they
             stand there.
+        at_once: Characters of a text that its paths search within milliseconds.
 
     Raises:
         ValueError: When a reply has a `{$.path}` that is not a JSONPath, or has an
@@ -119,6 +121,7 @@ class Template:
         self._groups = groups
         self._is_text = isinstance(message, str)
         self.only_answers = True
+        self.at_once = ANY_LENGTH
         self._render = self._text(message) if self._is_text else self._node(message)
 
     def render(
@@ -195,7 +198,9 @@ class Template:
                     f"are {', '.join(FILTERS)}"
                 )
                 raise ValueError(msg)
-            return _answer(compile_path(name)), filters
+            path = compile_path(name)
+            self.at_once = min(self.at_once, path.at_once)
+            return _answer(path), filters
         slot = self._lookup(name)
         return None if slot is None or filters.unknown is not None else (slot, filters)
 

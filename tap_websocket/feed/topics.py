@@ -152,7 +152,7 @@ def _listed(request: TopicRequest, answer: Answer) -> tuple[str, ...]:
     """
     if not answer.ok:
         answer.refuse()
-    found = request.path.find(answer.json())
+    found = answer.search("topics.path", request.path.find)
     if not found:
         msg = (
             f"topics.path: the reply of {answer.where} has nothing at this path; "

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
 from tap_websocket import jsontext
-from tap_websocket.errors import CredentialError
+from tap_websocket.errors import CredentialError, ParseError
 from tap_websocket.expressions.path import MISSING
 from tap_websocket.logs import Redacted
 from tap_websocket.network.errors import Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from tap_websocket.expressions.path import Path
 
@@ -25,6 +25,8 @@ __all__ = [
     "Purpose",
     "TransientHttpError",
 ]
+
+Found = TypeVar("Found")
 
 MAX_REPLY_BYTES = 1024 * 1024
 """The longest reply that is read: tokens take kilobytes."""
@@ -103,6 +105,27 @@ class Answer(Redacted, frozen=True):
             )
             raise CredentialError(msg) from error
 
+    def search(self, where: str, find: Callable[[Any], Found]) -> Found:
+        """Return what is found in the body.
+
+        Args:
+            where: The setting that has the paths, for errors.
+            find: Follows paths from the body's value on.
+
+        Raises:
+            CredentialError: When the body is not JSON.
+            NoValue: When that takes too long.
+        """
+        reply = self.json()
+        try:
+            return find(reply)
+        except ParseError as error:
+            msg = (
+                f"{where}: the reply of {self.where} {error.problem}; let each "
+                "repetition in the expression end at a character that it does not take"
+            )
+            raise NoValue(msg) from error
+
     def values(self, where: str, paths: Iterable[tuple[str, Path]]) -> dict[str, Any]:
         """Return what paths find in the body.
 
@@ -112,10 +135,12 @@ class Answer(Redacted, frozen=True):
 
         Raises:
             CredentialError: When the body is not JSON.
-            NoValue: When a path finds nothing, or null.
+            NoValue: When a path finds nothing, or null, or takes too long.
         """
-        reply = self.json()
-        found = {name: path.first(reply) for name, path in paths}
+        found = self.search(
+            where,
+            lambda reply: {name: path.first(reply) for name, path in paths},
+        )
         for name, value in found.items():
             if value is MISSING or value is None:
                 msg = (

@@ -16,6 +16,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket import jsontext
+from tap_websocket.errors import ParseError
 from tap_websocket.expressions.path import MISSING
 from tap_websocket.records.credits import Credits
 
@@ -172,7 +173,11 @@ class Deduplicator:
         now: float,
     ) -> bool:
         if self._by and value is not None:
-            named = [path.first(value) for path in self._by]
+            try:
+                named = [path.first(value) for path in self._by]
+            except ParseError:
+                # It takes too long to be searched, so it has no name.
+                named = [MISSING]
             if not any(part is MISSING or part is None for part in named):
                 (new,) = self._are_new(group, [jsontext.canonical(named)], now)
                 return new

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tap_websocket.errors import SequenceError
+from tap_websocket.errors import ParseError, SequenceError
 from tap_websocket.feed.inbound import CloseAction
 from tap_websocket.largejson.parsing import is_large
 from tap_websocket.records.formats import is_utf8
@@ -111,7 +111,7 @@ class GapWatch:
         """Look at a record's number, where the message had none; it may say a gap."""
         if self._tracker is None or id(payload) not in self._unnumbered:
             return None
-        watched = self._tracker.observe(origin, record.record)
+        watched = _observe(self._tracker, origin, record.record)
         if watched is not None and self._says:
             self._emitter.added.missing = watched.missing
         return watched
@@ -185,7 +185,7 @@ class GapWatch:
         origin, watched = batch.arrival.origin, None
         found = self._numbers_of(message)
         for document in self._documents.values(message) if found is None else (found,):
-            watched = tracker.observe(origin, document) or watched
+            watched = _observe(tracker, origin, document) or watched
         if watched is None:
             self._unnumbered.add(id(message))
         return watched
@@ -232,6 +232,18 @@ class GapWatch:
             self._records_at_gap = records
             if batch.result.directive in {None, CloseAction.REPLACE}:
                 batch.result.directive = CloseAction.GAP
+
+
+def _observe(
+    tracker: SequenceTracker,
+    origin: Origin,
+    value: Any,  # noqa: ANN401 - any JSON
+) -> Watched | None:
+    """Take a document or record; what takes too long to be searched has no number."""
+    try:
+        return tracker.observe(origin, value)
+    except ParseError:
+        return None
 
 
 class _Following:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tap_websocket.counts import Counts
+    from tap_websocket.expressions.path import Path
     from tap_websocket.feed.inbound import BatchResult, Origin
     from tap_websocket.records.deduplicate import Deduplicator
     from tap_websocket.records.document_reader import Documents
@@ -118,7 +119,9 @@ class MessageHandler:
         )
         pattern = decoding.message_pattern
         # Texts of so many characters are searched within milliseconds.
-        self._at_once = router.at_once
+        self._at_once = min(
+            router.at_once, *(path.at_once for path in _paths(settings)), ANY_LENGTH
+        )
         if pattern is not None:
             self._at_once = min(self._at_once, pattern.at_once)
         self._reader = PayloadReader(
@@ -312,3 +315,18 @@ class MessageHandler:
                 "message_rules leave only data",
                 where,
             )
+
+
+def _paths(settings: Settings) -> Iterator[Path]:
+    """Yield the JSONPaths that documents and records are searched by."""
+    decoding, continuity = settings.decoding, settings.continuity
+    yield from decoding.json_fields
+    yield from (path for _, path in decoding.message_fields)
+    if decoding.records_path is not None:
+        yield decoding.records_path
+    if continuity.deduplicate is not None:
+        yield from continuity.deduplicate.by
+    sequence = continuity.sequence
+    if sequence is not None:
+        paths = (sequence.path, sequence.first, sequence.previous, *sequence.by)
+        yield from (path for path in paths if path is not None)

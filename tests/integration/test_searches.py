@@ -35,6 +35,22 @@ def test_the_process_finds_what_re_finds(text: str) -> None:
     assert beside.finds(text) == (found is not None)
 
 
+@settings(max_examples=examples(100), deadline=None)
+@given(
+    st.text(st.sampled_from("abc-12{}\né😀\ud800"), max_size=12),
+    st.sampled_from(["", "\\g<a>\\2", "é"]),
+)
+def test_the_process_replaces_what_re_replaces(text: str, replacement: str) -> None:
+    beside = Search(FOUND, "sub")
+    beside.at_once = -1
+    assert beside.sub(replacement, text) == re.sub(FOUND, replacement, text)
+
+
+def test_each_character_of_a_large_text_can_be_replaced() -> None:
+    text = "aé" * (1024 * 1024)
+    assert Search("[^x]", "sub").sub("y", text) == "y" * len(text)
+
+
 EXPONENTIAL = Search("(?P<x>(a|aa)+)$", "message_pattern")
 
 
@@ -130,6 +146,49 @@ CASES: dict[str, tuple[list[str], dict[str, Any], list[dict[str, Any]]]] = {
                 }
             ],
             "placeholders": {"b": "0"},
+        },
+        [{"n": 0}, {"n": 1}],
+    ),
+    "a filter": (
+        [
+            '{"n":[{"a":"aaa","b":0},{"a":"b","b":9}]}',
+            f'{{"n":[{{"a":"{LONG}"}}]}}',
+            '{"n":[{"a":"b","b":9},{"a":"aaa","b":1}]}',
+        ],
+        {"records_path": f"$.n[?(@.a =~ '^{SLOW}')]", "infer_messages": 1},
+        [{"a": "aaa", "b": 0}, {"a": "aaa", "b": 1}],
+    ),
+    "a replacement": (
+        ['{"a":"aaa"}', f'{{"a":"{LONG}"}}', '{"a":"aab"}', '{"a":"baa"}'],
+        {"message_fields": {"x": f"$.a.`sub(/{SLOW}/, z)`"}, "infer_messages": 1},
+        [{"a": "aaa", "x": "z"}, {"a": "aab"}, {"a": "baa", "x": "bz"}],
+    ),
+    "a captured replacement": (
+        ['{"n":0}', f'{{"a":"{LONG}"}}', '{"a":"aaa"}', '{"n":1}'],
+        {
+            "infer_messages": 1,
+            "message_rules": [
+                {
+                    "match": {"a": {"$exists": True}},
+                    "capture": {"b": f"$.a.`sub(/{SLOW}/, z)`"},
+                    "then": "ignore",
+                }
+            ],
+            "placeholders": {"b": "0"},
+        },
+        [{"n": 0}, {"n": 1}],
+    ),
+    "a reply": (
+        ['{"n":0}', f'{{"a":"{LONG}"}}', '{"a":"aaa"}', '{"n":1}'],
+        {
+            "infer_messages": 1,
+            "message_rules": [
+                {
+                    "match": {"a": {"$exists": True}},
+                    "reply": {"b": f"{{$.a.`sub(/{SLOW}/, z)`}}"},
+                    "then": "ignore",
+                }
+            ],
         },
         [{"n": 0}, {"n": 1}],
     ),

@@ -110,7 +110,12 @@ def test_finds(text: str, document: Any, expected: list[Any]) -> None:
 
 @pytest.mark.parametrize(
     ("text", "document"),
-    [("$.a[\\x]", {"a": 3}), ("$.`parent`", 3), ("$.a[?(@.x =~ '(')]", {"a": [{}]})],
+    [
+        ("$.a[\\x]", {"a": 3}),
+        ("$.`parent`", 3),
+        ("$.a[?(@.x =~ 5)]", {"a": [{"x": "5"}]}),
+        ("$.a.`sub(/x/, y)`", {"a": 3}),
+    ],
 )
 def test_an_extension_that_stumbles_finds_nothing(text: str, document: Any) -> None:
     assert compile_path(text).find(document) == []
@@ -125,6 +130,9 @@ def test_an_extension_that_stumbles_finds_nothing(text: str, document: Any) -> N
         ("$.a[", "end of string"),
         ("$.a & $.b", "deprecated"),
         ("$.`sub(/(/, x)`", "unterminated subpattern"),
+        ("$.`sub(/a/, \\\\1)`", "cannot replace matches: invalid group reference 1"),
+        ("$.`sub(/a/, \\\\g<x>)`", "cannot replace matches: unknown group name 'x'"),
+        ("$.a[?(@.x =~ '(')]", "unterminated subpattern"),
         ("$.`nope`", "nope"),
     ],
 )
