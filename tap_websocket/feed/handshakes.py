@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tap_websocket.feed import redirects
-from tap_websocket.network.errors import BadHandshake, HandshakeRefused, Unreachable
+from tap_websocket.network.errors import (
+    BadHandshake,
+    HandshakeError,
+    HandshakeRefused,
+    Unreachable,
+    forget_frames,
+)
 from tap_websocket.network.proxy import proxy_for
 from tap_websocket.network.tls import make_context
 from tap_websocket.network.urls import (
@@ -151,6 +157,24 @@ async def within(seconds: float, handshake: Coroutine[Any, Any, None]) -> None:
     Raises:
         Unreachable: When it takes longer.
     """
+    error = await _outcome(seconds, handshake)
+    try:
+        if error is not None:
+            raise error
+    finally:
+        # The error knows this frame.
+        del error
+
+
+async def _outcome(
+    seconds: float, handshake: Coroutine[Any, Any, None]
+) -> BaseException | None:
+    """Return how a handshake fails within a time, or None where it succeeds.
+
+    The error is not raised here: it would know this frame, which knows the task, which
+    keeps the error. The connection, whose TLS has a buffer of 256 KiB, would wait for
+    the garbage collector.
+    """
     attempt = asyncio.ensure_future(handshake)
     try:
         done, _ = await asyncio.wait({attempt}, timeout=seconds)
@@ -167,5 +191,9 @@ async def within(seconds: float, handshake: Coroutine[Any, Any, None]) -> None:
         await asyncio.wait({attempt})
     if attempt.cancelled():
         msg = f"no answer within {seconds:g} s (connect_timeout)"
-        raise Unreachable(msg)
-    attempt.result()
+        return Unreachable(msg)
+    error = attempt.exception()
+    if isinstance(error, HandshakeError):
+        # It is kept while the next attempt is waited for.
+        forget_frames(error)
+    return error

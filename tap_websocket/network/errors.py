@@ -18,6 +18,7 @@ __all__ = [
     "Incapable",
     "Unreachable",
     "Untrusted",
+    "forget_frames",
     "is_retryable",
     "retry_after",
 ]
@@ -70,6 +71,23 @@ class HandshakeRefused(HandshakeError):
         self.status = status
         self.headers = headers
         self.cookies = tuple(cookies)
+
+
+def forget_frames(error: BaseException) -> None:
+    """Drop the tracebacks of an error and of those that led to it.
+
+    A traceback keeps the frames that the error has passed, with all that they know: the
+    connection that failed.
+    """
+    # Causes may go round in a circle.
+    seen: set[int] = set()
+    pending: list[BaseException | None] = [error]
+    while pending:
+        each = pending.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            each.__traceback__ = None
+            pending += each.__cause__, each.__context__
 
 
 REFUSES_CREDENTIALS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})

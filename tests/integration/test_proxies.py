@@ -357,6 +357,21 @@ def test_a_tls_proxy_that_is_not_trusted(certificate: Path) -> None:
     assert str(error).startswith("TLS with the proxy: the certificate is not trusted")
 
 
+def test_a_server_behind_a_tls_proxy_that_is_not_trusted(
+    authority: trustme.CA, certificate: Path
+) -> None:
+    unknown = server_side(trustme.CA(), "localhost")
+    with (
+        serve(hello, tls=unknown) as server,
+        serve_proxy("https", certificate=certificate) as proxy,
+    ):
+        error = refused(
+            "websockets", server.url, proxy=proxy.url, tls=client_side(authority)
+        )
+    assert type(error) is Untrusted
+    assert str(error).startswith("the certificate is not trusted")
+
+
 @pytest.mark.parametrize(
     ("answer", "kind", "words"),
     [

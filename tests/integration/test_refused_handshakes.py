@@ -156,6 +156,19 @@ def test_an_answer_byte_by_byte_is_an_answer() -> None:
     assert len(run.records) == 1
 
 
+def test_a_refusal_does_not_wait_for_its_body() -> None:
+    async def play(peer: RawPeer) -> None:
+        await peer.read_request()
+        await peer.send(b"HTTP/1.1 404 No\r\nContent-Length: 5\r\n\r\n")
+        await peer.reader.read()
+
+    with serve_raw(play) as server:
+        run = receive(url=server.url, connect_timeout=20, max_duration=60)
+    assert isinstance(run.error, ConnectionFailed)
+    assert "HTTP 404" in str(run.error)
+    assert run.seconds < 15
+
+
 def test_a_body_of_a_gigabyte_is_not_read() -> None:
     async def play(peer: RawPeer) -> None:
         await peer.read_request()

@@ -103,6 +103,11 @@ class FeedConnection(ClientConnection):
         )
         self.protocol.holds_pong = self._flow.holds_pong
 
+    def abandon(self) -> None:
+        """Take the end of a handshake in which TLS has failed: asyncio tells nobody."""
+        if self._flow is None:
+            self.protocol.forget()
+
     def open(self) -> None:
         """Give the listener the connection, then what came along with the handshake."""
         assert self._flow is not None  # noqa: S101 - the connection is made
@@ -216,12 +221,14 @@ class FeedConnection(ClientConnection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take the end of TCP (asyncio's callback)."""
+        if self._flow is None:
+            # asyncio of Python 3.11.7 and 3.12.1, where TLS within TLS fails.
+            return
         self._take_undelivered()
         self._broken_by = self._broken_by or exc
         super().connection_lost(exc)
         self.deadline.stop()
-        if self._flow is not None:
-            self._flow.stop()
+        self._flow.stop()
         self._messages.deliver()
         self._check_text()
         self._ended = True

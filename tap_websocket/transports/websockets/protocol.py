@@ -9,6 +9,7 @@ from websockets import exceptions
 from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
 
+from tap_websocket.network.errors import forget_frames
 from tap_websocket.transports.rfc6455 import (
     INVALID_DATA,
     ViolationError,
@@ -46,6 +47,8 @@ class FeedProtocol(ClientProtocol):
             logger=given.logger,
         )
         self._max_message_bytes = max_message_bytes
+        # It would wait for the garbage collector: its parser knows it.
+        given.parser.close()
         # What is wrong with the Close frame that was received.
         self.bad_close: ViolationError | None = None
         # Keeps a Ping's payload, and answers later, where it returns True.
@@ -55,11 +58,9 @@ class FeedProtocol(ClientProtocol):
         """Drop references to what refers to this: the connection has ended."""
         self.holds_pong = _holds_nothing
         self.parser.close()
-        for error in (self.parser_exc, self.bad_close):
+        for error in (self.parser_exc, self.bad_close, self.handshake_exc):
             if error is not None:
-                # Causes have tracebacks of their own. In Python 3.12 even frames that
-                # only called one of theirs are kept.
-                error.__cause__ = error.__context__ = error.__traceback__ = None
+                forget_frames(error)
 
     def recv_frame(self, frame: Frame) -> None:
         """Process an incoming frame.

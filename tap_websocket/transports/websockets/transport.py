@@ -14,6 +14,7 @@ from websockets import exceptions
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
+from tap_websocket.network.errors import forget_frames
 from tap_websocket.network.failures import hung_up, network_error, proxy_error
 from tap_websocket.network.tcp import WINDOW_BYTES
 from tap_websocket.network.tunnel import proxy_of, reach
@@ -69,10 +70,18 @@ class WebsocketsTransport:
         except (exceptions.WebSocketException, OSError, ValueError) as error:
             # websockets 17.4 keeps the error in a variable of its traceback, and the
             # connection beside it: both would wait for the garbage collector.
-            error.__traceback__ = None
+            forget_frames(error)
             raise opening.failure(error) from error
+        except TypeError as error:
+            # How asyncio of Python 3.11.7 and 3.12.1 fails where a handshake of TLS
+            # fails within that of a proxy.
+            if not isinstance(error.__context__, ssl.SSLError):
+                raise
+            raise opening.failure(error.__context__) from error
         finally:
-            if opened is not None and opening.made is None:
+            if opening.made is not None:
+                opening.made.abandon()
+            elif opened is not None:
                 opened.close()
         connection = opening.made
         assert connection is not None  # noqa: S101 - it is open
