@@ -14,12 +14,16 @@ from hypothesis import strategies as st
 
 from tap_websocket.errors import ParseError
 from tap_websocket.expressions import search, search_process
+from tap_websocket.expressions.jsonpath import compile_path
 from tap_websocket.expressions.search import ANY_LENGTH, Search
+from tap_websocket.http.answer import Answer, NoValue
 from tests.support.examples import examples
 from tests.support.raw import frame, serve_raw
 from tests.support.receive import receive
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.support.raw import RawPeer
 
 FOUND = r"(?P<a>[a-c\ud800é😀]+)(?:-(?P<b>\d*))?(?P<json>\{.*\})?$"
@@ -246,3 +250,56 @@ def test_a_text_that_takes_too_long_ends_the_run_as_what_cannot_be_read_does() -
         "a text message of 61 bytes takes too long to be searched (message_pattern); "
     )
     assert run.records == [{"x": "aa"}]
+
+
+def sends(*messages: str) -> Callable[[RawPeer], Any]:
+    async def play(peer: RawPeer) -> None:
+        await peer.upgrade(*(frame(message.encode()) for message in messages))
+        await peer.wait()
+
+    return play
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_records_whose_name_takes_too_long_are_those_without_one() -> None:
+    # One connection may send the same record again, but not the same name.
+    slow, other = f'{{"a":"{LONG}","n":1}}', f'{{"a":"{LONG}","n":2}}'
+    named, again = '{"a":"aa","n":3}', '{"a":"aaa","n":4}'
+    with serve_raw(sends(slow, slow, other, named, again, '{"a":"b","n":5}')) as server:
+        run = receive(
+            url=server.url,
+            max_messages=5,
+            deduplicate={"by": [f"$.a.`sub(/{SLOW}/, z)`"]},
+        )
+    assert run.error is None
+    assert [record["n"] for record in run.records] == [1, 1, 2, 3, 5]
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_a_message_whose_number_takes_too_long_has_none() -> None:
+    messages = [
+        f'{{"n":[{{"a":"{text}","q":{number}}}]}}'
+        for number, text in enumerate(["a", LONG, "aa"])
+    ]
+    with serve_raw(sends(*messages)) as server:
+        run = receive(
+            url=server.url,
+            max_messages=3,
+            sequence={"path": f"$.n[?(@.a =~ '^{SLOW}')].q"},
+        )
+    assert run.error is None
+    assert len(run.records) == 3
+    assert run.counts.missing == 1
+
+
+def test_a_reply_over_http_in_which_a_path_takes_too_long_is_said() -> None:
+    body = f'[{{"a":"{LONG}"}}]'.encode()
+    answer = Answer("https://a.example:443", 200, body)
+    path = compile_path(f"$[?(@.a =~ '^{SLOW}')].a")
+    with pytest.raises(NoValue) as caught:
+        answer.values("auth.values", [("token", path)])
+    assert str(caught.value) == (
+        "auth.values: the reply of https://a.example:443 takes too long to be searched "
+        "(=~); let each repetition in the expression end at a character that it does "
+        "not take"
+    )
