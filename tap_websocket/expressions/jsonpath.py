@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tap_websocket.expressions.path import Path, Step
+    from tap_websocket.expressions.path_searches import Searches
 
 __all__ = ["compile_path"]
 
@@ -38,9 +39,9 @@ def compile_path(text: str) -> Path:
     parts = _alternatives(text)
     if len(parts) > 1:
         return _Union([compile_path(part) for part in parts])
-    expression, at_once = _parse(text)
+    expression, searches = _parse(text)
     plain = plain_path(expression)
-    return plain or _LibraryPath(expression, text, at_once)
+    return plain or _LibraryPath(expression, text, searches)
 
 
 def _alternatives(text: str) -> list[str]:
@@ -89,8 +90,8 @@ _STUMBLES = (
 """What the library's extensions raise at values that they were not made for."""
 
 
-def _parse(text: str) -> tuple[ast.JSONPath, int]:
-    """Return a path as the library parses it, bounded, and its `Path.at_once`."""
+def _parse(text: str) -> tuple[ast.JSONPath, Searches]:
+    """Return a path as the library parses it, bounded, and what searches in it."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", DeprecationWarning)
@@ -145,8 +146,8 @@ class _LibraryPath:
     steps: tuple[Step, ...] | None = None
     ways: tuple[tuple[Step, ...], ...] | None = None
 
-    def __init__(self, expression: ast.JSONPath, text: str, at_once: int) -> None:
-        self.at_once = at_once
+    def __init__(self, expression: ast.JSONPath, text: str, searches: Searches) -> None:
+        self.at_once, self._budget = searches
         self._expression = expression
         self._filters = "?" in text
         # A filter may look at the whole document.
@@ -155,6 +156,7 @@ class _LibraryPath:
     def find(self, document: Any) -> list[Any]:  # noqa: ANN401 - any JSON
         """Return the values of all matches, in order."""
         document = plain(document)
+        self._budget.seconds = 0.0
         try:
             if self._filters:
                 matches = self._expression.find(_floats(document))
@@ -170,6 +172,7 @@ class _LibraryPath:
     def update(self, document: Any, new: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - any JSON
         """Replace the value of each match in place; computed values have no place."""
         document = plain(document)
+        self._budget.seconds = 0.0
         try:
             matches = list(self._expression.find(document))
         except _STUMBLES:

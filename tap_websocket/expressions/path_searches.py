@@ -2,44 +2,56 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from jsonpath_ng import jsonpath as ast
 from jsonpath_ng.ext.filter import Expression
 from jsonpath_ng.ext.string import Sub
 
 from tap_websocket.expressions.path_parts import parts_of
-from tap_websocket.expressions.search import ANY_LENGTH, Search
+from tap_websocket.expressions.search import ANY_LENGTH, Budget, Search
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["bound_searches"]
+__all__ = ["Searches", "bound_searches"]
 
 
-def bound_searches(expression: ast.JSONPath) -> int:
+class Searches(NamedTuple):
+    """The regular expressions inside of a path.
+
+    Attributes:
+        at_once: Characters of a text that they search within milliseconds.
+        budget: What they may take in one document.
+    """
+
+    at_once: int
+    budget: Budget
+
+
+def bound_searches(expression: ast.JSONPath) -> Searches:
     """Bound the time of every regular expression inside of a path.
-
-    Returns:
-        Characters of a text that they search within milliseconds.
 
     Raises:
         ValueError: When one of them is none; the message says where.
     """
-    return min((search.at_once for search in _bounded(expression)), default=ANY_LENGTH)
+    budget = Budget()
+    searches = _bounded(expression, budget)
+    at_once = min((search.at_once for search in searches), default=ANY_LENGTH)
+    return Searches(at_once, budget)
 
 
-def _bounded(expression: ast.JSONPath) -> Iterator[Search]:
+def _bounded(expression: ast.JSONPath, budget: Budget) -> Iterator[Search]:
     for part in list(parts_of(expression)):
         if isinstance(part, Expression) and part.op == "=~":
             # Behind any other value than a text nothing is found.
             if isinstance(part.value, str):
-                search = Search(part.value, "=~")
+                search = Search(part.value, "=~", budget)
                 part.target = ast.Child(part.target, _Found(search))
                 part.op = part.value = None
                 yield search
         elif isinstance(part, Sub):
-            search = Search(part.expr, "sub")
+            search = Search(part.expr, "sub", budget)
             search.check_replacement(part.repl)
             # The library calls nothing of it but `sub` (jsonpath-ng 1.16).
             part.regex = cast("Any", search)

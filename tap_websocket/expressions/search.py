@@ -21,7 +21,7 @@ from tap_websocket.expressions.search_cost import degree
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ANY_LENGTH", "PROCESS", "Search", "SearchProcess"]
+__all__ = ["ANY_LENGTH", "PROCESS", "Budget", "Search", "SearchProcess"]
 
 ANY_LENGTH = 64 * 1024
 """Characters that each expression whose steps grow with the length may search at once:
@@ -37,12 +37,27 @@ _SECONDS_EACH = 1e-6
 expressions take whose steps grow with the length."""
 
 
+_SECONDS_IN_ALL = 2.0
+"""CPU time that searches with a `Budget` may take until it is renewed."""
+
+
+class Budget(threading.local):
+    """CPU time of searches for which one message is to blame; for any thread.
+
+    Attributes:
+        seconds: What they took; 0 renews it.
+    """
+
+    seconds = 0.0
+
+
 class Search:
     """A regular expression of a setting.
 
     Args:
         pattern: A regular expression of Python's `re`.
         name: Of the setting, for errors.
+        budget: Bounds the time of several searches.
 
     Attributes:
         numbers: Its named groups, and their numbers.
@@ -54,7 +69,7 @@ class Search:
         ValueError: When it is none; the message says where.
     """
 
-    def __init__(self, pattern: str, name: str) -> None:
+    def __init__(self, pattern: str, name: str, budget: Budget | None = None) -> None:
         try:
             compiled = re.compile(pattern)
         except (re.error, OverflowError, RecursionError) as error:
@@ -62,6 +77,7 @@ class Search:
             raise ValueError(msg) from error
         self._pattern = pattern
         self._name = name
+        self._budget = budget
         self._compiled = compiled
         self.direct = compiled.search
         self.numbers = compiled.groupindex
@@ -135,8 +151,12 @@ class Search:
         seconds = _SECONDS + _SECONDS_EACH * len(text)
         sent = text.encode("utf-8", "surrogatepass")
         given = None if replacement is None else replacement.encode()
-        answer, found = PROCESS.ask(self._pattern.encode(), given, sent, seconds)
-        if answer == search_process.GIVEN_UP:
+        answer, found, used = PROCESS.ask(self._pattern.encode(), given, sent, seconds)
+        is_over = answer == search_process.GIVEN_UP
+        if self._budget is not None:
+            self._budget.seconds += used
+            is_over |= self._budget.seconds > _SECONDS_IN_ALL
+        if is_over:
             msg = f"takes too long to be searched ({self._name})"
             raise ParseError(
                 msg,
@@ -161,12 +181,12 @@ class SearchProcess:
 
     def ask(
         self, pattern: bytes, replacement: bytes | None, text: bytes, seconds: float
-    ) -> tuple[int, bytes]:
+    ) -> tuple[int, bytes, float]:
         """Search a text, within so many seconds of CPU.
 
         Returns:
-            What came of it; and the spans of the groups, or with a replacement the
-            text that has it.
+            What came of it; the spans of the groups, or with a replacement the text
+            that has it; and the seconds of CPU that it took.
         """
         with self._lock:
             try:
@@ -175,11 +195,11 @@ class SearchProcess:
                 # Its time was over, or it was ended from outside; the next search gets
                 # another one.
                 self.end()
-                return search_process.GIVEN_UP, b""
+                return search_process.GIVEN_UP, b"", seconds
 
     def _answer(
         self, pattern: bytes, replacement: bytes | None, text: bytes, seconds: float
-    ) -> tuple[int, bytes]:
+    ) -> tuple[int, bytes, float]:
         process = self._process or self._start()
         assert process.stdin is not None  # noqa: S101 - a pipe
         size = -1 if replacement is None else len(replacement)
@@ -187,10 +207,10 @@ class SearchProcess:
         process.stdin.write(head + pattern + (replacement or b""))
         process.stdin.write(text)
         process.stdin.flush()
-        (answer, size) = search_process.ANSWER.unpack(
+        answer, size, used = search_process.ANSWER.unpack(
             self._read(search_process.ANSWER.size)
         )
-        return answer, self._read(size)
+        return answer, self._read(size), used
 
     def _read(self, size: int) -> bytes:
         process: Any = self._process

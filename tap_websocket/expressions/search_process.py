@@ -13,6 +13,7 @@ import resource
 import signal
 import struct
 import sys
+import time
 
 __all__ = ["ANSWER", "FOUND", "GIVEN_UP", "NOTHING", "QUESTION", "SPAN"]
 
@@ -20,8 +21,9 @@ QUESTION = struct.Struct("<IiQd")
 """Bytes of the expression, of what replaces matches (-1 where nothing does) and of the
 text, and seconds of CPU."""
 
-ANSWER = struct.Struct("<BQ")
-"""What came of it, and how many bytes follow: spans, or the text with replacements."""
+ANSWER = struct.Struct("<BQd")
+"""What came of it, how many bytes follow (spans, or the text with replacements), and
+seconds of CPU that it took."""
 
 SPAN = struct.Struct("<qq")
 """Begin and end of a group in the text, in characters; -1 where it is not in it."""
@@ -47,15 +49,13 @@ def _limit(size: int, per_byte: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
 
 
-def _answer(pattern: str, replacement: str | None, text: str) -> bytes:
-    """Return the answer to a question."""
+def _answer(pattern: str, replacement: str | None, text: str) -> tuple[int, bytes]:
+    """Return what came of a question, and what follows it in the answer."""
     try:
         found = _found(re.compile(pattern), replacement, text)
     except MemoryError:
-        return ANSWER.pack(GIVEN_UP, 0)
-    if found is None:
-        return ANSWER.pack(NOTHING, 0)
-    return ANSWER.pack(FOUND, len(found)) + found
+        return GIVEN_UP, b""
+    return (NOTHING, b"") if found is None else (FOUND, found)
 
 
 def _found(
@@ -87,9 +87,11 @@ def main() -> None:
         # The signal ends the process: a handler waits until `re` looks for one, which
         # takes seconds where each step goes through a large text.
         signal.setitimer(signal.ITIMER_PROF, seconds)
-        answer = _answer(pattern, replacement, text)
+        began = time.process_time()
+        answer, found = _answer(pattern, replacement, text)
         signal.setitimer(signal.ITIMER_PROF, 0)
-        answers.write(answer)
+        used = time.process_time() - began
+        answers.write(ANSWER.pack(answer, len(found), used) + found)
         answers.flush()
         # The next one may be as large; it is not to be there beside this one.
         del text

@@ -252,6 +252,15 @@ def test_a_text_that_takes_too_long_ends_the_run_as_what_cannot_be_read_does() -
     assert run.records == [{"x": "aa"}]
 
 
+def test_a_path_that_takes_too_long_in_many_texts_is_said() -> None:
+    path = compile_path(f"$[?(@.a =~ '^{SLOW}')].a")
+    # Each is searched in tens of milliseconds.
+    with pytest.raises(ParseError, match="takes too long"):
+        path.find([{"a": "a" * 27 + "b"}] * 2000)
+    # The next document has its time again.
+    assert path.find([{"a": "a" * 27 + "b"}] * 3 + [{"a": "a"}]) == ["a"]
+
+
 def sends(*messages: str) -> Callable[[RawPeer], Any]:
     async def play(peer: RawPeer) -> None:
         await peer.upgrade(*(frame(message.encode()) for message in messages))
