@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -121,6 +122,7 @@ def run_shard(
     config: dict[str, Any],
     target: str | Path | None = None,
     keep: Path | None = None,
+    keep_seconds: int = 600,
 ) -> subprocess.Popen[bytes]:
     """Start the container's script, with target-jsonl for the target."""
     target_config = {"destination_path": str(directory), "do_timestamp_file": False}
@@ -136,6 +138,7 @@ def run_shard(
                 "TAP_WEBSOCKET_SHARD_INDEX": "0",
                 "TAP_WEBSOCKET_SHARD_COUNT": "1",
                 "KEEP": str(keep or ""),
+                "KEEP_SECONDS": str(keep_seconds),
             },
         ),
         cwd=directory,
@@ -197,23 +200,85 @@ def test_a_shard_whose_target_fails_fails(tmp_path: Path) -> None:
     assert script.returncode == 1, errors.decode()
 
 
+def failing_target(directory: Path) -> Path:
+    """A target that ends after the first record."""
+    target = directory / "target"
+    target.write_text("#!/bin/sh\nread -r schema\nread -r record\nexit 3\n")
+    target.chmod(0o755)
+    return target
+
+
+def kept_numbers(file: Path) -> list[int]:
+    messages = [json.loads(line) for line in file.read_text().splitlines()]
+    return [one["record"]["n"] for one in messages if one["type"] == "RECORD"]
+
+
 def test_a_shard_keeps_what_a_failing_target_did_not_take(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     kept.mkdir()
     with serve(steady) as server:
         config = {**config_for(server.url), "max_duration": 600}
-        target = tmp_path / "target"
-        target.write_text("#!/bin/sh\nread -r schema\nread -r record\nexit 1\n")
-        target.chmod(0o755)
+        script = run_shard(tmp_path, config, failing_target(tmp_path), kept, 1)
+        _, errors = script.communicate(timeout=60)
+    assert script.returncode == 3, errors.decode()
+    (file,) = kept.iterdir()
+    (counted,) = re.findall(rb"The run ended.* records=(\d+)", errors)
+    assert kept_numbers(file) == [1, 2][: int(counted)] != []
+    log = errors.decode()
+    assert f"< {file}" in log
+    assert file.suffix == ".jsonl"
+    written = file.with_suffix(".part")
+    reason = f"target failed (exit code 3); the tap goes on into {written} for 1 s"
+    assert -1 < log.index(reason) < log.index("SIGTERM was received")
+
+
+def test_a_shard_goes_on_into_the_file_when_its_target_has_failed(
+    tmp_path: Path,
+) -> None:
+    failed = tmp_path / "failed"
+    target = failing_target(tmp_path)
+    target.write_text(target.read_text().replace("exit", f"touch {failed}\nexit"))
+
+    async def feed(peer: Peer) -> None:
+        await peer.send('{"n": 1}')
+        while not failed.exists():
+            await asyncio.sleep(0.05)
+        await peer.send('{"n": 2}')
+        await peer.wait()
+
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    with serve(feed) as server:
+        config = {**config_for(server.url), "max_messages": 2}
+        # Over by itself, long before the seconds are.
         script = run_shard(tmp_path, config, target, kept)
         _, errors = script.communicate(timeout=60)
-    assert script.returncode == 1, errors.decode()
+    assert script.returncode == 3, errors.decode()
     (file,) = kept.iterdir()
-    messages = [json.loads(line) for line in file.read_text().splitlines()]
-    records = [one["record"]["n"] for one in messages if one["type"] == "RECORD"]
-    (counted,) = re.findall(rb"The run ended.* records=(\d+)", errors)
-    assert records == [1, 2][: int(counted)] != []
-    assert f"< {file}" in errors.decode()
+    assert kept_numbers(file) == [1, 2]
+
+
+def test_a_shard_says_that_the_folder_to_keep_is_not_there(tmp_path: Path) -> None:
+    script = run_shard(tmp_path, {}, keep=tmp_path / "none")
+    _, errors = script.communicate(timeout=60)
+    assert script.returncode == 1
+    expected = f"KEEP: the folder {tmp_path / 'none'} is not there\n"
+    assert errors.decode() == expected
+
+
+def test_the_command_of_the_target_may_have_options(tmp_path: Path) -> None:
+    given = tmp_path / "given"
+    target = tmp_path / "target"
+    target.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{given}\ncat >/dev/null\n')
+    target.chmod(0o755)
+    with serve(steady) as server:
+        config = {**config_for(server.url), "max_messages": 2}
+        script = run_shard(tmp_path, config, f"{target} --config=ENV *")
+        _, errors = script.communicate(timeout=60)
+    assert script.returncode == 0, errors.decode()
+    options = given.read_text().splitlines()
+    assert options[:3] == ["--config=ENV", "*", "--config"]
+    assert len(options) == 4
 
 
 def test_a_shard_keeps_nothing_that_its_target_took(tmp_path: Path) -> None:

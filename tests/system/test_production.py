@@ -284,7 +284,7 @@ def test_what_a_failing_target_held_is_loaded_from_the_kept_file(
     postgres: Postgres,
     database: str,
 ) -> None:
-    _, pipeline, load, _ = blocks("bash")
+    _, pipeline, load, *_ = blocks("bash")
     target = postgres.config(database) | {"batch_size_rows": 50}
     (tmp_path / "postgres.json").write_text(json.dumps(target))
     found = commands(tmp_path, "target-postgres")
@@ -337,6 +337,39 @@ def test_what_a_failing_target_held_is_loaded_from_the_kept_file(
     (counted,) = re.findall(rb"The run ended.* records=(\d+)", log)
     assert loaded == list(range(loaded[0], loaded[0] + int(counted)))
     assert loaded[-1] > failed > written[-1]
+
+
+def test_the_loop_of_the_page_loads_what_was_kept_and_leaves_the_run_alone(
+    tmp_path: Path,
+    postgres: Postgres,
+    database: str,
+) -> None:
+    (loop,) = (block for block in blocks("bash") if block.startswith("for file"))
+    loop = loop.replace("/etc/tap-websocket", str(tmp_path))
+    loop = loop.replace("/var/lib/tap-websocket", str(tmp_path))
+    # The password comes from the environment, as in the unit.
+    loop = loop.replace("--config ", "--config=ENV --config ")
+    target = postgres.config(database)
+    password = target.pop("password")
+    (tmp_path / "target.json").write_text(json.dumps(target))
+    schema = {"properties": {"trade_id": {"type": ["integer", "null"]}}}
+    names = {"type": "SCHEMA", "stream": "messages", "key_properties": []}
+    for number, name in enumerate(("a.jsonl", "b.jsonl", "c.part")):
+        record = {"type": "RECORD", "stream": "messages", "record": {}}
+        record["record"] = {"trade_id": number}
+        lines = [names | {"schema": schema}, record]
+        (tmp_path / name).write_text("\n".join(map(json.dumps, lines)) + "\n")
+    subprocess.run(
+        ["bash", "-c", loop],
+        env=commands(tmp_path, "target-postgres")
+        | {"TARGET_POSTGRES_PASSWORD": str(password)},
+        check=True,
+    )
+    assert not list(tmp_path.glob("*.jsonl"))
+    assert (tmp_path / "c.part").exists()
+    with postgres.connect(database) as connection:
+        rows = list(connection.execute("SELECT trade_id FROM messages ORDER BY 1"))
+    assert rows == [(0,), (1,)]
 
 
 def test_the_signs_of_the_page_find_an_outage_and_what_is_missing(
