@@ -242,6 +242,41 @@ def test_change_a_columns_type(
     assert after == [*plain[:2], odd, *plain[2:]]
 
 
+def test_numbers_become_text_and_numbers_again(
+    tmp_path: Path, postgres: Postgres, database: str
+) -> None:
+    config = COOKBOOK["Real timestamps"] | {"infer_messages": 1}
+    target = postgres.config(database)
+    query = "SELECT price, _rescued_data::jsonb FROM messages ORDER BY trade_id"
+
+    def grow(heading: str, *prices: object) -> list[tuple[object, ...]]:
+        """Change table and file as the page says, and load these prices."""
+        (sql,) = blocks("cookbook", "sql")[heading]
+        with postgres.connect(database) as connection:
+            connection.execute(sql.encode())
+        declare(tmp_path, heading)
+        load(tmp_path, config | {"max_messages": len(prices)}, target, priced(*prices))
+        with postgres.connect(database) as connection:
+            return list(connection.execute(query))
+
+    prices: list[object] = [100.25, "n/a", 101]
+    load(tmp_path, config | {"max_messages": 3}, target, priced(*prices))
+    prices += ["off", "12", 7, True, "007", None]
+    texts = ["100.25", "n/a", "101", "off", '"12"', "7", "true", "007", None]
+    found = grow("From numbers to text", *prices)
+    assert found == [(text, None) for text in texts]
+
+    prices.append(8.5)
+    found = grow("From text back to numbers", *prices)
+    plain = [
+        (Decimal(str(price)), None)
+        if isinstance(price, int | float) and price is not True
+        else (None, None if price is None else {"price": price})
+        for price in prices
+    ]
+    assert found == plain
+
+
 def test_texts_become_times(tmp_path: Path, postgres: Postgres, database: str) -> None:
     text = (ROOT / "docs" / "cookbook.md").read_text(encoding="utf-8")
     (alter,) = re.findall(r"`(ALTER COLUMN traded_at [^`]*)`", text)
