@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import gc
 import os
 import signal
@@ -24,6 +26,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
     _fill_descriptors()
+    atexit.register(_give_up_stderr)
     gc.disable()
     from tap_websocket.tap import TapWebSocket  # noqa: PLC0415 - while gc rests
 
@@ -58,6 +61,19 @@ def _fill_descriptors() -> None:
             os.open(os.devnull, os.O_RDWR)
     if sys.stderr is None:
         sys.stderr = os.fdopen(_STDERR, "w", errors="backslashreplace")
+
+
+def _give_up_stderr() -> None:
+    """Let what stderr did not take go nowhere, so that the exit code is the run's.
+
+    Python flushes stderr after this, and ends with 120 where that fails.
+    """
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        # Whoever read it is gone, or it was never open for writing, or is closed.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), _STDERR)
 
 
 if __name__ == "__main__":

@@ -140,7 +140,8 @@ class Paths:
             self._take_runs(batch, left)
 
         if (
-            self._templates is not None
+            messages  # none are left where each of them could not be read
+            and self._templates is not None
             and self._templates_first
             and not is_large(messages[0])
         ):

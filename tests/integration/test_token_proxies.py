@@ -85,7 +85,11 @@ def failure(proxy: str) -> Exception:
         (answering(b"HTTP/1.1 407 No\r\n\r\n"), CredentialError, "check proxy$"),
         (answering(b"HTTP/1.1 403 No\r\n\r\n"), CredentialError, "refuses .*HTTP 403"),
         (answering(b"HTTP/1.1 502 No\r\n\r\n"), TransientHttpError, "reach .*HTTP 502"),
-        (answering(b"SSH-2.0-OpenSSH_9.6\r\n!"), TransientHttpError, "failed: "),
+        (
+            answering(b"SSH-2.0-OpenSSH_9.6\r\n!"),
+            CredentialError,
+            "proxy's .* not HTTP",
+        ),
     ],
 )
 def test_an_http_proxy_that_fails(script: Any, kind: type, words: str) -> None:

@@ -69,13 +69,16 @@ def write_config(directory: Path, config: Mapping[str, Any]) -> Path:
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment without settings, proxies and log levels of this machine."""
+    """The environment without settings, proxies and log levels of this machine.
+
+    Nor is stderr unbuffered, as users' is not.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("TAP_WEBSOCKET_")
         and not name.lower().endswith("_proxy")
-        and name != "LOGLEVEL"
+        and name not in {"LOGLEVEL", "PYTHONUNBUFFERED"}
     }
     return kept | dict(extra or {})
 
