@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 from tap_websocket.delivery.bridge import Bridge
 from tap_websocket.delivery.event_loop import gather_seconds, make_event_loop
 from tap_websocket.delivery.pages import Pager
-from tap_websocket.errors import TapError
+from tap_websocket.errors import SampleError, TapError
 from tap_websocket.feed.dialer import Dialer
 from tap_websocket.feed.feed import Feed
 from tap_websocket.feed.threads import LoopThread
 from tap_websocket.records.stages import RecordStages
+from tap_websocket.transports.rfc6455 import NORMAL
+from tap_websocket.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from tap_websocket.counts import Counts
     from tap_websocket.delivery.buffer import Buffer
     from tap_websocket.delivery.pages import Page
+    from tap_websocket.feed.run_state import Ending
     from tap_websocket.logs import SecretFilter
     from tap_websocket.records.document_reader import Documents
     from tap_websocket.records.plan import RecordPlan
@@ -201,7 +204,7 @@ class LoopRunner:
         """Receive until the run ends, then hand on everything that is left."""
         started = self._loop.time()
         ending = await self.feed.run()
-        error, reason = ending.error, ending.reason
+        error, reason = ending.error or self._no_sample(ending), ending.reason
         try:
             # Without a record there is nothing to infer columns from, and a failure
             # is all that there is to report.
@@ -237,7 +240,35 @@ class LoopRunner:
 
     def _subscribed(self) -> None:
         timeout = self._run.settings.stream.infer_timeout
-        self._schedule(timeout, self._emitter.settle)
+        self._schedule(timeout, self._end_sample)
+
+    def _end_sample(self) -> None:
+        """End the sample at `infer_timeout`; a run waits on for its first record."""
+        if self._run.discovers and not self._run.counts.records:
+            timeout = self._run.settings.stream.infer_timeout
+            self.feed.stop(f"infer_timeout: {timeout:g} s have passed", NORMAL)
+        else:
+            self._emitter.end_sample()
+
+    def _no_sample(self, ending: Ending) -> SampleError | None:
+        """Return the error of a discovery in which no record came, if it is one.
+
+        It is none where a signal ended it, or where a shard has nothing to do.
+        """
+        counts = self._run.counts
+        if (
+            not self._run.discovers
+            or counts.records
+            or not self.feed.has_connected
+            or ending.close_code != NORMAL
+        ):
+            return None
+        return SampleError(
+            f"no record came ({ending.reason}): no catalog and no columns were "
+            f"written; {counted(counts.ignored, 'document was', 'documents were')} "
+            "ignored; check subscribe_messages, records_path and message_rules, or "
+            "set infer_timeout higher"
+        )
 
     def _put(self, page: Page) -> None:
         """Put a page into the buffer.

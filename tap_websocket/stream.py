@@ -98,7 +98,7 @@ class WebSocketStream(Stream):
         """
         if self._in_force is None:
             if self._opened_plan().infers:
-                self._in_force = self._start().schema(self._check_target)
+                self._in_force = self._start().schema(self._alive)
             else:
                 self._in_force = self._opened_plan().columns().schema
         return dict(self._in_force)
@@ -313,21 +313,10 @@ class WebSocketStream(Stream):
     def _pages(self) -> Generator[Page]:
         """Yield the pages of the run, announcing each new schema before its first."""
         announced: Mapping[str, Any] = self.schema
-        pipeline = self._start()
-        reports = RunReports(
-            self._counts,
-            self.metrics_logger,
-            self.name,
-            idle_seconds=lambda: pipeline.idle_seconds,
-        )
-
-        def alive() -> None:
-            reports.update()
-            self._check_target()
-
+        pipeline, reports = self._start(), self._reports
         try:
             with reports.shown():
-                for page in pipeline.pages(alive):
+                for page in pipeline.pages(self._alive):
                     if page.schema is not announced and page.schema != announced:
                         self._in_force = page.schema
                         sdk.replace_schema(self, self._tap, dict(page.schema))
@@ -383,6 +372,21 @@ class WebSocketStream(Stream):
     def _decodes(self) -> bool:
         """Whether a subclass takes messages apart."""
         return type(self).decode is not WebSocketStream.decode
+
+    @functools.cached_property
+    def _reports(self) -> RunReports:
+        return RunReports(
+            self._counts,
+            self.metrics_logger,
+            self.name,
+            idle_seconds=lambda: self._start().idle_seconds,
+        )
+
+    def _alive(self) -> None:
+        """Report, and look after the target, while no page comes."""
+        if not self.discovers:
+            self._reports.update()
+        self._check_target()
 
     def _check_target(self) -> None:
         if self._page_writer is not None:

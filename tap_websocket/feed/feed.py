@@ -127,6 +127,11 @@ class Feed:
         self._run.backlog.in_turn(act)
 
     @property
+    def has_connected(self) -> bool:
+        """Whether any connection was ever open."""
+        return self._run.has_connected
+
+    @property
     def is_over(self) -> bool:
         """Whether the run has ended, and nothing more is taken."""
         return self._run.is_over

@@ -127,6 +127,11 @@ class RunState:
         self._connections = 0
 
     @property
+    def has_connected(self) -> bool:
+        """Whether any connection was ever open."""
+        return self._connections > 0
+
+    @property
     def is_over(self) -> bool:
         """Whether the run has ended, and nothing more is taken."""
         return self.ended.done()

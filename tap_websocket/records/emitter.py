@@ -76,6 +76,17 @@ class RecordEmitter:
         if not plan.infers:
             self._use(plan.columns())
 
+    def end_sample(self) -> None:
+        """Infer the columns from what was sampled so far, or else from the next record.
+
+        Raises:
+            SchemaError: When a sampled record lacks a key.
+        """
+        if self._sample.records:
+            self.settle()
+        else:
+            self._sample.end()
+
     def settle(self) -> None:
         """Infer the columns from what was sampled so far, and emit the sample.
 
@@ -90,7 +101,7 @@ class RecordEmitter:
             nested=stream.infer_nested,
             keys=stream.primary_keys,
         )
-        self._use(self._plan.columns(schema))
+        self._use(self._plan.columns(schema, has_records=bool(self._sample.records)))
         sample, self._sample = self._sample, Sample(self._settings)
         try:
             for row, added in sample.records:

@@ -153,14 +153,23 @@ class RecordPlan(msgspec.Struct, frozen=True):
             and not (self.stored is not None and self.stored.columns)
         )
 
-    def columns(self, inferred: Mapping[str, Any] | None = None) -> Columns:
+    def columns(
+        self,
+        inferred: Mapping[str, Any] | None = None,
+        *,
+        has_records: bool = True,
+    ) -> Columns:
         """Make the columns, of a sample where they are to be inferred.
+
+        Args:
+            inferred: The schema of the sample.
+            has_records: Whether the sample has any; else nothing is saved.
 
         Raises:
             LocationError: When inferred ones cannot be saved.
         """
         settings = self.settings
-        schema, sent_as = self._schema(inferred)
+        schema, sent_as = self._schema(inferred, has_records=has_records)
         return Columns(
             schema,
             keys=self.keys,
@@ -182,6 +191,8 @@ class RecordPlan(msgspec.Struct, frozen=True):
     def _schema(
         self,
         inferred: Mapping[str, Any] | None,
+        *,
+        has_records: bool,
     ) -> tuple[Mapping[str, Any], Mapping[str, str]]:
         """Return the schema to begin with, and what is known of sent names."""
         if self.store is None or self.stored is None:
@@ -192,6 +203,9 @@ class RecordPlan(msgspec.Struct, frozen=True):
                 )
             schema = self.catalog_schema or inferred or self._declared()
             return schema, self._sent_as()
+        if inferred is not None and not has_records:
+            # The file would keep the type of a key that no record has shown.
+            return inferred, {}
         stored = self.stored
         if inferred is not None and inferred["properties"]:
             stored = self.store.add_sample(inferred)

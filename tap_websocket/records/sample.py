@@ -35,6 +35,10 @@ class Sample:
         self._messages = settings.stream.infer_messages
         self._bytes = settings.delivery.buffer_bytes // _DECODED_SIZE
 
+    def end(self) -> None:
+        """Let the next message that has a record complete the sample."""
+        self._messages = 0
+
     def took(self, size: int) -> bool:
         """Count a message of so many bytes; return whether the sample is complete."""
         added = len(self.records) - self._count

@@ -66,13 +66,15 @@ def test_discovery_connects_only_to_infer(
     assert json.loads(run.stdout)["streams"][0]["schema"]["properties"]
 
 
-def test_discovery_of_a_silent_feed_gives_a_valid_catalog(tmp_path: Path) -> None:
+def test_discovery_of_a_silent_feed_is_an_error(tmp_path: Path) -> None:
+    """A catalog without columns would be where all later runs start."""
     with serve(says_nothing) as server:
         config = {"url": server.url, "max_messages": 1, "infer_timeout": 0.3}
         run = run_tap(tmp_path, config, "--discover")
-    assert run.code == 0
-    (stream,) = json.loads(run.stdout)["streams"]
-    assert list(stream["schema"]["properties"]) == ["_rescued_data"]
+    assert run.code == 1
+    assert run.stdout == b""
+    (error,) = run.errors
+    assert "no record came (infer_timeout: 0.3 s have passed)" in error
 
 
 def test_discovery_of_an_unreachable_feed_is_an_error(tmp_path: Path) -> None:

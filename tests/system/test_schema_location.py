@@ -245,12 +245,45 @@ def test_keys_text_columns_and_nested_types_last(
     }
 
 
-def test_a_sample_without_records_writes_nothing(tmp_path: Path) -> None:
-    ended = run(tmp_path, [])
-    assert ended.code == 0, ended.stderr
+def test_a_run_without_records_saves_no_type_of_a_key(tmp_path: Path) -> None:
+    given = {"primary_keys": ["price"]}
+    first = run(tmp_path, WHOLE, records_path="$.wrong", **given)
+    assert first.code == 0, first.stderr
+    assert list(first.schemas[0]["properties"]) == ["price", "_rescued_data"]
     assert not (tmp_path / "columns.json").exists()
-    later = run(tmp_path, [], infer_messages=5)
+    later = run(tmp_path, WHOLE, **given)
     assert later.code == 0, later.stderr
+    assert later.records == WHOLE
+    assert stored(tmp_path) == {"price": column("integer"), "side": column("string")}
+
+
+@pytest.mark.parametrize("ends", ["infer_timeout", "server"])
+def test_discovery_without_records_is_an_error_and_saves_nothing(
+    ends: str, tmp_path: Path
+) -> None:
+    async def script(peer: Peer) -> None:
+        for record in WHOLE:
+            await peer.send(json.dumps(record))
+        if ends == "server":
+            await peer.close(1000)
+        await peer.wait()
+
+    config = {
+        "idle_timeout": 30,
+        "infer_timeout": 0.3 if ends == "infer_timeout" else 20,
+        "primary_keys": ["price"],
+        "records_path": "$.wrong",
+        "schema_location": "columns.json",
+    }
+    with serve(script) as server:
+        ended = run_tap(tmp_path, {"url": server.url, **config}, "--discover")
+    assert ended.code == 1
+    assert ended.stdout == b""
+    (error,) = ended.errors
+    assert "no record came (" in error
+    assert ("infer_timeout: 0.3 s" in error) == (ends == "infer_timeout")
+    assert "5 documents were ignored" in error
+    assert not (tmp_path / "columns.json").exists()
 
 
 def test_records_that_come_after_the_sample_was_silent(tmp_path: Path) -> None:
@@ -263,12 +296,15 @@ def test_records_that_come_after_the_sample_was_silent(tmp_path: Path) -> None:
     config = {
         "idle_timeout": 30,
         "infer_timeout": 0.3,
+        "primary_keys": ["price"],
         "schema_location": "columns.json",
     }
     with serve(script) as server:
         ended = run_tap(tmp_path, {"url": server.url, **config})
     assert ended.code == 0, ended.stderr
     assert ended.records == WHOLE
+    assert len(ended.schemas) == 1
+    assert ended.schemas[0]["properties"]["price"] == {"type": "integer"}
     assert stored(tmp_path) == {"price": column("integer"), "side": column("string")}
 
 
