@@ -49,12 +49,20 @@ class FieldLog:
         # Hashes, since a server may send names of a megabyte.
         self._seen: set[int] = set()
 
-    def note(self, name: str, why: Callable[[], str]) -> None:
+    def note(
+        self,
+        name: str,
+        why: Callable[[], str],
+        *,
+        page: Callable[[], str] = lambda: "",
+    ) -> None:
         """Say it of a field, unless that was done, or was done of many others.
 
         Args:
             name: The field's name, as it was sent.
             why: Returns the reason, without any value.
+            page: Returns the address of what to do about this one, in place of that
+                of the log.
         """
         key = hash(name)
         if key in self._seen or len(self._seen) >= _MAX_REMEMBERED:
@@ -62,13 +70,14 @@ class FieldLog:
         self._seen.add(key)
         if len(self._seen) <= _MAX_WARNINGS:
             is_first = len(self._seen) == 1
+            address = (page() or self._page) if is_first else ""
             _LOGGER.log(
                 self._level,
                 "The field %s %s: %s%s",
                 quoted(name),
                 self._what,
                 why(),
-                f"; see {self._page}" if self._page and is_first else "",
+                f"; see {address}" if address else "",
             )
         if len(self._seen) == _MAX_WARNINGS:
             _LOGGER.log(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket import jsontext
+from tap_websocket.columns import json_types
 from tap_websocket.columns.conversion import mismatch_reason
 from tap_websocket.columns.field_log import FieldLog
 from tap_websocket.columns.names import RESCUED
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Aside", "Rescue"]
 
 _MAX_NAMES = 10_000
+_NUMBERS = frozenset({"integer", "number"})
 
 
 class Aside(dict[str, Any]):
@@ -68,10 +70,9 @@ _PAGE = (
     "https://github.com/tap-websocket/tap-websocket/blob/main/docs/columns.md"
     "#_rescued_data"
 )
-_WIDEN_PAGE = (
-    "https://github.com/tap-websocket/tap-websocket/blob/main/docs/cookbook.md"
-    "#change-a-columns-type"
-)
+_COOKBOOK = "https://github.com/tap-websocket/tap-websocket/blob/main/docs/cookbook.md"
+_WIDEN_PAGE = f"{_COOKBOOK}#change-a-columns-type"
+_ODD_PAGE = f"{_COOKBOOK}#odd-values-in-a-column-of-their-own"
 
 
 class Rescue:
@@ -87,9 +88,7 @@ class Rescue:
         self._declared = declared
         self._writes = declared and selected
         self._widens = widens
-        self._log = FieldLog(
-            "went to _rescued_data", page=_WIDEN_PAGE if widens else _PAGE
-        )
+        self._log = FieldLog("went to _rescued_data", page=_PAGE)
 
     @property
     def writes(self) -> bool:
@@ -102,6 +101,8 @@ class Rescue:
         name: str,
         value: Any,  # noqa: ANN401 - any JSON
         why: Callable[[], str],
+        *,
+        page: Callable[[], str] = lambda: "",
     ) -> None:
         """Put a field aside, and warn of it the first time.
 
@@ -110,10 +111,11 @@ class Rescue:
             name: The field's name, as it was sent.
             value: Its value.
             why: Returns the reason, without any value.
+            page: Returns the address of what to do about it, where that is known.
         """
         rescued[name] = value
         if self._writes:
-            self._log.note(name, why)
+            self._log.note(name, why, page=page)
 
     def put_mismatch(
         self,
@@ -132,7 +134,20 @@ class Rescue:
         """
         # A message field stands beside a record's own field of the same name.
         place = f"message_fields.{name}" if name in rescued else name
-        self.put(rescued, place, value, lambda: self._misfit(schema, value))
+        self.put(
+            rescued,
+            place,
+            value,
+            lambda: self._misfit(schema, value),
+            page=lambda: self._page_of(schema, value),
+        )
+
+    def _page_of(self, schema: Schema, value: Any) -> str:  # noqa: ANN401 - any JSON
+        """Return what to do about a value that its column cannot hold."""
+        if not self._widens:
+            return ""
+        odd = isinstance(value, str) and json_types.types_of(schema) & _NUMBERS
+        return _ODD_PAGE if odd else _WIDEN_PAGE
 
     def _misfit(self, schema: Schema, value: Any) -> str:  # noqa: ANN401 - any JSON
         reason = mismatch_reason(schema, value)

@@ -148,6 +148,23 @@ def test_the_first_rescue_of_a_field_is_warned_about_with_the_reason(
     assert "secret" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("record", "anchor"),
+    [
+        ({"a": "n/a"}, "cookbook.md#odd-values-in-a-column-of-their-own"),
+        ({"a": 1.5}, "cookbook.md#change-a-columns-type"),
+        ({"exchange": 1}, "columns.md#_rescued_data"),
+    ],
+)
+def test_the_first_rescue_links_to_its_cure(
+    record: dict[str, Any], anchor: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    columns = make({"a": column("integer")}, added=ADDED, save=lambda _new: {})
+    columns.conform(record, VALUES)
+    (warning,) = caplog.messages
+    assert warning.endswith(anchor)
+
+
 def test_many_rescued_fields_are_counted_and_long_names_cut(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
