@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_websocket.errors import FeedError
+from tests.support.protobuf import TICKS, compile_protos
 from tests.support.raw import close_frame, frame, serve_raw
 from tests.support.receive import receive
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tap_websocket.delivery.bridge import Bridge
     from tap_websocket.delivery.pages import Page
-    from tests.support.raw import RawPeer
+from tests.support.raw import RawPeer
 
 pytestmark = pytest.mark.usefixtures("each_transport")
 
@@ -96,6 +99,22 @@ def test_pings_are_answered_while_a_binary_format_is_read(form: str) -> None:
     with serve_raw(server) as served:
         run = receive(url=served.url, max_messages=1, message_format=form)
     assert (run.error, run.counts.records) == (None, count)
+    assert server.pongs >= 5
+
+
+def test_pings_are_answered_while_protobuf_is_read(tmp_path: Path) -> None:
+    deal = b"\x0a\x05100.1\x10\x01\x1d1234\x20\x05"
+    deals = b"\x22%c%b" % (len(deal), deal)
+    server = Pinging(deals * (MIB // len(deals)), opcode=2)
+    given = {
+        "descriptor_file": str(compile_protos(TICKS, tmp_path)),
+        "message_type": "tap.test.Tick",
+    }
+    with serve_raw(server) as served:
+        run = receive(
+            url=served.url, max_messages=1, message_format="protobuf", protobuf=given
+        )
+    assert (run.error, run.counts.records) == (None, 1)
     assert server.pongs >= 5
 
 

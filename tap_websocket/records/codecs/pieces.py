@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Protocol
 from tap_websocket.errors import ParseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-__all__ = ["PIECE_BYTES", "Container", "Form", "in_pieces"]
+__all__ = ["PIECE_BYTES", "Container", "Form", "in_pieces", "joined"]
 
 PIECE_BYTES = 64 * 1024
 """So much is read at once; it takes milliseconds, and some megabytes."""
@@ -99,10 +99,25 @@ def in_pieces(form: Form, size: int) -> bytes:
     Raises:
         ParseError: When the document is too large, or bytes follow the message.
     """
+    return joined(_pieces(form, size), size)
+
+
+def joined(parts: Iterable[bytes], size: int) -> bytes:
+    """Return a JSON document of its parts.
+
+    Args:
+        parts: In order.
+        size: Bytes of the message that they are made of.
+
+    Raises:
+        ParseError: When the document is too large.
+    """
     text = io.BytesIO()
-    for piece in _pieces(form, size):
-        text.write(piece)
+    for part in parts:
+        text.write(part)
         if text.tell() > _MAX_GROWTH * size:
+            # The error's traceback keeps what is here while the message is rescued.
+            text.close()
             msg = f"as JSON it takes more than {_MAX_GROWTH} times as many bytes"
             raise ParseError(msg)
     # Hands over what was written: a copy is made only of what is written to later.

@@ -16,6 +16,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError
 
 from tap_websocket.errors import ParseError
+from tap_websocket.records.codecs import pieces, protobuf_pieces
 from tap_websocket.records.codecs.json_values import (
     dumps,
     number,
@@ -34,6 +35,17 @@ if TYPE_CHECKING:
 
 __all__ = ["ProtobufReader"]
 
+_MIN_SIZE = 1024 * 1024
+"""Smaller messages may become as much JSON as those of this size: the fields that were
+not sent are there, too."""
+
+_MAX_WHOLE = 16 * 1024
+_MIN_WHOLE = 256
+"""Sizes of messages that are read whole, for types of few fields and of many."""
+
+_MANY_FIELDS = 20
+"""Fields of a type whose messages of `_MAX_WHOLE` bytes take some megabytes."""
+
 
 class ProtobufReader:
     """Reads messages of one type, which a descriptor set describes.
@@ -49,7 +61,7 @@ class ProtobufReader:
     """
 
     def __init__(self, descriptor_file: str, message_type: str) -> None:
-        pool = _pool(descriptor_file)
+        pool, files = _pool(descriptor_file)
         try:
             descriptor = pool.FindMessageTypeByName(message_type)
         except KeyError as error:
@@ -59,7 +71,9 @@ class ProtobufReader:
             )
             raise ValueError(msg) from error
         self._class = message_factory.GetMessageClass(descriptor)
-        self._read = _Readers(pool).message(descriptor)
+        self._descriptor = descriptor
+        self._readers = _Readers(pool, _whole_bytes(files))
+        self._read = self._readers.message(descriptor)
 
     def to_json(self, payload: bytes) -> bytes:
         """Return a message as a JSON document.
@@ -68,8 +82,10 @@ class ProtobufReader:
             ParseError: When it is not of the type.
         """
         try:
-            value = self._read(self._class.FromString(payload))
-            return dumps(value, _never)
+            if len(payload) <= self._readers.whole_bytes:
+                return self._readers.text(self._read(self._class.FromString(payload)))
+            parts = protobuf_pieces.in_pieces(self._readers, self._descriptor, payload)
+            return pieces.joined(parts, max(len(payload), _MIN_SIZE))
         except (DecodeError, UnicodeDecodeError) as error:
             # The library's own words name fields and show bytes.
             reason = "it is not of the message_type"
@@ -86,7 +102,9 @@ def _never(value: Any) -> NoReturn:  # noqa: ANN401 - nothing gets here
     raise TypeError(msg)
 
 
-def _pool(descriptor_file: str) -> descriptor_pool.DescriptorPool:
+def _pool(
+    descriptor_file: str,
+) -> tuple[descriptor_pool.DescriptorPool, descriptor_pb2.FileDescriptorSet]:
     try:
         content = Path(descriptor_file).read_bytes()
     except OSError as error:
@@ -108,7 +126,21 @@ def _pool(descriptor_file: str) -> descriptor_pool.DescriptorPool:
     if not files.file:
         msg = f"descriptor_file: {descriptor_file} is empty"
         raise ValueError(msg)
-    return pool
+    return pool, files
+
+
+def _whole_bytes(files: descriptor_pb2.FileDescriptorSet) -> int:
+    """Return how large the messages are that are read whole.
+
+    Two bytes may be a message of any type, in which each field has a value.
+    """
+    types = [type_ for file in files.file for type_ in file.message_type]
+    widest = 1
+    while types:
+        type_ = types.pop()
+        types.extend(type_.nested_type)
+        widest = max(widest, len(type_.field))
+    return min(_MAX_WHOLE, max(_MIN_WHOLE, _MAX_WHOLE * _MANY_FIELDS // widest))
 
 
 class _Readers:
@@ -117,7 +149,8 @@ class _Readers:
     A type may hold itself, so a reader is known by name before it is complete.
     """
 
-    def __init__(self, pool: descriptor_pool.DescriptorPool) -> None:
+    def __init__(self, pool: descriptor_pool.DescriptorPool, whole_bytes: int) -> None:
+        self.whole_bytes = whole_bytes
         self._pool = pool
         self._made: dict[str, Read] = {}
 
@@ -130,9 +163,33 @@ class _Readers:
             self._made[name] = self._well_known(name) or self._object(descriptor)
         return self._made[name]
 
+    def extensions(self, descriptor: Descriptor) -> list[FieldDescriptor]:
+        """Return the extensions of a type (proto2)."""
+        if not descriptor.is_extendable:
+            return []
+        return list(self._pool.FindAllExtensions(descriptor))
+
+    def find(self, name: str) -> Descriptor | None:
+        """Return the type of this full name, if there is one."""
+        try:
+            return self._pool.FindMessageTypeByName(name)
+        except KeyError:
+            return None
+
+    def is_object(self, descriptor: Descriptor) -> bool:
+        """Return whether messages of a type become objects of their fields."""
+        return (
+            self._well_known(descriptor.full_name) is None
+            and not descriptor.GetOptions().message_set_wire_format
+        )
+
+    def text(self, value: Any) -> bytes:  # noqa: ANN401 - any JSON
+        """Return a value as JSON."""
+        return dumps(value, _never)
+
     def _object(self, descriptor: Descriptor) -> Read:
         fields = [
-            (field.name, field.has_presence, self._field(field))
+            (field.name, field.has_presence, self.field(field))
             for field in descriptor.fields
         ]
         extendable = descriptor.is_extendable
@@ -150,12 +207,13 @@ class _Readers:
     def _extensions(self, message: Message) -> dict[str, Any]:
         """Return the extensions of a message (proto2), named as in text format."""
         return {
-            f"[{field.full_name}]": self._field(field)(value)
+            f"[{field.full_name}]": self.field(field)(value)
             for field, value in message.ListFields()
             if field.is_extension
         }
 
-    def _field(self, field: FieldDescriptor) -> Read:
+    def field(self, field: FieldDescriptor) -> Read:
+        """Return what makes JSON's value of a field's value."""
         nested = field.message_type
         if nested is not None and nested.GetOptions().map_entry:
             value = self._value(nested.fields_by_name["value"])
@@ -193,9 +251,8 @@ class _Readers:
     def _any(self, message: Any) -> dict[str, Any]:  # noqa: ANN401 - no class of its own
         head = {"@type": message.type_url}
         name = message.type_url.rpartition("/")[2]
-        try:
-            descriptor = self._pool.FindMessageTypeByName(name)
-        except KeyError:
+        descriptor = self.find(name)
+        if descriptor is None:
             return {**head, "value": message.value}
         inner = message_factory.GetMessageClass(descriptor).FromString(message.value)
         value = self.message(descriptor)(inner)

@@ -11,9 +11,10 @@ from grpc_tools import protoc
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-__all__ = ["TICKS", "compile_protos", "message_class"]
+__all__ = ["LARGE", "TICKS", "compile_protos", "message_class"]
 
 TICKS = Path(__file__).parent / "ticks.proto"
+LARGE = Path(__file__).parent / "large.proto"
 
 WELL_KNOWN = Path(protoc.__file__).parent / "_proto"
 """What `google/protobuf/*.proto` is imported from."""
