@@ -20,6 +20,7 @@ from tap_websocket.transports.rfc6455 import (
     PONG,
     TOO_BIG,
 )
+from tap_websocket.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -116,6 +117,9 @@ class Session:
         self.directive: CloseAction | None = None
         self.values = values
         self._heard_close = False
+        # Documents that were ignored since the last data message, and those of the run
+        # before the batch that is being taken.
+        self._ignored = self._ignored_before = 0
         self.subscribed: asyncio.Future[None] = self._loop.create_future()
         self.replacement = ReplacementRequest()
         self.label = ""
@@ -199,6 +203,7 @@ class Session:
             size = sum(map(len, payloads))
             backlog.defer(lambda: self.messages(payloads, binary=binary), size)
         elif not self._takes_nothing():
+            self._ignored_before = self._run.counts.ignored
             self._outbound.hold()
             result = self._run.received(
                 self.origin, payloads, binary=binary, done=self._taken
@@ -209,10 +214,13 @@ class Session:
 
     def _taken(self, result: BatchResult) -> None:
         """Do what a batch of messages asks for."""
+        # Between the two nothing of another connection is taken.
+        self._ignored += self._run.counts.ignored - self._ignored_before
         if self._outbound.awaits_interval:
             self._outbound.look_for_interval()
         if result.messages or result.deduplicated:
             self.has_data = True
+            self._ignored = 0
             self._owner.produced(self)
             self._outbound.keepalive.data()
         if result.error is not None:
@@ -324,6 +332,12 @@ class Session:
 
     def _went_stale(self, reason: str) -> None:
         """Drop the connection, which was silent for `stale_timeout`."""
+        if self._ignored:
+            came = counted(self._ignored, "document", "documents")
+            reason += (
+                f"; {came} came and {'was' if self._ignored == 1 else 'were'} ignored "
+                "(message_rules, or without a match of message_pattern or records_path)"
+            )
         self.give_up(reason)
         self._owner.went_stale(self)
 

@@ -281,6 +281,35 @@ def test_a_stale_connection_is_dropped_though_it_answers_pings() -> None:
     assert time.monotonic() - begin >= 2
 
 
+def test_a_stale_connection_says_what_was_ignored_on_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A path that is wrong looks like a silent feed in the log of a long run."""
+
+    async def script(peer: Peer) -> None:
+        await peer.send('{"dta": {"n": 1}}')
+        if peer.number == 1:
+            await peer.send('{"dta": {"n": 2}}')
+        else:
+            await peer.send('{"data": {"n": 3}}')
+        await peer.wait()
+
+    with serve(script) as server:
+        run = receive(
+            url=server.url,
+            records_path="$.data",
+            stale_timeout=2,
+            reconnect=True,
+            reconnect_backoff=0.01,
+            max_messages=2,
+        )
+    assert run.error is None
+    first, second = (text for text in caplog.messages if text.startswith("Lost"))
+    assert "(stale_timeout); 2 documents came and were ignored (message_rules" in first
+    # Data came behind what was ignored.
+    assert "ignored" not in second
+
+
 @pytest.mark.parametrize("form", ["raw_string", "binary"])
 def test_rules_look_at_a_parsed_copy_where_nothing_is_parsed(form: str) -> None:
     with serve(feed('{"type":"hb"}', "no json", "pong", close=True)) as server:
