@@ -13,7 +13,7 @@ import urllib3
 from tap_websocket.errors import CredentialError, extra_needed
 from tap_websocket.http.answer import TransientHttpError
 from tap_websocket.network.errors import BadHandshake, HandshakeError, Unreachable
-from tap_websocket.network.tunnel import NO_HTTP, proxy_refusal
+from tap_websocket.network.tunnel import proxy_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,9 +122,8 @@ def _unreadable(causes: list[BaseException], setting: str) -> str:
         if isinstance(cause, http.client.LineTooLong) or _TOO_MANY.match(str(cause)):
             return f"the head of the server's answer is too long; check {setting}"
         if isinstance(cause, http.client.BadStatusLine):
-            if _first(causes, urllib3.exceptions.ProxyError):
-                return NO_HTTP
-            return f"the server's answer is not HTTP; check the URL in {setting}"
+            # The libraries do not say whether it was the server's or a proxy's.
+            return f"the answer is not HTTP; check the URL in {setting}, and proxy"
         if isinstance(cause, urllib3.exceptions.DecodeError):
             return f"the server's answer cannot be decompressed; check {setting}"
     return ""

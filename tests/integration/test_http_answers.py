@@ -78,7 +78,7 @@ def test_a_body_of_data_is_waited_for() -> None:
             "the head of the server's answer is too long",
             id="a long header",
         ),
-        (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", "the server's answer is not HTTP"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", "the answer is not HTTP"),
         (
             b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n{}",
             "the server's answer cannot be decompressed",

@@ -88,7 +88,7 @@ def failure(proxy: str) -> Exception:
         (
             answering(b"SSH-2.0-OpenSSH_9.6\r\n!"),
             CredentialError,
-            "proxy's .* not HTTP",
+            "not HTTP; .* proxy$",
         ),
     ],
 )

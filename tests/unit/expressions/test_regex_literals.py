@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tap_websocket.expressions.regex_literals import Literals, literals_of
@@ -51,6 +51,7 @@ PIECES = st.sampled_from(
 
 
 @settings(max_examples=examples(2000), deadline=None)
+@example(pieces=["aa{|"], texts=[])  # a brace that opens no repetition
 @given(pieces=st.lists(PIECES, max_size=7), texts=st.lists(st.text("aAbB-. \né{}0")))
 def test_a_match_has_the_texts_that_are_known(
     pieces: list[str], texts: list[str]
