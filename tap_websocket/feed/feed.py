@@ -7,6 +7,7 @@ import logging
 import math
 from typing import TYPE_CHECKING
 
+from tap_websocket.errors import ConnectionFailed
 from tap_websocket.feed.lines import Group
 from tap_websocket.feed.reconnector import Reconnector
 from tap_websocket.feed.run_state import RunState
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 __all__ = ["Feed"]
 
 _LOGGER = logging.getLogger("tap-websocket")
+_TRIAL_SECONDS = 30.0
+"""Seconds that a trial waits for data, behind those of `connect_timeout`: with a wrong
+records_path it would wait for all of `max_duration`, a month where that is set."""
+
 _DECISION_SECONDS = 0.05
 """Between two looks at what becomes of connections that end."""
 
@@ -73,6 +78,7 @@ class Feed:
         self._lines: set[Reconnector] = set()
         self._groups: list[Group] = []
         self._only_one = only_one
+        self._is_trial = max_messages is not None
         self._tasks: set[asyncio.Task[None]] = set()
         # Seconds that the answers to Close frames are waited for at the end: a trial
         # waits for none, so that discovery is quick.
@@ -216,12 +222,25 @@ class Feed:
         return f"the server closed {which}, and reconnect is off"
 
     async def _watch_duration(self) -> None:
-        duration = self._settings.ends.max_duration
+        duration, name = self._settings.ends.max_duration, "max_duration"
+        if self._is_trial:
+            bound = _TRIAL_SECONDS + self._settings.connection.connect_timeout
+            if duration is None or bound < duration:
+                duration, name = bound, "--test"
         if duration is not None:
             await asyncio.sleep(duration)
             await self._hear_out()
-            self._warn_of_silence(duration)
-            self._run.time_out(f"max_duration: {duration:g} s have passed")
+            silence = self._silence(duration, name)
+            if silence and not self._is_trial:
+                _LOGGER.warning("%s", silence)
+            self._time_out(f"{name}: {duration:g} s have passed", silence)
+
+    def _time_out(self, reason: str, silence: str) -> None:
+        """End the run at a time limit; for a trial without data that is an error."""
+        if silence and (first := self._run.first_ignored()):
+            _LOGGER.debug("The first document that was ignored: %s", first)
+        failed = ConnectionFailed(silence) if silence and self._is_trial else None
+        self._run.time_out(reason, failed)
 
     async def _hear_out(self) -> None:
         """Wait for connections that end already: how they do may end the run first.
@@ -234,21 +253,27 @@ class Feed:
                 return
             await asyncio.sleep(_DECISION_SECONDS)
 
-    def _warn_of_silence(self, duration: float) -> None:
-        """Warn if a run that waited for its end received no data, only other things."""
+    def _silence(self, seconds: float, limit: str) -> str:
+        """Return what a run that waited for its end received in place of data.
+
+        Args:
+            seconds: How long it waited.
+            limit: What ends it.
+
+        Returns:
+            A line for the log; empty where data came, or the run is over.
+        """
         counts = self._run.counts
-        if not self._run.is_over and not counts.messages:
-            _LOGGER.warning(
-                "No data message came in %g s (max_duration): %s ignored "
-                "(message_rules, or without a match of message_pattern or "
-                "records_path; TAP_WEBSOCKET_LOGLEVEL=DEBUG shows the first), "
-                "%s skipped (on_parse_error)",
-                duration,
-                counted(counts.ignored, "document was", "documents were"),
-                counted(counts.skipped, "was", "were"),
-            )
-            if first := self._run.first_ignored():
-                _LOGGER.debug("The first document that was ignored: %s", first)
+        if self._run.is_over or counts.messages:
+            return ""
+        ignored = counted(counts.ignored, "document was", "documents were")
+        skipped = counted(counts.skipped, "was", "were")
+        return (
+            f"No data message came in {seconds:g} s ({limit}): {ignored} ignored "
+            "(message_rules, or without a match of message_pattern or "
+            "records_path; TAP_WEBSOCKET_LOGLEVEL=DEBUG shows the first), "
+            f"{skipped} skipped (on_parse_error)"
+        )
 
     async def _watch_idle(self) -> None:
         timeout = self._settings.ends.idle_timeout
@@ -267,4 +292,6 @@ class Feed:
             # At least one step of the clock: a shorter sleep could end before it
             # moves, again and again.
             await asyncio.sleep(max(left, math.ulp(self._loop.time())))
-        self._run.time_out(f"idle_timeout: nothing was received for {timeout:g} s")
+        reason = f"idle_timeout: nothing was received for {timeout:g} s"
+        silent = self._is_trial
+        self._time_out(reason, self._silence(timeout, "idle_timeout") if silent else "")

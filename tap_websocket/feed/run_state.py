@@ -153,16 +153,22 @@ class RunState:
         if not self.ended.done():
             self.ended.set_result(Ending(reason, error, close_code))
 
-    def time_out(self, reason: str) -> None:
+    def time_out(self, reason: str, error: Exception | None = None) -> None:
         """End the run at one of its time limits, once what has come is taken.
 
         It is an error where the run has nothing (see `Diagnosis`).
-        """
-        self.backlog.once_taken(lambda: self._time_out(reason))
 
-    def _time_out(self, reason: str) -> None:
-        error = self.diagnosis.error(reason, has_records=bool(self.counts.records))
-        self._stop(reason, error)
+        Args:
+            reason: Which limit it is.
+            error: The failure, where the diagnosis knows of none.
+        """
+        self.backlog.once_taken(lambda: self._time_out(reason, error))
+
+    def _time_out(self, reason: str, error: Exception | None) -> None:
+        has_records = bool(self.counts.records)
+        self._stop(
+            reason, self.diagnosis.error(reason, has_records=has_records) or error
+        )
 
     def stop(
         self,

@@ -160,6 +160,30 @@ def test_the_connection_test_takes_one_message(
     assert len(run.records) == 1
 
 
+@pytest.mark.parametrize(
+    ("ends", "limit"),
+    [
+        ({"max_duration": 2}, "2 s (max_duration)"),
+        ({"idle_timeout": 2}, "2 s (idle_timeout)"),
+        ({"max_duration": 2_592_000, "connect_timeout": 1}, "31 s (--test)"),
+    ],
+)
+def test_the_connection_test_without_data_is_an_error(
+    ends: dict[str, Any], limit: str, tmp_path: Path
+) -> None:
+    async def one(peer: Peer) -> None:
+        await peer.send(json.dumps(TRADE))
+        await peer.wait()
+
+    with serve(one) as server:
+        config = {"url": server.url, "records_path": "$.wrong", **ends}
+        run = run_tap(tmp_path, config, "--test")
+    assert run.code == 1
+    assert not run.records
+    (error,) = run.errors
+    assert f"No data message came in {limit}: 1 document was ignored" in error
+
+
 @pytest.mark.parametrize("form", [None, "json", "markdown"])
 def test_about(form: str | None, tmp_path: Path) -> None:
     options = () if form is None else ("--format", form)
