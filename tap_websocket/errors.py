@@ -13,7 +13,6 @@ __all__ = [
     "FeedError",
     "LocationError",
     "ParseError",
-    "SampleError",
     "SchemaError",
     "SequenceError",
     "StreamMapError",
@@ -63,10 +62,6 @@ class FeedError(TapError):
 
 class LocationError(TapError):
     """The file of `schema_location` cannot be read or written, or is another file."""
-
-
-class SampleError(TapError):
-    """A sample for the catalog has no record."""
 
 
 class ParseError(TapError):

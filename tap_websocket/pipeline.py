@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tap_websocket.delivery.bridge import Bridge
 from tap_websocket.delivery.event_loop import gather_seconds, make_event_loop
 from tap_websocket.delivery.pages import Pager
-from tap_websocket.errors import SampleError, TapError
+from tap_websocket.errors import TapError
 from tap_websocket.feed.dialer import Dialer
 from tap_websocket.feed.feed import Feed
 from tap_websocket.feed.threads import LoopThread
@@ -204,7 +204,7 @@ class LoopRunner:
         """Receive until the run ends, then hand on everything that is left."""
         started = self._loop.time()
         ending = await self.feed.run()
-        error, reason = ending.error or self._no_sample(ending), ending.reason
+        error, reason = ending.error, ending.reason
         try:
             # Without a record there is nothing to infer columns from, and a failure
             # is all that there is to report.
@@ -229,6 +229,8 @@ class LoopRunner:
             self._run.counts.summary(),
         )
         self._handler.warn_of_paths()
+        if error is None:
+            self._warn_of_no_record(ending)
         self._emitter.close()
         # The target gets the last page before servers answer our Close frames.
         self._buffer.close(error)
@@ -250,25 +252,25 @@ class LoopRunner:
         else:
             self._emitter.end_sample()
 
-    def _no_sample(self, ending: Ending) -> SampleError | None:
-        """Return the error of a discovery in which no record came, if it is one.
+    def _warn_of_no_record(self, ending: Ending) -> None:
+        """Say that a discovery found no columns.
 
-        It is none where a signal ended it, or where a shard has nothing to do.
+        Not where a signal ended it, or where a shard has nothing to do.
         """
         counts = self._run.counts
         if (
-            not self._run.discovers
-            or counts.records
-            or not self.feed.has_connected
-            or ending.close_code != NORMAL
+            self._run.discovers
+            and not counts.records
+            and self.feed.has_connected
+            and ending.close_code == NORMAL
         ):
-            return None
-        return SampleError(
-            f"no record came ({ending.reason}): no catalog and no columns were "
-            f"written; {counted(counts.ignored, 'document was', 'documents were')} "
-            "ignored; check subscribe_messages, records_path and message_rules, or "
-            "set infer_timeout higher"
-        )
+            _LOGGER.warning(
+                "no record came (%s): the catalog has no columns yet, and a run with "
+                "it infers them; %s ignored; check subscribe_messages, records_path "
+                "and message_rules, or set infer_timeout higher",
+                ending.reason,
+                counted(counts.ignored, "document was", "documents were"),
+            )
 
     def _put(self, page: Page) -> None:
         """Put a page into the buffer.

@@ -121,7 +121,7 @@ class WebSocketStream(Stream):
         self._plan = msgspec.structs.replace(
             self._plan,
             keys=tuple(self.primary_keys),
-            catalog_schema=schema,
+            catalog_schema=schema if self._plan.is_told_by(schema) else None,
             store=None,
             stored=None,
             deselected=frozenset(

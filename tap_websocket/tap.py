@@ -154,6 +154,12 @@ class TapWebSocket(FeedTap):
                 # The SDK raises its own errors, NotImplementedError and ValueError.
                 self._mapper = None
                 raise stream_maps.setup_error(error) from error
+            # The SDK takes the schema of a catalog that was given; that of a discovery
+            # without records has no columns.
+            if self.input_catalog is not None:
+                for stream in self.streams.values():
+                    if isinstance(stream, WebSocketStream) and stream.samples:
+                        sdk.register_schema(stream, super().mapper, stream.schema)
         return super().mapper
 
     @mapper.setter

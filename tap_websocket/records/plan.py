@@ -153,6 +153,14 @@ class RecordPlan(msgspec.Struct, frozen=True):
             and not (self.stored is not None and self.stored.columns)
         )
 
+    def is_told_by(self, catalog_schema: Mapping[str, Any]) -> bool:
+        """Return whether a catalog's schema tells the columns that a sample would.
+
+        That of a discovery in which no record came has the keys, and what the tap adds.
+        """
+        own = {*added_columns(self.settings), *self.keys, RESCUED}
+        return not self.infers or not catalog_schema.get("properties", {}).keys() <= own
+
     def columns(
         self,
         inferred: Mapping[str, Any] | None = None,

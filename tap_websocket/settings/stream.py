@@ -58,7 +58,7 @@ DECLARATIONS = group(
     infer_timeout=setting(
         seconds(),
         "Stop sampling after this many seconds. A run whose sample has no record then "
-        "infers from the first that comes; `--discover` ends with an error.",
+        "infers from the first that comes.",
         default=10,
     ),
     schema_location=setting(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from singer_sdk.helpers._flattening import PluginFlatteningConfig
-    from singer_sdk.mapper import StreamMap
+    from singer_sdk.mapper import PluginMapper, StreamMap
     from singer_sdk.streams import Stream
     from singer_sdk.tap_base import Tap
 
@@ -34,6 +34,7 @@ __all__ = [
     "keeps_records",
     "mend_schema",
     "missing_encoders",
+    "register_schema",
     "replace_schema",
     "takes_schema",
 ]
@@ -141,6 +142,15 @@ def takes_schema(config: Mapping[str, Any]) -> Callable[[dict[str, Any]], bool] 
     return takes
 
 
+def register_schema(
+    stream: Stream, mapper: PluginMapper, schema: dict[str, Any]
+) -> None:
+    """Tell the stream maps what a stream's schema is; its selection applies."""
+    selected = get_selected_schema(stream.name, schema, stream.mask)
+    keys = list(stream.primary_keys)
+    mapper.register_raw_stream_schema(stream.name, selected, keys)
+
+
 def replace_schema(stream: Stream, tap: Tap, schema: dict[str, Any]) -> None:
     """Give a stream a new schema in mid-run, and announce it.
 
@@ -149,8 +159,6 @@ def replace_schema(stream: Stream, tap: Tap, schema: dict[str, Any]) -> None:
         tap: Its tap, whose stream maps are made anew.
         schema: The new JSON schema.
     """
-    selected = get_selected_schema(stream.name, schema, stream.mask)
-    keys = list(stream.primary_keys)
-    tap.mapper.register_raw_stream_schema(stream.name, selected, keys)
+    register_schema(stream, tap.mapper, schema)
     stream._stream_maps = None  # noqa: SLF001 - the SDK caches the maps of the old one
     stream._write_schema_message()  # noqa: SLF001

@@ -66,15 +66,24 @@ def test_discovery_connects_only_to_infer(
     assert json.loads(run.stdout)["streams"][0]["schema"]["properties"]
 
 
-def test_discovery_of_a_silent_feed_is_an_error(tmp_path: Path) -> None:
-    """A catalog without columns would be where all later runs start."""
+def test_a_run_with_the_catalog_of_a_silent_feed_infers_its_columns(
+    tmp_path: Path,
+) -> None:
+    """Meltano discovers before each run, and keeps the catalog."""
+    config = {"max_messages": 1, "infer_timeout": 0.3, "primary_keys": ["price"]}
     with serve(says_nothing) as server:
-        config = {"url": server.url, "max_messages": 1, "infer_timeout": 0.3}
-        run = run_tap(tmp_path, config, "--discover")
-    assert run.code == 1
-    assert run.stdout == b""
-    (error,) = run.errors
-    assert "no record came (infer_timeout: 0.3 s have passed)" in error
+        found = run_tap(tmp_path, {"url": server.url, **config}, "--discover")
+    assert found.code == 0
+    assert "no record came (infer_timeout: 0.3 s have passed)" in found.stderr
+    catalog = tmp_path / "catalog.json"
+    catalog.write_bytes(found.stdout)
+    with serve(trades) as server:
+        config = {"url": server.url, **config}
+        run = run_tap(tmp_path, config, "--catalog", str(catalog))
+    assert run.code == 0
+    (schema,) = run.schemas
+    assert schema["properties"]["price"]["type"] != ["string"]
+    assert run.records[0].keys() <= schema["properties"].keys()
 
 
 def test_discovery_of_an_unreachable_feed_is_an_error(tmp_path: Path) -> None:
