@@ -87,7 +87,7 @@ def test_pings_are_answered_while_a_message_is_worked_on(shape: str) -> None:
     assert run.counts.messages == 1
     assert run.records
     # Had the loop waited, one or two would have been read along with the message.
-    assert server.pongs >= 5
+    assert server.pongs >= 3
 
 
 @pytest.mark.parametrize("form", ["msgpack", "cbor"])
@@ -99,7 +99,7 @@ def test_pings_are_answered_while_a_binary_format_is_read(form: str) -> None:
     with serve_raw(server) as served:
         run = receive(url=served.url, max_messages=1, message_format=form)
     assert (run.error, run.counts.records) == (None, count)
-    assert server.pongs >= 5
+    assert server.pongs >= 3
 
 
 def test_pings_are_answered_while_protobuf_is_read(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_pings_are_answered_while_protobuf_is_read(tmp_path: Path) -> None:
             url=served.url, max_messages=1, message_format="protobuf", protobuf=given
         )
     assert (run.error, run.counts.records) == (None, 1)
-    assert server.pongs >= 5
+    assert server.pongs >= 3
 
 
 def test_pings_are_answered_while_what_was_inflated_is_worked_on() -> None:
@@ -125,7 +125,7 @@ def test_pings_are_answered_while_what_was_inflated_is_worked_on() -> None:
     with serve_raw(server) as served:
         run = receive(url=served.url, max_messages=1, payload_compression="gzip")
     assert (run.error, run.counts.records) == (None, MANY + 1)
-    assert server.pongs >= 5
+    assert server.pongs >= 3
 
 
 def test_what_follows_a_large_message_comes_behind_it() -> None:
