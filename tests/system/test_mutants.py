@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -71,3 +73,16 @@ def test_each_patch_of_the_list_still_applies() -> None:
         assert text.count(mutant.old) == 1, mutant
         file, _, name = mutant.test.partition("::")
         assert f"def {name.partition('[')[0]}(" in (mutants.HOME / file).read_text()
+
+
+def test_each_mutant_names_one_test() -> None:
+    """A name that stands for several, or none, breaks the whole hunt."""
+    tests = sorted({mutant.test for mutant in mutants.read(mutants.LIST)})
+    found = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", *tests],
+        cwd=mutants.HOME,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert sorted(filter(lambda line: "::" in line, found.stdout.splitlines())) == tests
