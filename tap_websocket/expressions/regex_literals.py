@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import msgspec
 
-__all__ = ["Literals", "literals_of"]
+from tap_websocket.expressions.regex_tree import REPEATS, is_anchored, parse
 
-_FLAGS = re.compile(r"\(\?([a-zA-Z]+)\)")
-_PIECE = re.compile(
-    r"\\(?P<escaped>x..|u.{4}|U.{8}|N\{[^}]*\}|[0-9]{1,3}|.)"
-    r"|(?P<set>\[\^?\]?(?:\\.|[^\]\\])*\])"
-    r"|(?P<many>[*?]|\{\d*(?:,\d*)?\}|\{)"
-    r"|(?P<mark>[.^$+()|])"
-    r"|(?P<plain>.)",
-    re.DOTALL,
-)
-_ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tap_websocket.expressions.regex_tree import Node
+
+__all__ = ["Literals", "literals_of"]
 
 
 class Literals(msgspec.Struct, frozen=True):
@@ -32,57 +29,35 @@ class Literals(msgspec.Struct, frozen=True):
     longest: str = ""
 
 
-_UNKNOWN = Literals()
-
-
 def literals_of(pattern: str) -> Literals:
     """Return the texts that are in every match of a regular expression.
 
     Only what stands outside of groups, sets and alternatives is looked at.
+
+    Args:
+        pattern: A regular expression that `re` compiles.
     """
-    flags = _FLAGS.match(pattern)
-    given = set(flags[1]) if flags else set[str]()
-    # With these `^` is at each line, or white space and comments are no text.
-    if given & {"m", "x", "L"} or "(?#" in pattern:
-        return _UNKNOWN
-    text = pattern[flags.end() if flags else 0 :]
-    body = text.removeprefix("^")
-    runs = _runs(body, ignores_case="i" in given)
-    if runs is None:
-        return _UNKNOWN
-    return Literals("" if body == text else runs[0], max(runs, key=len))
+    nodes, flags = parse(pattern)
+    anchored = is_anchored(nodes[:1], flags)
+    runs = _runs(nodes[anchored:], flags)
+    return Literals(runs[0] if anchored else "", max(runs, key=len))
 
 
-def _runs(pattern: str, *, ignores_case: bool) -> list[str] | None:
-    """Return the runs of plain characters outside of groups, one at least.
-
-    None where there are alternatives.
-    """
+def _runs(nodes: Iterable[Node], flags: int) -> list[str]:
+    """Return the runs of plain characters, of which the first may be empty."""
     runs = [""]
-    depth = 0
-    for piece in _PIECE.finditer(pattern):
-        mark = piece["mark"] or ""
-        depth += (mark == "(") - (mark == ")")
-        if depth or mark == ")":
-            character = ""
-        elif mark == "|":
-            return None
-        elif piece["many"]:
-            # What stands in front of it need not be there.
-            runs[-1] = runs[-1][:-1]
-            character = ""
-        else:
-            character = _character(piece)
-        if not character or (ignores_case and character.lower() != character.upper()):
-            runs.append("")
-        else:
-            runs[-1] += character
+    for op, value in nodes:
+        if op.name == "LITERAL" and _has_one_case(chr(value), flags):
+            runs[-1] += chr(value)
+            continue
+        if op.name in REPEATS and value[0] > 0:
+            # It is there once at least; what follows may be it again.
+            first, *others = _runs(value[2], flags)
+            runs[-1] += first
+            runs += others
+        runs.append("")
     return runs
 
 
-def _character(piece: re.Match[str]) -> str:
-    """Return the character that a piece of a pattern stands for, or an empty text."""
-    escaped: str | None = piece["escaped"]
-    if escaped is None:
-        return piece["plain"] or ""
-    return _ESCAPES.get(escaped, "" if escaped[0].isalnum() else escaped)
+def _has_one_case(char: str, flags: int) -> bool:
+    return not flags & re.IGNORECASE or char.lower() == char.upper()

@@ -9,20 +9,17 @@ where repetitions are inside of each other, they may double with each character.
 from __future__ import annotations
 
 import functools
-import importlib
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from tap_websocket.expressions.regex_tree import REPEATS, is_anchored, parse
 
-    Node = tuple[Any, Any]
+if TYPE_CHECKING:
+    from tap_websocket.expressions.regex_tree import Node
+
     Chars = frozenset[str]
 
 __all__ = ["degree"]
-
-# The tree that `re` itself compiles; it has had this form since Python 2.
-_parse: Any = importlib.import_module("re._parser").parse
 
 _MAX_CHOICES = 3
 """Places where two ways may both go on: the steps double with each."""
@@ -31,7 +28,6 @@ _FEW = 4
 """Repetitions of a character that are choices rather than a power of the length."""
 
 _SINGLE = frozenset({"LITERAL", "NOT_LITERAL", "ANY", "IN"})
-_REPEATS = frozenset({"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"})
 _OTHERS = "\u00e9\u0130\u0301\u0661\u2003\u4e2d\ud800\U0001f600"
 """Characters beyond Latin-1 of each category that an expression can name."""
 
@@ -67,9 +63,8 @@ def degree(pattern: str) -> int | None:
         1 where they grow with the length itself; None where there is no such power, or
         it cannot be told.
     """
-    tree = _parse(pattern)
-    nodes, flags = list(tree), tree.state.flags
-    reader = _Reader(_alphabet(tree))
+    nodes, flags = parse(pattern)
+    reader = _Reader(_alphabet(nodes))
     try:
         cost = reader.sequence(nodes, frozenset(), flags)
         # What always comes to a match is not tried again from another place.
@@ -78,14 +73,14 @@ def degree(pattern: str) -> int | None:
         return None
     if cost.choices > _MAX_CHOICES:
         return None
-    starts = 0 if _is_anchored(nodes, flags) else 1
+    starts = 0 if is_anchored(nodes, flags) else 1
     return max(1, cost.work, tried.work + starts)
 
 
-def _alphabet(tree: Any) -> Chars:  # noqa: ANN401 - of a private module
+def _alphabet(nodes: list[Node]) -> Chars:
     """Return a character of each kind that an expression tells apart."""
     points = set(range(256)) | set(map(ord, _OTHERS))
-    pending: list[Any] = [tree]
+    pending: list[Any] = [nodes]
     while pending:
         item = pending.pop()
         if isinstance(item, int) and not hasattr(item, "name"):
@@ -105,23 +100,10 @@ def _without_last_repeat(nodes: list[Node]) -> list[Node]:
     if op.name == "BRANCH":
         ways = [_without_last_repeat(list(way)) for way in value[1]]
         return [*nodes[:-1], (op, (None, ways))]
-    is_repeat = op.name in _REPEATS and len(value[2]) == 1
+    is_repeat = op.name in REPEATS and len(value[2]) == 1
     if is_repeat and value[0] <= 1 and next(iter(value[2]))[0].name in _SINGLE:
         return nodes[:-1]
     return nodes
-
-
-def _is_anchored(nodes: Sequence[Node], flags: int) -> bool:
-    """Return whether a search can only begin at the beginning of the text."""
-    if not nodes:
-        return False
-    op, value = nodes[0]
-    if op.name == "SUBPATTERN":
-        return _is_anchored(list(value[3]), (flags | value[1]) & ~value[2])
-    return op.name == "AT" and (
-        value.name == "AT_BEGINNING_STRING"
-        or (value.name == "AT_BEGINNING" and not flags & re.MULTILINE)
-    )
 
 
 class _Reader:
@@ -163,7 +145,7 @@ class _Reader:
                 return _Cost(work=1)
             case "GROUPREF_EXISTS":
                 raise _Unbounded
-            case name if name in _REPEATS:
+            case name if name in REPEATS:
                 return self._repeat(node, follow, flags)
         return _Cost()
 
@@ -241,7 +223,7 @@ class _Reader:
             case "ASSERT" | "ASSERT_NOT" | "GROUPREF" | "GROUPREF_EXISTS":
                 # These take steps before the next character is looked at.
                 return self._alphabet
-            case name if name in _REPEATS:
+            case name if name in REPEATS:
                 return self._first(list(value[2]), frozenset(), flags)
         return self._chars(node, flags)
 
@@ -254,7 +236,7 @@ class _Reader:
                 return any(self._is_nullable(list(way)) for way in value[1])
             case "ATOMIC_GROUP":
                 return self._is_nullable(list(value))
-            case name if name in _REPEATS:
+            case name if name in REPEATS:
                 return value[0] == 0 or self._is_nullable(list(value[2]))
         return op.name not in _SINGLE
 
