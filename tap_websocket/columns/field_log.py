@@ -10,7 +10,13 @@ from tap_websocket.wording import counted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["FieldLog", "quoted"]
+__all__ = ["ODD_VALUES_PAGE", "FieldLog", "quoted"]
+
+ODD_VALUES_PAGE = (
+    "https://github.com/tap-websocket/tap-websocket/blob/main/docs/cookbook.md"
+    "#odd-values-in-a-column-of-their-own"
+)
+"""What to do about columns whose values are of several types."""
 
 _LOGGER = logging.getLogger("tap-websocket")
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket.columns import target_limits
-from tap_websocket.columns.field_log import FieldLog
+from tap_websocket.columns.field_log import ODD_VALUES_PAGE, FieldLog
 from tap_websocket.largejson.values import ARRAY, OBJECT
 
 if TYPE_CHECKING:
@@ -35,11 +35,6 @@ __all__ = [
     "is_text",
     "load",
 ]
-
-_PAGE = (
-    "https://github.com/tap-websocket/tap-websocket/blob/main/docs/cookbook.md"
-    "#odd-values-in-a-column-of-their-own"
-)
 
 MAX_COLUMNS = 1000
 """PostgreSQL has 1,600 in a table, and targets add their own."""
@@ -129,7 +124,7 @@ def infer(
     found: Schema = builder.to_schema().get("properties", {})
     properties = {}
     room = MAX_NESTED
-    log = FieldLog("became a column of text", page=_PAGE)
+    log = FieldLog("became a column of text", page=ODD_VALUES_PAGE)
     for name, field in found.items():
         types = _types(field)
         if len(types) > 1:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tap_websocket import jsontext
 from tap_websocket.columns import json_types
 from tap_websocket.columns.conversion import mismatch_reason
-from tap_websocket.columns.field_log import FieldLog
+from tap_websocket.columns.field_log import ODD_VALUES_PAGE, FieldLog
 from tap_websocket.columns.names import RESCUED
 
 if TYPE_CHECKING:
@@ -70,9 +70,10 @@ _PAGE = (
     "https://github.com/tap-websocket/tap-websocket/blob/main/docs/columns.md"
     "#_rescued_data"
 )
-_COOKBOOK = "https://github.com/tap-websocket/tap-websocket/blob/main/docs/cookbook.md"
-_WIDEN_PAGE = f"{_COOKBOOK}#change-a-columns-type"
-_ODD_PAGE = f"{_COOKBOOK}#odd-values-in-a-column-of-their-own"
+_WIDEN_PAGE = (
+    "https://github.com/tap-websocket/tap-websocket/blob/main/docs/cookbook.md"
+    "#change-a-columns-type"
+)
 
 
 class Rescue:
@@ -147,7 +148,7 @@ class Rescue:
         if not self._widens:
             return ""
         odd = isinstance(value, str) and json_types.types_of(schema) & _NUMBERS
-        return _ODD_PAGE if odd else _WIDEN_PAGE
+        return ODD_VALUES_PAGE if odd else _WIDEN_PAGE
 
     def _misfit(self, schema: Schema, value: Any) -> str:  # noqa: ANN401 - any JSON
         reason = mismatch_reason(schema, value)
