@@ -129,9 +129,11 @@ class TextObject(LargeObject):
         pieces = map(self._piece, self._node.parts)
         return pieces if not repeated else self._once(pieces)
 
-    def _piece(self, part: Run | Child) -> Any:  # noqa: ANN401 - a dict
+    def _piece(self, part: Run | Child) -> dict[str, Any]:
         if isinstance(part, Run):
-            return parse_run(self._text, part.begin, part.end, is_object=True)
+            members: dict[str, Any]
+            members = parse_run(self._text, part.begin, part.end, is_object=True)
+            return members
         return {part.name: _value(self._text, part.node)}
 
     def _once(self, pieces: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:

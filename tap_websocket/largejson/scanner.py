@@ -59,11 +59,11 @@ class Child(NamedTuple):
     """A large item of an array, or a large member of an object.
 
     Attributes:
-        name: Its name; None in an array.
+        name: Its name; empty in an array.
         node: Its value.
     """
 
-    name: str | None
+    name: str
     node: Node
 
 
@@ -150,7 +150,9 @@ class _Frame:
         "wants_item",
     )
 
-    def __init__(self, text: bytes, member: int, name: bytes | None, begin: int):  # noqa: ANN204 - mypy knows
+    def __init__(
+        self, text: bytes, member: int, name: bytes | None, begin: int
+    ) -> None:
         self.is_object = text[begin] == ord("{")
         self.begin = begin
         self.member = member
@@ -192,10 +194,11 @@ class _Frame:
             _refuse(text, child.member, f"Expecting {problem}")
         if self.border > self.run:
             self.cut(text, self.border - 1)
-        name = None if child.name is None else jsontext.parse(child.name)
-        self.parts.append(Child(name, node))
-        if name is not None:
+        name = ""
+        if child.name is not None:
+            name = jsontext.parse(child.name)
             self._note((name,))
+        self.parts.append(Child(name, node))
 
     def _note(self, names: Iterable[str]) -> None:
         if self._names is None:

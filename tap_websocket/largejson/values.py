@@ -58,7 +58,10 @@ class LargeJson(LargeValue):
                 ASCII.
             RecursionError: When it is nested deeply, unless it is to be ASCII.
         """
-        write = jsontext.dumps_in_ascii if in_ascii else jsontext.encode
+        return self._joined(jsontext.dumps_in_ascii if in_ascii else jsontext.encode)
+
+    def _joined(self, write: Callable[[Any], bytes]) -> bytes:
+        """Return the JSON text of the pieces together, each written alone."""
         # Without the brackets of the pieces.
         return self._enclosed(b",".join(write(piece)[1:-1] for piece in self.pieces()))
 
@@ -109,14 +112,15 @@ class LargeArray(LargeJson):
         """Yield the items, some at once."""
         return map(self.piece, range(len(self.offsets) - 1))
 
-    def plain(self) -> Any:  # noqa: ANN401 - a list
+    def plain(self) -> list[Any]:
         """Return the parsed array."""
         return list(self)
 
     def canonical(self, *, in_ascii: bool) -> bytes:
         """Return the same bytes for equal arrays, those of `jsontext.canonical`."""
-        write = jsontext.canonical_in_ascii if in_ascii else jsontext.encode_sorted
-        return b"[%b]" % b",".join(write(piece)[1:-1] for piece in self.pieces())
+        return self._joined(
+            jsontext.canonical_in_ascii if in_ascii else jsontext.encode_sorted
+        )
 
 
 class MappedArray(LargeArray):
@@ -193,7 +197,7 @@ class LargeObject(LargeJson, Mapping[str, Any]):
 
         return Merged(MappedObject(self, hide), members)
 
-    def plain(self) -> Any:  # noqa: ANN401 - a dict
+    def plain(self) -> dict[str, Any]:
         """Return the parsed object."""
         return dict(self.items())
 
@@ -207,16 +211,18 @@ class LargeObject(LargeJson, Mapping[str, Any]):
             [write({name: value})[1:-1] for name, value in sorted(piece.items())]
             for piece in self.pieces()
         ]
-        return b"{%b}" % b",".join(heapq.merge(*runs, key=_name_of))
+        members = heapq.merge(*runs, key=_name_of)
+        return self._enclosed(b",".join(members))
 
 
 _NAME = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
 
-def _name_of(member: Any) -> Any:  # noqa: ANN401 - bytes to a string
+def _name_of(member: bytes) -> str:
     """Return the name of a member by its text."""
     found = _NAME.match(member)
-    return "" if found is None else jsontext.parse(found[0])
+    name: str = "" if found is None else jsontext.parse(found[0])
+    return name
 
 
 class MappedObject(LargeObject):
