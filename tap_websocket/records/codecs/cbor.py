@@ -18,6 +18,7 @@ from tap_websocket.records.codecs.json_values import (
     Members,
     dumps,
     long_key,
+    member_head,
     rfc3339,
     unreadable,
 )
@@ -262,7 +263,7 @@ class _Large:
             self._stream.seek(at)
             key = _decoder(self._stream).decode(immutable=True)
             end = self._stream.tell()
-        return dumps(Members([(key, None)]), _other)[1 : -len("null}")], end
+        return member_head(dumps(Members([(key, None)]), _other)), end
 
     def is_end(self, at: int) -> bool:
         """Return whether the mark of an indefinite length stands here."""

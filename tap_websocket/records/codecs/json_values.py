@@ -19,6 +19,7 @@ __all__ = [
     "Members",
     "dumps",
     "long_key",
+    "member_head",
     "number",
     "rfc3339",
     "unreadable",
@@ -112,6 +113,11 @@ def _name(
 def long_key() -> ParseError:
     """Return the reason why a key that is an array or a map is not read."""
     return ParseError(f"a key that is no text is longer than {_MAX_NAME} characters")
+
+
+def member_head(document: bytes) -> bytes:
+    """Return the name and the colon of an object's only member, which is null."""
+    return document[1 : -len("null}")]
 
 
 class Members:

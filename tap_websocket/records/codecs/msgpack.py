@@ -14,6 +14,7 @@ from tap_websocket.records.codecs.json_values import (
     Members,
     dumps,
     long_key,
+    member_head,
     rfc3339,
     unreadable,
 )
@@ -99,8 +100,12 @@ def _other(value: msgpack.Timestamp) -> str:
 _MAX_DEPTH = 500
 """Levels of large containers inside each other; no JSON is read that is as deep."""
 
+_FIXMAP, _FIXARRAY, _FIXSTR = 0x80, 0x90, 0xA0
+"""Where the first bytes of maps, of arrays and of texts begin that have their size in
+them."""
+
 _CONTAINERS = {0xDC: (False, 2), 0xDD: (False, 4), 0xDE: (True, 2), 0xDF: (True, 4)}
-"""First byte of an array or map to whether it is keyed, and bytes of its size."""
+"""First byte of another array or map to whether it is keyed, and bytes of its size."""
 
 
 class _Large:
@@ -123,8 +128,8 @@ class _Large:
     def enter(self, at: int, depth: int) -> tuple[pieces.Container, int] | None:
         """Begin an array or map."""
         first = self._payload[at] if at < len(self._payload) else 0
-        if 0x80 <= first <= 0x9F:  # noqa: PLR2004 - up to 15 items in the first byte
-            keyed, count, begin = first < 0x90, first & 0x0F, at + 1  # noqa: PLR2004 - maps are before arrays
+        if _FIXMAP <= first < _FIXSTR:
+            keyed, count, begin = first < _FIXARRAY, first & 0x0F, at + 1
         elif first in _CONTAINERS:
             keyed, width = _CONTAINERS[first]
             begin = at + 1 + width
@@ -159,7 +164,7 @@ class _Large:
             key = self._payload[at:end]
         else:
             raise long_key()
-        return _read(b"\x81" + key + b"\xc0")[1 : -len("null}")], end
+        return member_head(_read(b"\x81" + key + b"\xc0")), end
 
     def is_end(self, at: int) -> bool:
         """Return that no mark ends a container."""

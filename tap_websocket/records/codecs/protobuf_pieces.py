@@ -15,6 +15,7 @@ from google.protobuf import message_factory
 
 from tap_websocket.records.codecs import protobuf_fields as fields
 from tap_websocket.records.codecs import protobuf_wire as wire
+from tap_websocket.records.codecs.json_values import member_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -213,8 +214,7 @@ class _Large:
         message = fields.class_of(key).FromString(
             self._joined(self._ends(found[key.number]))
         )
-        name = self._readers.text({message.key: None})
-        yield name[1 : -len(b"null}")]
+        yield member_head(self._readers.text({message.key: None}))
         is_there = False
         for piece in self._field(value, found[value.number], depth):
             yield piece
