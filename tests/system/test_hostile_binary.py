@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.memory import MIB, SLACK, run_for_peak
 from tests.support.raw import frame, serve_raw
-from tests.support.tap import start_tap
-from tests.system.test_memory import MIB, SLACK, peak
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,17 +54,5 @@ def test_a_binary_message_takes_no_more_than_a_large_one_may(
     if sent == "a text in chunks":
         config["on_parse_error"] = "rescue"
     with serve_raw(play) as server:
-        tap = start_tap(tmp_path, {"url": server.url, **config})
-        assert tap.stdout is not None
-        assert tap.stderr is not None
-        records = measured = 0
-        for line in tap.stdout:
-            records += line.startswith(b'{"type":"RECORD"')
-            if records in {1, len(message) // 4}:
-                # The first comes when all of the message was read.
-                measured = peak(tap)
-        errors = tap.stderr.read().decode()
-        tap.stdout.close()
-        tap.stderr.close()
-        assert tap.wait(60) == 0, errors
+        measured = run_for_peak(tmp_path, {"url": server.url, **config})
     assert 0 < measured < MIB + SLACK + MOST * SIZE

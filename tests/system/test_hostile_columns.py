@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.drift import sending
+from tests.support.memory import MIB, peak_memory
 from tests.support.servers import serve
 from tests.support.tap import Run, start_tap
 
-MIB = 1024 * 1024
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
+
 COLUMNS = 1000
 BUFFER = 16 * MIB
 MILLION = "{" + ",".join(f'"n{number:08d}":1' for number in range(1_000_000)) + "}"
@@ -30,7 +34,7 @@ def run(directory: Path, messages: list[str], **given: Any) -> tuple[Run, int, f
         assert tap.stderr is not None
         peaks = [0]
         # `ru_maxrss` begins with the memory of the process that forked.
-        watch = threading.Thread(target=_watch, args=(tap.pid, peaks))
+        watch = threading.Thread(target=_watch, args=(tap, peaks))
         watch.start()
         output = tap.stdout.read()
         errors = tap.stderr.read().decode()
@@ -44,15 +48,12 @@ def run(directory: Path, messages: list[str], **given: Any) -> tuple[Run, int, f
     return Run(0, output, errors), max(peaks), seconds
 
 
-def _watch(pid: int, peaks: list[int]) -> None:
+def _watch(process: subprocess.Popen[bytes], peaks: list[int]) -> None:
     """Read the peak memory of a process in bytes, until it has ended."""
-    while True:
-        status = Path(f"/proc/{pid}/status").read_text()
-        lines = [line for line in status.splitlines() if line.startswith("VmHWM")]
-        if not lines:
-            return
-        peaks.append(int(lines[0].split()[1]) * 1024)
-        time.sleep(0.01)
+    with contextlib.suppress(ProcessLookupError):
+        while True:
+            peaks.append(peak_memory(process))
+            time.sleep(0.01)
 
 
 @pytest.mark.parametrize(

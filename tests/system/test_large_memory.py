@@ -5,14 +5,12 @@ Measured from outside (docs/behaviour.md, "Back-pressure").
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.memory import MIB, SLACK, run_for_peak
 from tests.support.raw import frame, serve_raw
-from tests.support.tap import start_tap
-from tests.system.test_memory import MIB, SLACK, peak
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,7 +82,7 @@ def test_a_message_takes_no_more_than_sixteen_times_its_size(
         await peer.wait()
 
     with serve_raw(play) as server:
-        tap = start_tap(
+        measured = run_for_peak(
             tmp_path,
             {
                 "url": server.url,
@@ -96,14 +94,4 @@ def test_a_message_takes_no_more_than_sixteen_times_its_size(
                 **given,
             },
         )
-        assert tap.stdout is not None
-        assert tap.stderr is not None
-        measured = 0
-        while tap.stdout.read(MIB):
-            # It may have ended since.
-            with contextlib.suppress(StopIteration, OSError):
-                measured = peak(tap)
-        assert tap.wait(60) == 0, tap.stderr.read().decode()
-        tap.stdout.close()
-        tap.stderr.close()
     assert measured < MOST

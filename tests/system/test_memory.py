@@ -12,24 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.connect import connect
+from tests.support.memory import MIB, SLACK, peak_memory
 from tests.support.raw import frame, serve_raw
 from tests.support.tap import start_tap
 
 if TYPE_CHECKING:
-    import subprocess
     from pathlib import Path
 
     from tests.support.raw import RawPeer
-
-MIB = 1024 * 1024
-SLACK = 100 * MIB
-
-
-def peak(process: subprocess.Popen[bytes]) -> int:
-    """Peak resident memory of a process so far, in bytes."""
-    with open(f"/proc/{process.pid}/status") as status:  # noqa: PTH123 - no file
-        line = next(line for line in status if line.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024
 
 
 def run_stalled(directory: Path, url: str, seconds: float, **given: Any) -> int:
@@ -38,7 +28,7 @@ def run_stalled(directory: Path, url: str, seconds: float, **given: Any) -> int:
     assert tap.stdout is not None
     assert tap.stderr is not None
     time.sleep(seconds)
-    measured = peak(tap)
+    measured = peak_memory(tap)
     for _ in tap.stdout:
         pass
     assert tap.wait(60) == 0, tap.stderr.read().decode()
@@ -145,7 +135,7 @@ def run_read(directory: Path, url: str, records: int, **given: Any) -> int:
         records -= line.startswith(b'{"type":"RECORD"')
         if records == 0:
             break
-    measured = peak(tap)
+    measured = peak_memory(tap)
     tap.terminate()
     for _ in tap.stdout:
         pass
