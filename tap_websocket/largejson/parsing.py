@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import itertools
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,6 @@ __all__ = ["LARGE_BYTES", "is_large", "items_of", "parse"]
 LARGE_BYTES = 512 * 1024
 """Documents with more bytes are not parsed as a whole."""
 
-_MARK = b"\xef\xbb\xbf"
 _SPACE = b" \t\r\n"
 
 
@@ -37,7 +37,7 @@ def parse(payload: bytes | str) -> Any:  # noqa: ANN401 - any JSON
     except UnicodeEncodeError:
         # A lone surrogate is in no text that was UTF-8.
         return jsontext.parse(payload)
-    text = text.removeprefix(_MARK)
+    text = text.removeprefix(codecs.BOM_UTF8)
     begin = len(text) - len(text.lstrip(_SPACE))
     if text[begin : begin + 1] not in {b"{", b"["}:
         return jsontext.parse(payload)

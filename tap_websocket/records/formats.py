@@ -18,7 +18,7 @@ from tap_websocket.columns import payload_check
 from tap_websocket.errors import ConfigError, ParseError
 from tap_websocket.expressions.pattern import JSON_GROUP
 from tap_websocket.largejson import parsing
-from tap_websocket.records.payloads import encode_binary
+from tap_websocket.records.payloads import encode_binary, is_utf8
 from tap_websocket.settings.message_format import STRUCTURED
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Groups = Mapping[str, str | None]
 
-__all__ = ["Format", "codec_of", "format_of", "is_utf8"]
+__all__ = ["Format", "codec_of", "format_of"]
 
 _BREAKS = (b"\n", b"\r")
 _to_json = msgspec.json.Encoder().encode
@@ -245,18 +245,6 @@ def _unreadable(
 ) -> ParseError:
     advice = f"set {first}message_format: {other_format}, or on_parse_error: skip"
     return ParseError(problem, size=len(document), advice=advice)
-
-
-def is_utf8(payload: bytes) -> bool:
-    """Return whether a payload is UTF-8 (RFC 3629)."""
-    if payload.isascii():
-        # A fraction of what decoding costs, and most feeds are.
-        return True
-    try:
-        payload.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _has_no_nul(payload: bytes) -> bool:

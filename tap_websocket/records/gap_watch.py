@@ -10,7 +10,7 @@ import msgspec
 from tap_websocket.errors import ParseError, SequenceError
 from tap_websocket.feed.inbound import CloseAction
 from tap_websocket.largejson.parsing import is_large
-from tap_websocket.records.formats import is_utf8
+from tap_websocket.records.payloads import is_utf8
 from tap_websocket.records.views import partial_view
 
 if TYPE_CHECKING:

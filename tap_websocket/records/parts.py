@@ -14,8 +14,7 @@ import msgspec
 
 from tap_websocket.jsontext import InvalidJson
 from tap_websocket.largejson.parsing import items_of
-from tap_websocket.records.formats import is_utf8
-from tap_websocket.records.payloads import json_documents
+from tap_websocket.records.payloads import is_utf8, json_documents
 from tap_websocket.records.views import SliceView, Unviewable
 
 if TYPE_CHECKING:

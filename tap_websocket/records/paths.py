@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tap_websocket.columns.payload_check import any_may_need_slow_path
 from tap_websocket.largejson.parsing import is_large
 from tap_websocket.records.batch import AdaptiveBatchSize, take_fast
-from tap_websocket.records.formats import is_utf8
+from tap_websocket.records.payloads import is_utf8
 from tap_websocket.records.sliced_path import SlicedPath
 from tap_websocket.records.slicer import make_slicer
 from tap_websocket.records.slow_path import SlowPath

@@ -12,7 +12,7 @@ from tap_websocket.columns.names import SEQUENCE
 from tap_websocket.expressions.documents import Document
 from tap_websocket.records.added_values import head_of
 from tap_websocket.records.batch import MAX_BATCH
-from tap_websocket.records.formats import is_utf8
+from tap_websocket.records.payloads import is_utf8
 from tap_websocket.records.slicer import Slicer
 from tap_websocket.records.templates.cache import TemplateCache
 from tap_websocket.records.templates.layout import layout_of
