@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.support.scripts import trades
 from tests.support.servers import serve
@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.servers import Peer
+    from tests.support.tap import Run
+
+
+def run_mapped(
+    directory: Path, script: Any, maps: dict[str, Any], *arguments: str, **given: Any
+) -> Run:
+    """Run the tap with stream maps."""
+    with serve(script) as server:
+        config = {"url": server.url, "stream_maps": maps, **given}
+        return run_tap(directory, config, *arguments)
 
 
 def test_stream_maps_filter_rename_and_alias(tmp_path: Path) -> None:
@@ -25,9 +35,7 @@ def test_stream_maps_filter_rename_and_alias(tmp_path: Path) -> None:
             "venue": "__NULL__",
         },
     }
-    with serve(trades) as server:
-        config = {"url": server.url, "max_messages": 20, "stream_maps": maps}
-        run = run_tap(tmp_path, config)
+    run = run_mapped(tmp_path, trades, maps, max_messages=20)
     assert run.code == 0
     assert {message["stream"] for message in run.messages} == {"even"}
     assert [record["trade_id"] for record in run.records] == list(range(2, 21, 2))
@@ -52,9 +60,7 @@ def test_a_field_that_a_record_lacks_is_null_to_stream_maps(tmp_path: Path) -> N
         },
         "messages": "__NULL__",
     }
-    with serve(sometimes_lacks_a_field) as server:
-        config = {"url": server.url, "max_messages": 3, "stream_maps": maps}
-        run = run_tap(tmp_path, config)
+    run = run_mapped(tmp_path, sometimes_lacks_a_field, maps, max_messages=3)
     assert run.code == 0, run.stderr
     assert run.schemas[0]["properties"]["cost"] == {"type": ["number", "null"]}
     assert run.records == [{"cost": Decimal("1.5")}, {"cost": None}, {"cost": None}]
@@ -62,9 +68,7 @@ def test_a_field_that_a_record_lacks_is_null_to_stream_maps(tmp_path: Path) -> N
 
 def test_a_stream_map_that_fails_is_one_line(tmp_path: Path) -> None:
     maps = {"messages": {"bad": "price * 1.5"}}
-    with serve(trades) as server:
-        config = {"url": server.url, "max_messages": 20, "stream_maps": maps}
-        run = run_tap(tmp_path, config)
+    run = run_mapped(tmp_path, trades, maps, max_messages=20)
     assert run.code == 1
     (error,) = run.errors
     assert "bad" in error
@@ -80,9 +84,7 @@ async def odd_one_out(peer: Peer) -> None:
 
 def test_what_came_before_a_failing_expression_is_written(tmp_path: Path) -> None:
     maps = {"messages": {"ratio": "trade_id / price"}}
-    with serve(odd_one_out) as server:
-        config = {"url": server.url, "max_messages": 10, "stream_maps": maps}
-        run = run_tap(tmp_path, config)
+    run = run_mapped(tmp_path, odd_one_out, maps, max_messages=10)
     assert run.code == 1
     assert [record["trade_id"] for record in run.records] == list(range(1, 8))
     (error,) = run.errors
@@ -91,9 +93,7 @@ def test_what_came_before_a_failing_expression_is_written(tmp_path: Path) -> Non
 
 def test_the_connection_test_with_stream_maps_shows_its_record(tmp_path: Path) -> None:
     maps = {"messages": {"twice": "trade_id * 2"}}
-    with serve(odd_one_out) as server:
-        config = {"url": server.url, "idle_timeout": 60, "stream_maps": maps}
-        run = run_tap(tmp_path, config, "--test")
+    run = run_mapped(tmp_path, odd_one_out, maps, "--test", idle_timeout=60)
     assert run.code == 0
     assert [record["twice"] for record in run.records] == [2]
 
