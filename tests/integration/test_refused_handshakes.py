@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_websocket.errors import ConnectionFailed
-from tests.support.raw import HELLO, close_frame, serve_raw
+from tests.support.raw import HELLO, serve_raw
 from tests.support.receive import receive
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from tests.support.raw import RawPeer
+    from tests.support.receive import Received
 
 pytestmark = pytest.mark.usefixtures("each_transport")
 
@@ -58,22 +61,31 @@ def test_each_bad_handshake_is_an_error(name: str, play: Any, error: str) -> Non
     assert run.seconds < 10
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503])
-def test_some_statuses_are_retried(status: int) -> None:
+def receive_after(
+    refuse: Callable[[RawPeer], Awaitable[None]], *, times: int = 1, **given: Any
+) -> Received:
+    """Receive a message of a server that refuses the first attempts."""
+
     async def play(peer: RawPeer) -> None:
-        if peer.number < 3:
-            await peer.status(status)
+        if peer.number <= times:
+            await refuse(peer)
         else:
-            await peer.upgrade(HELLO, close_frame(1000))
+            await peer.upgrade(HELLO)
             await peer.wait()
 
     with serve_raw(play) as server:
-        run = receive(
+        return receive(
             url=server.url,
             reconnect=True,
             reconnect_backoff=0.02,
             max_messages=1,
+            **given,
         )
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503])
+def test_some_statuses_are_retried(status: int) -> None:
+    run = receive_after(lambda peer: peer.status(status), times=2)
     assert run.error is None
     assert len(run.records) == 1
 
@@ -91,25 +103,14 @@ def test_a_status_that_a_library_does_not_read_is_retried(
     line: str,
     pieces: int,
 ) -> None:
-    async def play(peer: RawPeer) -> None:
-        if peer.number == 1:
-            await peer.read_request()
-            text = f"{line}\r\nRetry-After: 1\r\n\r\n".encode()
-            for part in (text[: -pieces + 1], text[-pieces + 1 :]):
-                await peer.send(part)
-                await asyncio.sleep(0.05)
-        else:
-            await peer.upgrade(HELLO)
-            await peer.wait()
+    async def refuse(peer: RawPeer) -> None:
+        await peer.read_request()
+        text = f"{line}\r\nRetry-After: 1\r\n\r\n".encode()
+        for part in (text[: -pieces + 1], text[-pieces + 1 :]):
+            await peer.send(part)
+            await asyncio.sleep(0.05)
 
-    with serve_raw(play) as server:
-        run = receive(
-            url=server.url,
-            reconnect=True,
-            reconnect_backoff=0.02,
-            max_messages=1,
-            max_duration=5,
-        )
+    run = receive_after(refuse, max_duration=5)
     assert run.error is None
     assert len(run.records) == 1
     assert run.seconds >= 1
@@ -124,20 +125,7 @@ def test_other_statuses_are_not_retried(status: int) -> None:
 
 
 def test_retry_after_is_honoured() -> None:
-    async def play(peer: RawPeer) -> None:
-        if peer.number == 1:
-            await peer.status(429, "Retry-After: 1")
-        else:
-            await peer.upgrade(HELLO)
-            await peer.wait()
-
-    with serve_raw(play) as server:
-        run = receive(
-            url=server.url,
-            reconnect=True,
-            reconnect_backoff=0.02,
-            max_messages=1,
-        )
+    run = receive_after(lambda peer: peer.status(429, "Retry-After: 1"))
     assert run.error is None
     assert run.seconds >= 1
 
@@ -193,23 +181,11 @@ def test_a_body_of_a_gigabyte_is_not_read() -> None:
         "\xff",
     ],
 )
-def test_a_retry_after_that_cannot_be_read(value: str, each_transport: str) -> None:
-    async def play(peer: RawPeer) -> None:
-        if peer.number == 1:
-            await peer.status(503, f"Retry-After: {value}")
-        else:
-            await peer.upgrade(HELLO)
-            await peer.wait()
-
-    with serve_raw(play) as server:
-        run = receive(
-            url=server.url,
-            transport=each_transport,
-            reconnect=True,
-            reconnect_backoff=0.02,
-            max_messages=1,
-            max_duration=2 if value.startswith("999") else 20,
-        )
+def test_a_retry_after_that_cannot_be_read(value: str) -> None:
+    run = receive_after(
+        lambda peer: peer.status(503, f"Retry-After: {value}"),
+        max_duration=2 if value.startswith("999") else 20,
+    )
     if value.startswith("999"):
         assert "HTTP 503" in str(run.error)
     else:
