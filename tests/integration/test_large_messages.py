@@ -13,7 +13,7 @@ import pytest
 
 from tap_websocket.errors import FeedError
 from tests.support.protobuf import TICKS, compile_protos
-from tests.support.raw import close_frame, frame, serve_raw
+from tests.support.raw import Pinging, close_frame, frame, serve_raw
 from tests.support.receive import receive
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tap_websocket.delivery.bridge import Bridge
     from tap_websocket.delivery.pages import Page
-from tests.support.raw import RawPeer
+    from tests.support.raw import RawPeer
 
 pytestmark = pytest.mark.usefixtures("each_transport")
 
@@ -31,24 +31,6 @@ MIB = 1024 * 1024
 def rows(first: int, count: int) -> bytes:
     """Return an array of numbered objects."""
     return b"[%b]" % b",".join(b'{"n":%d}' % n for n in range(first, first + count))
-
-
-class Pinging:
-    """A server that sends a message, and Pings one by one for as long as it may."""
-
-    def __init__(self, message: bytes, opcode: int = 1) -> None:
-        self.frame = frame(message, opcode=opcode)
-        self.pongs = 0
-
-    async def __call__(self, peer: RawPeer) -> None:
-        await peer.upgrade(self.frame)
-        while True:
-            await peer.send(frame(b"?", opcode=9))
-            opcode, payload = await peer.recv()
-            if opcode == 8:
-                await peer.send(frame(payload, opcode=8))
-                return
-            self.pongs += opcode == 10
 
 
 MANY = MIB // 3
@@ -80,7 +62,7 @@ SHAPES: dict[str, tuple[bytes, dict[str, Any]]] = {
 @pytest.mark.parametrize("shape", SHAPES)
 def test_pings_are_answered_while_a_message_is_worked_on(shape: str) -> None:
     message, given = SHAPES[shape]
-    server = Pinging(message)
+    server = Pinging(frame(message))
     with serve_raw(server) as served:
         run = receive(url=served.url, max_messages=1, **given)
     assert run.error is None
@@ -95,7 +77,7 @@ def test_pings_are_answered_while_a_binary_format_is_read(form: str) -> None:
     count = MIB // 4
     head = {"msgpack": b"\xdd", "cbor": b"\x9a"}[form]
     empty = {"msgpack": b"\x80", "cbor": b"\xa0"}[form]
-    server = Pinging(head + count.to_bytes(4, "big") + empty * count, opcode=2)
+    server = Pinging(frame(head + count.to_bytes(4, "big") + empty * count, opcode=2))
     with serve_raw(server) as served:
         run = receive(url=served.url, max_messages=1, message_format=form)
     assert (run.error, run.counts.records) == (None, count)
@@ -105,7 +87,7 @@ def test_pings_are_answered_while_a_binary_format_is_read(form: str) -> None:
 def test_pings_are_answered_while_protobuf_is_read(tmp_path: Path) -> None:
     deal = b"\x0a\x05100.1\x10\x01\x1d1234\x20\x05"
     deals = b"\x22%c%b" % (len(deal), deal)
-    server = Pinging(deals * (MIB // len(deals)), opcode=2)
+    server = Pinging(frame(deals * (MIB // len(deals)), opcode=2))
     given = {
         "descriptor_file": str(compile_protos(TICKS, tmp_path)),
         "message_type": "tap.test.Tick",
@@ -121,7 +103,7 @@ def test_pings_are_answered_while_protobuf_is_read(tmp_path: Path) -> None:
 def test_pings_are_answered_while_what_was_inflated_is_worked_on() -> None:
     message = gzip.compress(b"[%b{}]" % (b"{}," * MANY))
     assert len(message) < 16 * 1024
-    server = Pinging(message, opcode=2)
+    server = Pinging(frame(message, opcode=2))
     with serve_raw(server) as served:
         run = receive(url=served.url, max_messages=1, payload_compression="gzip")
     assert (run.error, run.counts.records) == (None, MANY + 1)

@@ -18,7 +18,7 @@ from tap_websocket.expressions.jsonpath import compile_path
 from tap_websocket.expressions.search import ANY_LENGTH, Search
 from tap_websocket.http.answer import Answer, NoValue
 from tests.support.examples import examples
-from tests.support.raw import frame, serve_raw
+from tests.support.raw import Pinging, frame, serve_raw
 from tests.support.receive import receive
 
 if TYPE_CHECKING:
@@ -204,41 +204,33 @@ CASES: dict[str, tuple[list[str], dict[str, Any], list[dict[str, Any]]]] = {
 }
 
 
+def sends(*messages: str) -> Callable[[RawPeer], Any]:
+    async def play(peer: RawPeer) -> None:
+        await peer.upgrade(*(frame(message.encode()) for message in messages))
+        await peer.wait()
+
+    return play
+
+
 @pytest.mark.usefixtures("each_transport")
 @pytest.mark.parametrize("case", CASES)
 def test_pings_are_answered_while_a_text_is_searched(case: str) -> None:
     messages, given, records = CASES[case]
-    pongs = 0
-
-    async def play(peer: RawPeer) -> None:
-        nonlocal pongs
-        await peer.upgrade(*(frame(message.encode()) for message in messages))
-        while True:
-            await peer.send(frame(b"?", opcode=9))
-            opcode, payload = await peer.recv()
-            if opcode == 8:
-                await peer.send(frame(payload, opcode=8))
-                return
-            pongs += opcode == 10
-
-    with serve_raw(play) as server:
+    server = Pinging(*(frame(message.encode()) for message in messages))
+    with serve_raw(server) as served:
         run = receive(
-            url=server.url, max_messages=len(records), on_parse_error="skip", **given
+            url=served.url, max_messages=len(records), on_parse_error="skip", **given
         )
     assert run.error is None
     assert run.records == records
     assert run.counts.skipped == 1
     # Had the loop waited, one or two would have been read along with the message.
-    assert pongs >= 5
+    assert server.pongs >= 5
 
 
 @pytest.mark.usefixtures("each_transport")
 def test_a_text_that_takes_too_long_ends_the_run_as_what_cannot_be_read_does() -> None:
-    async def play(peer: RawPeer) -> None:
-        await peer.upgrade(frame(b"aa"), frame(LONG.encode()))
-        await peer.wait()
-
-    with serve_raw(play) as server:
+    with serve_raw(sends("aa", LONG)) as server:
         run = receive(
             url=server.url,
             max_messages=9,
@@ -259,14 +251,6 @@ def test_a_path_that_takes_too_long_in_many_texts_is_said() -> None:
         path.find([{"a": "a" * 27 + "b"}] * 2000)
     # The next document has its time again.
     assert path.find([{"a": "a" * 27 + "b"}] * 3 + [{"a": "a"}]) == ["a"]
-
-
-def sends(*messages: str) -> Callable[[RawPeer], Any]:
-    async def play(peer: RawPeer) -> None:
-        await peer.upgrade(*(frame(message.encode()) for message in messages))
-        await peer.wait()
-
-    return play
 
 
 @pytest.mark.usefixtures("each_transport")

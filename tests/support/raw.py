@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator
 
-__all__ = ["HELLO", "RawPeer", "RawServer", "close_frame", "frame", "serve_raw"]
+__all__ = [
+    "HELLO",
+    "Pinging",
+    "RawPeer",
+    "RawServer",
+    "close_frame",
+    "frame",
+    "serve_raw",
+]
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -143,6 +151,28 @@ class RawPeer:
             if opcode == 8:
                 return int.from_bytes(payload[:2], "big") if payload else 1005
         return None
+
+
+class Pinging:
+    """A script that sends frames, and Pings one by one for as long as it may.
+
+    Attributes:
+        pongs: How many Pings were answered.
+    """
+
+    def __init__(self, *frames: bytes) -> None:
+        self._frames = frames
+        self.pongs = 0
+
+    async def __call__(self, peer: RawPeer) -> None:
+        await peer.upgrade(*self._frames)
+        while True:
+            await peer.send(frame(b"?", opcode=9))
+            opcode, payload = await peer.recv()
+            if opcode == 8:
+                await peer.send(frame(payload, opcode=8))
+                return
+            self.pongs += opcode == 10
 
 
 @dataclasses.dataclass
