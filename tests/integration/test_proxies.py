@@ -152,20 +152,33 @@ def test_an_http_proxy_that_fails(
     assert type(error) is kind
 
 
-def test_an_answer_in_pieces_is_read_to_its_end(transport: str) -> None:
-    """And not a byte of it is taken for the server's."""
+def connect_through(
+    parts: list[bytes], transport: str, url: str, *, pause: float = 0
+) -> Heard:
+    """Connect through a proxy whose answer comes in parts, to a server behind it.
+
+    Args:
+        parts: Each is written by itself.
+        pause: Seconds after each.
+    """
 
     async def play(peer: RawPeer) -> None:
         await peer.read_request()
-        for part in (b"HTTP/1.1 2", b"99 Fine\r\nVia: ", b"x\r\n\r", b"\n"):
+        for part in parts:
             await peer.send(part)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(pause)
         await peer.upgrade(frame(b"{}"))
         await peer.wait()
 
     with serve_raw(play) as server:
-        proxy = f"http://127.0.0.1:{server.port}"
-        heard = connect(transport, "ws://[2001:db8::1]/", proxy=proxy)
+        return connect(transport, url, proxy=f"http://127.0.0.1:{server.port}")
+
+
+def test_an_answer_in_pieces_is_read_to_its_end(transport: str) -> None:
+    """And not a byte of it is taken for the server's."""
+
+    parts = [b"HTTP/1.1 2", b"99 Fine\r\nVia: ", b"x\r\n\r", b"\n"]
+    heard = connect_through(parts, transport, "ws://[2001:db8::1]/", pause=0.01)
     assert heard.texts == [b"{}"]
 
 
@@ -175,18 +188,8 @@ def test_interim_answers_of_a_proxy_are_skipped(size: int, transport: str) -> No
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103\r\nLink: </a>\r\n\r\n"
         b"HTTP/1.1 200 OK\r\nVia: x\r\n\r\n"
     )
-
-    async def play(peer: RawPeer) -> None:
-        await peer.read_request()
-        for start in range(0, len(answer), size):
-            await peer.send(answer[start : start + size])
-            await asyncio.sleep(0)
-        await peer.upgrade(frame(b"{}"))
-        await peer.wait()
-
-    with serve_raw(play) as server:
-        proxy = f"http://127.0.0.1:{server.port}"
-        heard = connect(transport, "ws://feed.test/", proxy=proxy)
+    parts = [answer[start : start + size] for start in range(0, len(answer), size)]
+    heard = connect_through(parts, transport, "ws://feed.test/")
     assert heard.texts == [b"{}"]
 
 
