@@ -158,8 +158,9 @@ class RecordPlan(msgspec.Struct, frozen=True):
 
         That of a discovery in which no record came has the keys, and what the tap adds.
         """
-        own = {*added_columns(self.settings), *self.keys, RESCUED}
-        return not self.infers or not catalog_schema.get("properties", {}).keys() <= own
+        keys, names = {*self.keys}, catalog_schema.get("properties", {}).keys()
+        own = {*added_columns(self.settings), RESCUED}
+        return not self.infers or not keys <= names <= keys | own
 
     def columns(
         self,
