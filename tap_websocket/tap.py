@@ -14,6 +14,7 @@ from singer_sdk.helpers.capabilities import (
     PluginCapabilities,
     TapCapabilities,
 )
+from singer_sdk.mapper import PluginMapper
 
 from tap_websocket.errors import CatalogError, ConfigError
 from tap_websocket.logs import SecretFilter
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
     import click
-    from singer_sdk.mapper import PluginMapper
     from singer_sdk.streams import Stream
 
 __all__ = ["TapWebSocket"]
@@ -147,19 +147,25 @@ class TapWebSocket(FeedTap):
         """
         if self._mapper is None:
             # Sampled first, so that what fails below are the stream maps.
-            _ = self.catalog
+            sampled = [
+                (stream, stream.schema)
+                for stream in self.streams.values()
+                if isinstance(stream, WebSocketStream) and stream.samples
+            ]
             try:
-                super().setup_mapper()
+                if sampled:
+                    # The SDK would take the schema of a catalog that was given; that of
+                    # a discovery without records has no columns.
+                    mapper = PluginMapper(dict(self.config), self.logger)
+                    for stream, schema in sampled:
+                        sdk.register_schema(stream, mapper, schema)
+                    self._mapper = mapper
+                else:
+                    super().setup_mapper()
             except Exception as error:
                 # The SDK raises its own errors, NotImplementedError and ValueError.
                 self._mapper = None
                 raise stream_maps.setup_error(error) from error
-            # The SDK takes the schema of a catalog that was given; that of a discovery
-            # without records has no columns.
-            if self.input_catalog is not None:
-                for stream in self.streams.values():
-                    if isinstance(stream, WebSocketStream) and stream.samples:
-                        sdk.register_schema(stream, super().mapper, stream.schema)
         return super().mapper
 
     @mapper.setter

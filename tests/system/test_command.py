@@ -66,11 +66,19 @@ def test_discovery_connects_only_to_infer(
     assert json.loads(run.stdout)["streams"][0]["schema"]["properties"]
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"primary_keys": ["price"]},
+        {"stream_maps": {"messages": {"__key_properties__": ["price"]}}},
+    ],
+    ids=["primary_keys", "stream_maps"],
+)
 def test_a_run_with_the_catalog_of_a_silent_feed_infers_its_columns(
-    tmp_path: Path,
+    keys: dict[str, object], tmp_path: Path
 ) -> None:
     """Meltano discovers before each run, and keeps the catalog."""
-    config = {"max_messages": 1, "infer_timeout": 0.3, "primary_keys": ["price"]}
+    config = {"max_messages": 1, "infer_timeout": 0.3, **keys}
     with serve(says_nothing) as server:
         found = run_tap(tmp_path, {"url": server.url, **config}, "--discover")
     assert found.code == 0
