@@ -114,9 +114,10 @@ def _number(text: str) -> Decimal:
     return number if str(number) == text else Number(text)
 
 
-def _encode_number(value: object) -> msgspec.Raw:
-    """Write a number as it was sent; msgspec 0.22 knows no subclass of `Decimal`."""
+def _encode_own(value: object) -> msgspec.Raw:
+    """Write a number as it was sent, or a large value."""
     if isinstance(value, Number):
+        # msgspec 0.22 knows no subclass of `Decimal`.
         return msgspec.Raw(str(value).encode())
     if isinstance(value, LargeValue):
         return msgspec.Raw(value.compact(in_ascii=False))
@@ -126,14 +127,14 @@ def _encode_number(value: object) -> msgspec.Raw:
 def _encode_canonical(value: object) -> msgspec.Raw:
     if isinstance(value, LargeValue):
         return msgspec.Raw(value.canonical(in_ascii=False))
-    return _encode_number(value)
+    return _encode_own(value)
 
 
 _decode = msgspec.json.Decoder(float_hook=_number).decode
 _decode_plain = msgspec.json.Decoder(float_hook=Decimal).decode
 encode = msgspec.json.Encoder(
     decimal_format="number",
-    enc_hook=_encode_number,
+    enc_hook=_encode_own,
 ).encode
 """Writes a value as `dumps` does; raises `UnicodeEncodeError` and `RecursionError` for
 what that can write in ASCII alone."""

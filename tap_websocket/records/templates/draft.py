@@ -206,19 +206,19 @@ class Draft:
         reply: list[Piece] | None,
     ) -> Template:
         """Return the template of what was drafted."""
-        formats = [lines, *filter(None, (keys, reply))]
+        formats = [lines, keys or [], reply or []]
         merged = list(map(self._merged, formats))
         spans = _spans(merged)
         if not _are_nested(spans):
             merged, spans = formats, _spans(formats)
         groups = sorted(spans, key=lambda span: (span.first, -span.last, span.inner))
-        made = iter([format_of(pieces, groups) for pieces in merged])
+        line, key, answer = (format_of(pieces, groups) for pieces in merged)
         return Template(
             re.compile(self._pattern(groups)).findall,
             (b"",) * (len(groups) + 2),
-            next(made),
-            next(made) if keys else None,
-            next(made) if reply else None,
+            line,
+            key if keys else None,
+            answer if reply else None,
             len(self._tokens),
             tuple(self._rescues),
         )

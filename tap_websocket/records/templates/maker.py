@@ -61,7 +61,7 @@ class _Cut(msgspec.Struct, frozen=True, gc=False):
     document: bytes
     parts: list[SlicedDocument]
     groups: Mapping[str, bytes]
-    rule: bytes = b"null"
+    rule: bytes
 
     @property
     def answered(self) -> Mapping[str, str | None]:
