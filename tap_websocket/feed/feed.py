@@ -31,6 +31,10 @@ _TRIAL_SECONDS = 30.0
 """Seconds that a trial waits for data, behind those of `connect_timeout`: with a wrong
 records_path it would wait for all of `max_duration`, a month where that is set."""
 
+_SAMPLE_CLOSE_SECONDS = 0.5
+"""Seconds that a discovery or trial waits for the answer to its Close, if it may wait
+as long: a server that only sends gives none, and somebody sits in front of it."""
+
 _DECISION_SECONDS = 0.05
 """Between two looks at what becomes of connections that end."""
 
@@ -47,7 +51,8 @@ class Feed:
         subscribed: Called when the first connection's subscription is complete.
         max_messages: Overrides the setting of that name, for a trial.
         only_one: Open only the first of the connections that topics are spread
-            over: enough for a look at the feed.
+            over, and hardly wait for its closing handshake: enough for a look at the
+            feed.
     """
 
     def __init__(  # noqa: PLR0913 - its collaborators, by keyword
@@ -80,11 +85,10 @@ class Feed:
         self._only_one = only_one
         self._is_trial = max_messages is not None
         self._tasks: set[asyncio.Task[None]] = set()
-        # Seconds that the answers to Close frames are waited for at the end: a trial
-        # waits for none, so that discovery is quick.
-        self._close_timeout = (
-            settings.connection.close_timeout if max_messages is None else 0.0
-        )
+        # Seconds that the answers to Close frames are waited for at the end.
+        self._close_timeout = settings.connection.close_timeout
+        if only_one:
+            self._close_timeout = min(self._close_timeout, _SAMPLE_CLOSE_SECONDS)
 
     @property
     def last_inbound(self) -> float:
