@@ -125,11 +125,16 @@ class CompiledRule(msgspec.Struct, frozen=True):
         """Whether more of a document is needed than its match."""
         return self.reply is not None or bool(self.paths or self.groups or self.forgets)
 
-    def fits(self, document: Any) -> bool:  # noqa: ANN401 - any JSON
-        """Return whether a rule for parsed documents fits one, or `MISSING`."""
+    def fits(self, subject: Any) -> bool:  # noqa: ANN401 - any JSON
+        """Return whether a rule fits what it looks at (see `kind`).
+
+        Args:
+            subject: A parsed document, or `MISSING`; a text; or whether the frame is a
+                binary one.
+        """
         if self.matcher is None:
             return True
-        return document is not MISSING and self.matcher.test(document)
+        return subject is not MISSING and self.matcher.test(subject)
 
     @property
     def only_replies(self) -> bool:
@@ -250,19 +255,11 @@ class RuleSet:
 
     def may_match_frame(self, *, binary: bool) -> bool:
         """Return whether a rule matches the kind of frame that a message came in."""
-        return any(
-            rule.matcher is not None and rule.matcher.test(binary)
-            for rule in self._frames
-        )
+        return any(rule.fits(binary) for rule in self._frames)
 
     def decide_frame(self, *, binary: bool) -> RuleMatch:
         """Ask the rules that look at the kind of frame that a message came in."""
-        matching = (
-            rule
-            for rule in self._frames
-            if rule.matcher is not None and rule.matcher.test(binary)
-        )
-        return _decide(matching, Document)
+        return _decide((rule for rule in self._frames if rule.fits(binary)), Document)
 
     def decide_text(self, text: str, look: Callable[[], Answered]) -> RuleMatch:
         """Ask the rules that look at a document's text.
@@ -272,12 +269,7 @@ class RuleSet:
             look: Parses and searches it; called once, and only where a rule captures
                 or answers. What is not JSON is `MISSING` then.
         """
-        matching = (
-            rule
-            for rule in self.texts
-            if rule.matcher is not None and rule.matcher.test(text)
-        )
-        return _decide(matching, look)
+        return _decide((rule for rule in self.texts if rule.fits(text)), look)
 
     def decide_document(
         self, found: Answered, look: Callable[[], Answered] | None = None

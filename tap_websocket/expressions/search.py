@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from tap_websocket.errors import ParseError
 from tap_websocket.expressions import search_process
@@ -201,23 +201,18 @@ class SearchProcess:
         self, pattern: bytes, replacement: bytes | None, text: bytes, seconds: float
     ) -> tuple[int, bytes, float]:
         process = self._process or self._start()
-        assert process.stdin is not None  # noqa: S101 - a pipe
+        questions, answers = process.stdin, process.stdout
+        assert questions is not None  # noqa: S101 - a pipe
+        assert answers is not None  # noqa: S101 - another one
         size = -1 if replacement is None else len(replacement)
         head = search_process.QUESTION.pack(len(pattern), size, len(text), seconds)
-        process.stdin.write(head + pattern + (replacement or b""))
-        process.stdin.write(text)
-        process.stdin.flush()
+        questions.write(head + pattern + (replacement or b""))
+        questions.write(text)
+        questions.flush()
         answer, size, used = search_process.ANSWER.unpack(
-            self._read(search_process.ANSWER.size)
+            _read(answers, search_process.ANSWER.size)
         )
-        return answer, self._read(size), used
-
-    def _read(self, size: int) -> bytes:
-        process: Any = self._process
-        found: bytes = process.stdout.read(size)
-        if len(found) < size:
-            raise EOFError
-        return found
+        return answer, _read(answers, size), used
 
     def _start(self) -> subprocess.Popen[bytes]:
         # Isolated (`-I`) and without packages (`-S`), it is there in 20 ms.
@@ -237,6 +232,18 @@ class SearchProcess:
         if process is not None:
             process.kill()
             process.communicate()
+
+
+def _read(answers: IO[bytes], size: int) -> bytes:
+    """Read so many bytes.
+
+    Raises:
+        EOFError: When the process has ended before it wrote them.
+    """
+    found = answers.read(size)
+    if len(found) < size:
+        raise EOFError
+    return found
 
 
 PROCESS = SearchProcess()

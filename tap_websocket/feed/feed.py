@@ -297,5 +297,5 @@ class Feed:
             # moves, again and again.
             await asyncio.sleep(max(left, math.ulp(self._loop.time())))
         reason = f"idle_timeout: nothing was received for {timeout:g} s"
-        silent = self._is_trial
-        self._time_out(reason, self._silence(timeout, "idle_timeout") if silent else "")
+        silence = self._silence(timeout, "idle_timeout") if self._is_trial else ""
+        self._time_out(reason, silence)
