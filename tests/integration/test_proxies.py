@@ -8,29 +8,19 @@ import contextlib
 import re
 import socket
 import threading
-import traceback
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import trustme
 
-from tap_websocket.network.errors import (
-    BadHandshake,
-    HandshakeError,
-    Incapable,
-    Unreachable,
-    Untrusted,
-)
+from tap_websocket.network.errors import BadHandshake, Unreachable
 from tap_websocket.transports.base import Handshake
-from tests.support.certificates import client_side, server_side
 from tests.support.connect import Heard, connect, make_transport
 from tests.support.proxies import answering, serve_proxy, socks, tunnel
 from tests.support.raw import frame, serve_raw
+from tests.support.refused import CREDENTIALS, refused
 from tests.support.servers import serve
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support.proxies import Kind
     from tests.support.raw import RawPeer
     from tests.support.servers import Peer
@@ -44,11 +34,6 @@ async def hello(peer: Peer) -> None:
     await peer.wait()
 
 
-@pytest.fixture
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
 @pytest.mark.parametrize("userinfo", ["", "us%40er:pa%3Ass"])
 @pytest.mark.parametrize("kind", PLAIN)
 def test_a_proxy_leads_to_a_server(kind: Kind, userinfo: str, transport: str) -> None:
@@ -59,20 +44,6 @@ def test_a_proxy_leads_to_a_server(kind: Kind, userinfo: str, transport: str) ->
     assert heard.texts == [b'{"n": 1}']
     host = "127.0.0.1" if kind == "socks5" else "localhost"
     assert asked == f"{host}:{server.port}"
-
-
-@pytest.mark.parametrize("kind", PLAIN)
-def test_tls_runs_through_a_proxy(
-    kind: Kind, transport: str, authority: trustme.CA
-) -> None:
-    tls = server_side(authority, "localhost")
-    with serve(hello, tls=tls) as server, serve_proxy(kind) as proxy:
-        heard = connect(
-            transport, server.url, proxy=proxy.url, tls=client_side(authority)
-        )
-        with pytest.raises(Untrusted, match=r"^the certificate is not trusted"):
-            connect(transport, server.url, proxy=proxy.url)
-    assert heard.texts == [b'{"n": 1}']
 
 
 @pytest.mark.parametrize("kind", ["http", "socks5h"])
@@ -93,10 +64,6 @@ def test_socks5_resolves_names_here(transport: str) -> None:
 
 # What goes wrong, with proxies that follow a script.
 
-CREDENTIALS = "us%40er:sEcr%C3%A9t"
-HEADERS = (("X-Key", "tOkEn"),)
-SECRETS = ("us%40er", "us@er", "sEcr", "dXNAZXI6c0Vjcs", "tOkEn", "pAth")
-
 
 def fails(transport: str, scheme: str, script: Any) -> Any:
     """Return the error of a handshake through a scripted proxy."""
@@ -104,15 +71,6 @@ def fails(transport: str, scheme: str, script: Any) -> Any:
     with serve_raw(script) as server:
         proxy = f"{scheme}://{userinfo}@127.0.0.1:{server.port}"
         return refused(transport, proxy=proxy)
-
-
-def refused(transport: str, url: str = "ws://feed.test/pAth", **options: Any) -> Any:
-    with pytest.raises(HandshakeError) as caught:
-        connect(transport, url, headers=HEADERS, **options)
-    trace = "".join(traceback.format_exception(caught.value))
-    for secret in SECRETS:
-        assert secret not in trace
-    return caught.value
 
 
 @pytest.mark.parametrize(
@@ -321,104 +279,3 @@ def test_a_handshake_that_is_given_up_leaves_no_socket(
         proxy = f"{scheme}://{address}" if scheme else None
         target = "127.0.0.1:1" if scheme else address
         asyncio.run(give_up(f"{kind}://{target}/", proxy))
-
-
-# Proxies that speak TLS.
-
-
-@pytest.fixture
-def certificate(authority: trustme.CA, tmp_path: Path) -> Path:
-    path = tmp_path / "proxy.pem"
-    issued = authority.issue_cert("127.0.0.1")
-    issued.private_key_and_cert_chain_pem.write_to_path(str(path))
-    return path
-
-
-@pytest.mark.parametrize("secure", [False, True])
-def test_a_proxy_that_speaks_tls(
-    secure: bool, authority: trustme.CA, certificate: Path
-) -> None:
-    """TLS runs in TLS; each certificate is checked for its own name."""
-    tls = server_side(authority, "elsewhere.test") if secure else None
-    options: dict[str, Any] = {"tls": client_side(authority)}
-    if secure:
-        options["server_name"] = "elsewhere.test"
-    with (
-        serve(hello, tls=tls) as server,
-        serve_proxy("https", "us@er:", certificate=certificate) as proxy,
-    ):
-        url = proxy.url_with("us%40er")
-        heard = connect("websockets", server.url, proxy=url, **options)
-        assert proxy.asked() == f"localhost:{server.port}"
-    assert heard.texts == [b'{"n": 1}']
-
-
-def test_a_tls_proxy_that_is_not_trusted(certificate: Path) -> None:
-    with serve_proxy("https", certificate=certificate) as proxy:
-        error = refused("websockets", proxy=proxy.url)
-    assert type(error) is Untrusted
-    assert str(error).startswith("TLS with the proxy: the certificate is not trusted")
-
-
-def test_a_server_behind_a_tls_proxy_that_is_not_trusted(
-    authority: trustme.CA, certificate: Path
-) -> None:
-    unknown = server_side(trustme.CA(), "localhost")
-    with (
-        serve(hello, tls=unknown) as server,
-        serve_proxy("https", certificate=certificate) as proxy,
-    ):
-        error = refused(
-            "websockets", server.url, proxy=proxy.url, tls=client_side(authority)
-        )
-    assert type(error) is Untrusted
-    assert str(error).startswith("the certificate is not trusted")
-
-
-@pytest.mark.parametrize(
-    ("answer", "kind", "words"),
-    [
-        (b"HTTP/1.1 407 No\r\n\r\n", BadHandshake, "wants other credentials"),
-        (b"HTTP/1.1 502 No\r\n\r\n", Unreachable, r"cannot reach .*\(HTTP 502\)"),
-        (b"SSH-2.0-OpenSSH_9.6\r\n", BadHandshake, "is not HTTP"),
-        pytest.param(
-            b"HTTP/1.1 200 OK\r\nA: " + b"b" * 100_000,
-            BadHandshake,
-            "too long",
-            id="an endless header",
-        ),
-        pytest.param(
-            b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 20_000,
-            BadHandshake,
-            "too long",
-            id="endless headers",
-        ),
-        (b"HTTP/1.1 20!", Unreachable, "hung up"),
-    ],
-)
-def test_a_tls_proxy_that_fails(
-    answer: bytes, kind: type, words: str, authority: trustme.CA
-) -> None:
-    tls = server_side(authority, "127.0.0.1")
-    with serve_raw(answering(answer), tls=tls) as server:
-        proxy = f"https://{CREDENTIALS}@127.0.0.1:{server.port}"
-        error = refused("websockets", proxy=proxy, tls=client_side(authority))
-    assert type(error) is kind
-    assert re.match(f"the proxy.*{words}", str(error))
-
-
-def test_a_tls_proxy_that_is_down_or_speaks_no_tls() -> None:
-    error = refused("websockets", proxy="https://u:sEcret@127.0.0.1:1")
-    assert type(error) is Unreachable
-    assert "the proxy cannot be reached: Connection refused" in str(error)
-    with serve_raw(answering(b"HTTP/1.1 400 No\r\n\r\n", request=b"\3")) as server:
-        proxy = f"https://127.0.0.1:{server.port}"
-        error = refused("websockets", proxy=proxy)
-    assert type(error) is BadHandshake
-    assert "the proxy speaks no TLS on this port" in str(error)
-
-
-def test_picows_leaves_tls_proxies_to_websockets() -> None:
-    error = refused("picows", proxy="https://u:sEcret@127.0.0.1:1")
-    assert type(error) is Incapable
-    assert "https:// proxy" in str(error)
