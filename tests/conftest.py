@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,6 +26,11 @@ settings.register_profile("ci", deadline=None)
 # For `make check`: most properties have dozens of configs, which add up.
 settings.register_profile("dev", deadline=None, max_examples=12)
 settings.load_profile("ci")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes test at once: most of them wait for sockets."""
+    return 2 * (os.cpu_count() or 1)
 
 
 @pytest.fixture(params=KINDS)
