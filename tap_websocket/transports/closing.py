@@ -28,6 +28,8 @@ class ClosingDeadline:
         # Seconds that are left while the time stands still.
         self._left = 0.0
         self._paused = False
+        # Whether it stands still in pauses.
+        self._reads = True
 
     @property
     def is_set(self) -> bool:
@@ -45,7 +47,7 @@ class ClosingDeadline:
             reads: What it still sends is wanted; else no pause counts.
         """
         self.stop()
-        self._abort, self._left = abort, seconds
+        self._abort, self._left, self._reads = abort, seconds, reads
         if not (self._paused and reads):
             self._run()
 
@@ -59,7 +61,7 @@ class ClosingDeadline:
     def pause(self) -> None:
         """Let the time stand still: nothing is read."""
         self._paused = True
-        if self._timer is not None:
+        if self._timer is not None and self._reads:
             self._left = max(0.0, self._timer.when() - self._loop.time())
             self._timer.cancel()
             self._timer = None

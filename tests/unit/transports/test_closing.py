@@ -49,5 +49,6 @@ def test_pauses_do_not_count(
     assert dropped(*steps) == (None if expected is None else pytest.approx(expected))
 
 
-def test_what_is_not_wanted_is_not_waited_for() -> None:
-    assert dropped((0.5, "pause"), reads=False) == pytest.approx(6)
+@pytest.mark.parametrize("paused_at", [0.5, 2])
+def test_what_is_not_wanted_is_not_waited_for(paused_at: float) -> None:
+    assert dropped((paused_at, "pause"), reads=False) == pytest.approx(6)
