@@ -8,8 +8,8 @@ import math
 from typing import TYPE_CHECKING
 
 from tap_websocket.errors import ConnectionFailed
-from tap_websocket.feed.lines import Group
-from tap_websocket.feed.reconnector import Reconnector
+from tap_websocket.feed.group import Group
+from tap_websocket.feed.line import Line
 from tap_websocket.feed.run_state import RunState
 from tap_websocket.feed.topics import plan_connections
 from tap_websocket.wording import counted
@@ -80,7 +80,7 @@ class Feed:
         )
         self._loop = asyncio.get_running_loop()
         # Lines that are not closed for good, once it is known how many there are.
-        self._lines: set[Reconnector] = set()
+        self._lines: set[Line] = set()
         self._groups: list[Group] = []
         self._only_one = only_one
         self._is_trial = max_messages is not None
@@ -115,15 +115,13 @@ class Feed:
         await run.backlog.finish()
         return ending
 
-    def _make_lines(
-        self, planned: Iterable[PlannedConnection]
-    ) -> Iterator[Reconnector]:
+    def _make_lines(self, planned: Iterable[PlannedConnection]) -> Iterator[Line]:
         continuity = self._settings.continuity
         for number, one in enumerate(planned):
             group = Group(self._run, number, continuity.overlap)
             self._groups.append(group)
             for line in range(continuity.redundancy):
-                yield Reconnector(
+                yield Line(
                     self._run,
                     self._dialer,
                     self._settings,
@@ -206,12 +204,12 @@ class Feed:
         self._lines = set(lines)
         self._tasks |= {self._loop.create_task(self._keep(line)) for line in lines}
 
-    async def _keep(self, reconnector: Reconnector) -> None:
+    async def _keep(self, line: Line) -> None:
         try:
-            await reconnector.run()
+            await line.run()
         except Exception as error:  # noqa: BLE001 - raised in the main thread
             self._run.end("a connection failed", error)
-        self._lines.discard(reconnector)
+        self._lines.discard(line)
         if not self._lines:
             self._run.end(self._why_closed())
 

@@ -17,7 +17,7 @@ from tap_websocket.wording import counted
 
 if TYPE_CHECKING:
     from tap_websocket.errors import TapError
-    from tap_websocket.feed.lines import Group, Line
+    from tap_websocket.feed.group import Group, GroupedLine
     from tap_websocket.feed.run_state import RunState
     from tap_websocket.feed.session import Session
     from tap_websocket.network.errors import HandshakeError
@@ -54,7 +54,7 @@ class Recovery:
         run: RunState,
         settings: Settings,
         *,
-        line: Line,
+        line: GroupedLine,
         group: Group,
         number: int,
         label: str,

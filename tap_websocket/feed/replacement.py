@@ -13,7 +13,7 @@ from tap_websocket.network.errors import HandshakeError, retry_after
 from tap_websocket.transports.rfc6455 import NORMAL
 
 if TYPE_CHECKING:
-    from tap_websocket.feed.lines import Group
+    from tap_websocket.feed.group import Group
     from tap_websocket.feed.recovery import Recovery
     from tap_websocket.feed.run_state import RunState
     from tap_websocket.feed.session import Session

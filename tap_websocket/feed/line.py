@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tap_websocket.feed.dialer import Dialer
-    from tap_websocket.feed.lines import Group
+    from tap_websocket.feed.group import Group
     from tap_websocket.feed.run_state import RunState
     from tap_websocket.settings import Settings
     from tap_websocket.settings.connections import PlannedConnection
 
-__all__ = ["Reconnector"]
+__all__ = ["Line"]
 
 _LOGGER = logging.getLogger("tap-websocket")
 _LIFETIME_JITTER = 0.05
@@ -33,8 +33,8 @@ _LIFETIME_JITTER = 0.05
 replaced together."""
 
 
-class Reconnector:
-    """Keeps one line of a group connected, as the reconnect settings say.
+class Line:
+    """One line of a group, which is kept connected as the reconnect settings say.
 
     A connection that ends is opened again; one that is to be replaced goes on until
     the next one has taken its place.

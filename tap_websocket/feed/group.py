@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tap_websocket.feed.run_state import RunState
     from tap_websocket.feed.session import Session
 
-__all__ = ["Group", "Line"]
+__all__ = ["Group", "GroupedLine"]
 
 _LOGGER = logging.getLogger("tap-websocket")
 
@@ -27,7 +27,7 @@ _WARN_SECONDS = 60.0
 """Seconds of an outage after which it is warned of again, each time."""
 
 
-class Line(Protocol):
+class GroupedLine(Protocol):
     """What a group asks of each of its lines."""
 
     def give_up(self) -> None:
@@ -59,7 +59,7 @@ class Group:
 
     def __init__(self, run: RunState, number: int, overlap: float) -> None:
         self.number = number
-        self.lines: list[Line] = []
+        self.lines: list[GroupedLine] = []
         self.open: set[Session] = set()
         self.captured: dict[str, Any] = {}
         self.is_complete = False
@@ -78,10 +78,10 @@ class Group:
         # one, and before the first.
         self._gone_at: float | None = None
         # When the first attempt of lines failed, while the group never was up.
-        self._failed: dict[Line, float] = {}
+        self._failed: dict[GroupedLine, float] = {}
         self._was_up = False
         # The attempts under way, which may bring the group up.
-        self._attempts: dict[Line, asyncio.Future[None]] = {}
+        self._attempts: dict[GroupedLine, asyncio.Future[None]] = {}
 
     @property
     def is_up(self) -> bool:
@@ -93,7 +93,7 @@ class Group:
         return any(one is not session and not one.outcome.refused for one in self.open)
 
     @contextlib.contextmanager
-    def attempt(self, line: Line) -> Iterator[None]:
+    def attempt(self, line: GroupedLine) -> Iterator[None]:
         """Make an attempt known to the other lines while it is under way."""
         decided = self._attempts[line] = self._loop.create_future()
         try:
@@ -102,7 +102,7 @@ class Group:
             self._attempts.pop(line, None)
             decided.set_result(None)
 
-    async def others_decided(self, line: Line) -> None:
+    async def others_decided(self, line: GroupedLine) -> None:
         """Wait for the attempts of other lines that are under way.
 
         A server that allows one connection for each account refuses all but one of the
@@ -138,7 +138,7 @@ class Group:
         for session in self.open:
             session.expect_data()
 
-    def lost(self, line: Line, at: float) -> bool:
+    def lost(self, line: GroupedLine, at: float) -> bool:
         """Begin an outage when no connection is left; return whether there is one.
 
         At the start of a run there is none before the first attempt of each line has
