@@ -77,15 +77,6 @@ class _Attempt(NamedTuple):
     dialing: Callable[[Address], None]
 
 
-class _Unauthorized(Exception):
-    """The server refused the credentials of an attempt (401, 403)."""
-
-    def __init__(self, credentials: Credentials, answer: HandshakeRefused) -> None:
-        super().__init__(str(answer))
-        self.credentials = credentials
-        self.answer = answer
-
-
 class Dialer:
     """Opens connections for a run, each within `connect_timeout`.
 
@@ -177,16 +168,14 @@ class Dialer:
             attempt = _Attempt(url, values, live.moment(), listener, dialing)
             try:
                 await self._try(attempt)
-            except _Unauthorized as refused:
-                if not self._authenticator.refresh(refused.credentials):
-                    raise refused.answer from refused
+            except HandshakeRefused as refused:
+                is_about_them = refused.status in REFUSES_CREDENTIALS
+                if not (is_about_them and self._forget(values)):
+                    raise
             else:
                 return
             await self._throttle.turn()
-            try:
-                await self._try(attempt._replace(moment=live.moment()))
-            except _Unauthorized as refused:
-                raise refused.answer from refused
+            await self._try(attempt._replace(moment=live.moment()))
 
     async def refresh(
         self, values: PlaceholderValues, live: ConnectionBuiltins
@@ -204,27 +193,21 @@ class Dialer:
             TransientHttpError: When a token request failed in a way that may pass.
             TapError: When there are no credentials to be had.
         """
-        stale = Credentials(values=values.offered)
-        if not self._authenticator.refresh(stale):
+        if not self._forget(values):
             return False
         await self._credentials(values, live.moment())
         return True
 
-    async def _try(self, attempt: _Attempt) -> None:
-        """Make one attempt with fresh credentials.
+    def _forget(self, values: PlaceholderValues) -> bool:
+        """Forget credentials that were refused; return whether there may be others."""
+        return self._authenticator.refresh(Credentials(values=values.offered))
 
-        Raises:
-            _Unauthorized: When these were refused.
-        """
+    async def _try(self, attempt: _Attempt) -> None:
+        """Make one attempt with fresh credentials."""
         if self._authenticator.blocks:
             attempt.listener.waiting("no answer to the request of auth")
         credentials = await self._credentials(attempt.values, attempt.moment)
-        try:
-            await self._connect(attempt, credentials)
-        except HandshakeRefused as refused:
-            if refused.status in REFUSES_CREDENTIALS:
-                raise _Unauthorized(credentials, refused) from refused
-            raise
+        await self._connect(attempt, credentials)
 
     async def _credentials(
         self, values: PlaceholderValues, moment: MessageBuiltins
