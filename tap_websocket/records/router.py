@@ -255,15 +255,16 @@ class Route:
     `MessageRouter.route` makes it.
 
     Attributes:
+        has_acted: Whether a rule for frames or texts acted: no later rule is asked.
         has_answered: Whether it was a reply that the subscription awaits.
     """
 
     __slots__ = (
-        "_acted",
         "_origin",
         "_result",
         "_router",
         "_subscription",
+        "has_acted",
         "has_answered",
     )
 
@@ -279,22 +280,13 @@ class Route:
         self._origin = origin
         self._result = result
         self._subscription = origin.subscription
-        # Set when a rule for frames or texts acted: no later rule is asked then.
-        self._acted = acted
+        self.has_acted = acted
         self.has_answered = False
-
-    @property
-    def has_acted(self) -> bool:
-        """Whether a rule for frames or texts acted: no other is asked."""
-        return self._acted
 
     @property
     def asks_texts(self) -> bool:
         """Whether texts are looked at."""
-        subscription = self._subscription
-        return self._router.rules.asks_texts or (
-            subscription is not None and subscription.asks_texts
-        )
+        return self._router.looks_at_texts(self._origin)
 
     @property
     def asks_documents(self) -> bool:
@@ -335,9 +327,9 @@ class Route:
         """
         router, subscription = self._router, self._subscription
         taken = False
-        if router.rules.asks_texts and not self._acted:
+        if router.rules.asks_texts and not self.has_acted:
             match = router.rules.decide_text(text, look)
-            self._acted = match.acted
+            self.has_acted = match.acted
             taken = router.apply(self._origin, match, self._result, lambda: text)
         if subscription is not None:
             if subscription.asks_texts:
@@ -378,7 +370,7 @@ class Route:
             whole = found if look is None else look()
             return jsontext.dumps(whole.document).decode(errors="replace")
 
-        if router.rules.asks_documents and not self._acted:
+        if router.rules.asks_documents and not self.has_acted:
             match = router.rules.decide_document(found, look)
             taken = router.apply(self._origin, match, self._result, shown)
         if subscription is not None and found.document is not MISSING:
