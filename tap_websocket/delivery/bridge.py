@@ -81,8 +81,9 @@ class Bridge:
         make_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
     ) -> None:
         self._make_loop = make_loop
-        # Both are None before the loop runs and after it has ended.
+        # None before the loop runs and after it has ended.
         self._loop: asyncio.AbstractEventLoop | None = None
+        # None before the loop runs.
         self._runner: Runner | None = None
         self._thread: threading.Thread | None = None
         # Reason and close code of a `stop`, for a runner that is only made after it.
@@ -156,6 +157,9 @@ class Bridge:
         """Read again, unless the buffer has been filled again meanwhile."""
         if not self.buffer.is_full:
             if self._pause_logged:
+                # Another thread may fill the buffer, and it be emptied, before the loop
+                # hears of it: no pause was logged then.
+                self._pause_logged = False
                 _LOGGER.info("The target has caught up; reading resumes")
             runner.feed.resume()
 

@@ -145,6 +145,37 @@ def test_a_large_spill_takes_few_files(monkeypatch: pytest.MonkeyPatch) -> None:
     buffer.discard()
 
 
+def test_room_after_no_pause_is_not_mentioned(caplog: pytest.LogCaptureFixture) -> None:
+    class Beside(Reader):
+        """Fills the buffer at last from another thread, while the loop is busy."""
+
+        async def run(self) -> None:
+            self.fill()
+            while self.paused:
+                await asyncio.sleep(0.001)
+            beside = threading.Thread(target=self.fill)
+            beside.start()
+            beside.join()
+            self.filled.set()
+            self.taken.wait(10)
+            for _ in range(5):
+                await asyncio.sleep(0)
+            self.buffer.close()
+
+    reader = Beside()
+    bridge = Bridge(make_settings(buffer_bytes=4 * MIB).delivery)
+    with caplog.at_level(logging.INFO):
+        bridge.start(reader)
+        pages = bridge.pages()
+        for _ in range(20):
+            next(pages)
+        assert reader.filled.wait(10)
+        reader.taken.set()
+        assert not list(pages)
+        bridge.close("over")
+    assert sum("reading resumes" in text for text in caplog.messages) == 1
+
+
 def test_a_target_that_is_a_little_too_slow_is_mentioned_once_a_minute(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
