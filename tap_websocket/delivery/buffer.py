@@ -124,6 +124,16 @@ class Buffer:
         listed = self._used - self._max_bytes
         return listed < _MAX_LISTED_BYTES and self._spill.has_room(page)
 
+    def _read(self, entry: SpilledPage) -> Page:
+        try:
+            return self._spill.read(entry)
+        except OSError as error:
+            msg = (
+                f"the disk for spill_bytes failed ({error.strerror or error}), and "
+                "records on it are lost; check the disk of the temporary directory"
+            )
+            raise DeliveryError(msg) from error
+
     @property
     def failure(self) -> BaseException | None:
         """The error that ended the run, whatever is still to be handed out."""
@@ -165,6 +175,7 @@ class Buffer:
 
         Raises:
             EOFError: After the last page of a run that ended well.
+            DeliveryError: When the disk has not what was written to it.
             BaseException: The error of `close`, after the last page.
         """
         with self._changed:
@@ -176,7 +187,7 @@ class Buffer:
                     return None
             entry = self._pages.popleft()
             if isinstance(entry, SpilledPage):
-                page = self._spill.read(entry)
+                page = self._read(entry)
                 self._used -= _SPILLED_BYTES
             else:
                 page = entry

@@ -106,6 +106,15 @@ def test_a_disk_that_fails_is_said_once_and_loses_nothing(
     stage.buffer.discard()
 
 
+def test_a_disk_that_lost_a_page_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(spill_bytes=1024 * KIB)
+    stage.put(1, 20)
+    monkeypatch.setattr("tap_websocket.delivery.spill.os.pread", lambda *_: b"")
+    with pytest.raises(DeliveryError, match="spill_bytes"):
+        _ = [stage.get() for _ in range(20)]
+    stage.buffer.discard()
+
+
 def test_the_end_comes_behind_the_last_page() -> None:
     stage = Stage()
     stage.put(1, 2)
