@@ -18,6 +18,7 @@ __all__ = [
     "EXTRA_DATA",
     "TOO_DEEP",
     "InvalidJson",
+    "JsonValue",
     "LargeValue",
     "Number",
     "Record",
@@ -34,6 +35,14 @@ __all__ = [
     "to_ascii",
     "without_collections",
 ]
+
+JsonValue = Any
+"""A JSON value as `parse` returns it: None, a bool, an int, a `Decimal`, a string, a
+list or a dict of such, or a `LargeValue`.
+
+Not a union of these: what follows the paths of a config would have to show mypy the
+type of each step again.
+"""
 
 Record = dict[str, Any]
 """A record: names of columns or fields to JSON values."""
@@ -146,7 +155,7 @@ encode_sorted = msgspec.json.Encoder(
 ).encode
 
 
-def parse(payload: bytes | str) -> Any:  # noqa: ANN401 - any JSON
+def parse(payload: bytes | str) -> JsonValue:
     """Return the value of a JSON text (RFC 8259).
 
     Numbers with a fraction or an exponent are `Decimal`, whose `str` is the text that
@@ -160,7 +169,7 @@ def parse(payload: bytes | str) -> Any:  # noqa: ANN401 - any JSON
     return _parse(payload, _decode, _number)
 
 
-def parse_plain(payload: bytes | str) -> Any:  # noqa: ANN401 - any JSON
+def parse_plain(payload: bytes | str) -> JsonValue:
     """Return the value of a JSON text, for code that knows `Decimal` alone.
 
     Raises:
@@ -173,7 +182,7 @@ def _parse(
     payload: bytes | str,
     decode: Callable[[bytes | str], Any],
     number: Callable[[str], Decimal],
-) -> Any:  # noqa: ANN401 - any JSON
+) -> JsonValue:
     try:
         if len(payload) < _LARGE_BYTES:
             return decode(payload)
@@ -218,7 +227,7 @@ _EXPONENT = "a number has an exponent that is out of range"
 def _parse_slowly(
     payload: bytes | str,
     number: Callable[[str], Decimal],
-) -> Any:  # noqa: ANN401 - any JSON
+) -> JsonValue:
     """Return the value of a JSON text that msgspec refuses, rightly or not."""
     try:
         text = payload if isinstance(payload, str) else payload.decode()
@@ -250,7 +259,7 @@ def _refuse(constant: str) -> NoReturn:
     raise InvalidJson(msg)
 
 
-def dumps(value: Any) -> bytes:  # noqa: ANN401 - any JSON
+def dumps(value: JsonValue) -> bytes:
     """Return a value as JSON on one line, compact, with every number as it was sent.
 
     The text holds no raw line break, NUL or lone surrogate; they are escaped.
@@ -264,7 +273,7 @@ def dumps(value: Any) -> bytes:  # noqa: ANN401 - any JSON
         return dumps_in_ascii(value)
 
 
-def dumps_in_ascii(value: Any) -> bytes:  # noqa: ANN401 - any JSON
+def dumps_in_ascii(value: JsonValue) -> bytes:
     """Return a value as `dumps` does, with what is not ASCII escaped."""
     return "".join(_tokens(value)).encode("ascii")
 
@@ -281,7 +290,7 @@ def _escaped(found: re.Match[str]) -> str:
     return json.dumps(found[0])[1:-1]
 
 
-def canonical(value: Any) -> bytes:  # noqa: ANN401 - any JSON
+def canonical(value: JsonValue) -> bytes:
     """Return the same bytes for equal values: keys are sorted, numbers as sent.
 
     Args:
@@ -293,12 +302,12 @@ def canonical(value: Any) -> bytes:  # noqa: ANN401 - any JSON
         return canonical_in_ascii(value)
 
 
-def canonical_in_ascii(value: Any) -> bytes:  # noqa: ANN401 - any JSON
+def canonical_in_ascii(value: JsonValue) -> bytes:
     """Return a value as `canonical` does, with what is not ASCII escaped."""
     return dumps_in_ascii(_sorted(value))
 
 
-def _sorted(value: Any) -> Any:  # noqa: ANN401 - any JSON
+def _sorted(value: JsonValue) -> JsonValue:
     if isinstance(value, LargeValue):
         return _Canonical(value)
     if isinstance(value, dict):
@@ -318,7 +327,7 @@ class _Canonical(LargeValue):
         return self._value.canonical(in_ascii=in_ascii)
 
 
-def _tokens(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
+def _tokens(value: JsonValue) -> Iterator[str]:
     """Yield the JSON text of a value in ASCII, without recursion."""
     pending: list[Iterator[tuple[str, Any]]] = [iter((("", value),))]
     ends = [""]
@@ -360,6 +369,6 @@ def _items(value: list[Any]) -> Iterator[tuple[str, Any]]:
         comma = ","
 
 
-def text_of(value: Any) -> str:  # noqa: ANN401 - any JSON
+def text_of(value: JsonValue) -> str:
     """Return the text that stands for a value inside a message: JSON, or a string."""
     return value if isinstance(value, str) else dumps(value).decode()

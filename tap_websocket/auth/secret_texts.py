@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tap_websocket.network.urls import userinfo_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tap_websocket.jsontext import JsonValue
 
 __all__ = ["pem_secrets", "url_secrets", "values_in"]
 
@@ -21,7 +23,7 @@ def pem_secrets(key: str) -> Iterator[str]:
         yield from (line for line in lines[1:-1] if line and not line.startswith("-"))
 
 
-def values_in(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
+def values_in(value: JsonValue) -> Iterator[str]:
     """Yield the strings of a JSON value, apart from the names of its members."""
     match value:
         case str():

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tap_websocket.auth.keys import Algorithm, Hash
+    from tap_websocket.jsontext import JsonValue
 
 __all__ = [
     "Auth",
@@ -325,6 +326,6 @@ def _members(where: str, members: Headers) -> Headers:
     return tuple((f"{where}.{name}", value) for name, value in members)
 
 
-def _texts(where: str, value: Any) -> Headers:  # noqa: ANN401 - any JSON
+def _texts(where: str, value: JsonValue) -> Headers:
     """Return each string of a setting's value, after the name of the setting."""
     return tuple((where, text) for text in texts_in(value))

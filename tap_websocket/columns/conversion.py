@@ -12,6 +12,8 @@ from tap_websocket.columns.inference import is_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tap_websocket.jsontext import JsonValue
+
     Convert = Callable[[Any], Any]
     """Returns a column's value for a field's; it raises `Mismatch`."""
 
@@ -33,7 +35,7 @@ def converter(declared: Mapping[str, Any], *, key: bool) -> Convert:
         return _as_key_text if key else _as_json_text
     test = json_types.check(declared)
 
-    def convert(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    def convert(value: JsonValue) -> JsonValue:
         if test(value) and target_limits.is_storable(value):
             return value
         raise Mismatch
@@ -41,7 +43,7 @@ def converter(declared: Mapping[str, Any], *, key: bool) -> Convert:
     return convert
 
 
-def mismatch_reason(declared: Mapping[str, Any], value: Any) -> str:  # noqa: ANN401 - any JSON
+def mismatch_reason(declared: Mapping[str, Any], value: JsonValue) -> str:
     """Return why a value does not fit its column, for people; it is not shown."""
     if json_types.check(declared)(value) or is_text(declared):
         return target_limits.storage_problem(value)
@@ -53,7 +55,7 @@ def mismatch_reason(declared: Mapping[str, Any], value: Any) -> str:  # noqa: AN
     return f"{article} {given} came, and the column's type is {types}"
 
 
-def _as_key_text(value: Any) -> str | None:  # noqa: ANN401 - any JSON
+def _as_key_text(value: JsonValue) -> str | None:
     """Return a text as it is, and a number as text."""
     if isinstance(value, bool):
         raise Mismatch
@@ -64,7 +66,7 @@ def _as_key_text(value: Any) -> str | None:  # noqa: ANN401 - any JSON
     raise Mismatch
 
 
-def _as_json_text(value: Any) -> str | None:  # noqa: ANN401 - any JSON
+def _as_json_text(value: JsonValue) -> str | None:
     """Return a value as text from which it can be told again.
 
     A text is written as it is, unless it reads like JSON: then it is quoted.

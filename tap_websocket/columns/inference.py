@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from genson import SchemaBuilder
 
-    from tap_websocket.jsontext import Schema
+    from tap_websocket.jsontext import JsonValue, Schema
 
 __all__ = [
     "ANY_JSON",
@@ -168,7 +168,7 @@ def count_nested(column: Mapping[str, Any]) -> int:
     return count + count_nested(column["items"]) if "items" in column else count
 
 
-def infer_column(value: Any, *, nested: bool) -> Schema:  # noqa: ANN401 - any JSON
+def infer_column(value: JsonValue, *, nested: bool) -> Schema:
     """Return the schema of a column whose first value this is."""
     if target_limits.is_big_integer(value):
         return JSON_TEXT
@@ -200,7 +200,7 @@ class _Shape:
         # How many more values are looked at.
         self._room = _MAX_NODES
 
-    def of(self, value: Any) -> Any:  # noqa: ANN401 - any JSON
+    def of(self, value: JsonValue) -> JsonValue:
         """Return the shape of a value."""
         self._room -= 1
         if isinstance(value, Decimal):

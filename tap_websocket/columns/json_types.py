@@ -11,6 +11,8 @@ from tap_websocket.largejson.values import ARRAY, OBJECT
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tap_websocket.jsontext import JsonValue
+
 __all__ = [
     "ALL_TYPES",
     "Check",
@@ -104,12 +106,12 @@ def _with_integer(types: frozenset[str]) -> frozenset[str]:
     return types | {"integer"} if "number" in types else types
 
 
-def type_name(value: Any) -> str:  # noqa: ANN401 - any JSON
+def type_name(value: JsonValue) -> str:
     """Return the narrowest JSON type of a value."""
     return _names(value)[0]
 
 
-def _names(value: Any) -> list[str]:  # noqa: ANN401 - any JSON
+def _names(value: JsonValue) -> list[str]:
     return [name for name, test in _CHECKS.items() if test(value)]
 
 
@@ -142,7 +144,7 @@ def _object(schema: Mapping[str, Any]) -> Check:
     other = (lambda _: False) if others is None else check(others)
     required = frozenset(schema.get("required", ()))
 
-    def test(value: Any) -> bool:  # noqa: ANN401 - any JSON
+    def test(value: JsonValue) -> bool:
         return (
             isinstance(value, OBJECT)
             and all(name in value for name in required)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tap_websocket.columns.raw_editor import Fate
     from tap_websocket.columns.rescue import Rescue
     from tap_websocket.columns.stored_columns import StoredColumns
-    from tap_websocket.jsontext import Record
+    from tap_websocket.jsontext import JsonValue, Record
 
     Save = Callable[[Sequence[Column]], StoredColumns | None]
     """Saves new columns and returns all that are saved; None where it cannot now."""
@@ -102,7 +102,7 @@ class NewFields:
     def take(
         self,
         name: str,
-        value: Any,  # noqa: ANN401 - any JSON
+        value: JsonValue,
         fitted: Record,
         rescued: Record,
     ) -> None:
@@ -149,7 +149,7 @@ class NewFields:
         """Warn of how many fields were not warned of one by one."""
         self._drop_log.close()
 
-    def _becomes_column(self, name: str, value: Any) -> bool:  # noqa: ANN401 - any JSON
+    def _becomes_column(self, name: str, value: JsonValue) -> bool:
         """Return whether a field is new, and its value tells its type."""
         return (
             name not in self._columns.by_field
@@ -161,7 +161,7 @@ class NewFields:
             and _tells_type(value)
         )
 
-    def _infer(self, value: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+    def _infer(self, value: JsonValue) -> dict[str, Any]:
         """Return the schema of the column that a value's field becomes."""
         return infer_column(value, nested=self._nested and self._columns.types_nested)
 
@@ -175,7 +175,7 @@ class NewFields:
         self,
         name: str,
         column: str,
-        value: Any,  # noqa: ANN401 - any JSON
+        value: JsonValue,
         fitted: Record,
         rescued: Record,
     ) -> None:
@@ -225,6 +225,6 @@ def hidden() -> str:
     return "a column that the tap adds has this name"
 
 
-def _tells_type(value: Any) -> bool:  # noqa: ANN401 - any JSON
+def _tells_type(value: JsonValue) -> bool:
     """Return whether a value that is not null tells the type of a column."""
     return target_limits.is_storable(value) or target_limits.is_big_integer(value)

@@ -13,7 +13,7 @@ from tap_websocket.columns.names import RESCUED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_websocket.jsontext import Record, Schema
+    from tap_websocket.jsontext import JsonValue, Record, Schema
 
 __all__ = ["Aside", "Rescue"]
 
@@ -100,7 +100,7 @@ class Rescue:
         self,
         rescued: Record,
         name: str,
-        value: Any,  # noqa: ANN401 - any JSON
+        value: JsonValue,
         why: Callable[[], str],
         *,
         page: Callable[[], str] = lambda: "",
@@ -122,7 +122,7 @@ class Rescue:
         self,
         rescued: Record,
         name: str,
-        value: Any,  # noqa: ANN401 - any JSON
+        value: JsonValue,
         schema: Schema,
     ) -> None:
         """Put a value aside that its column cannot hold.
@@ -143,14 +143,14 @@ class Rescue:
             page=lambda: self._page_of(schema, value),
         )
 
-    def _page_of(self, schema: Schema, value: Any) -> str:  # noqa: ANN401 - any JSON
+    def _page_of(self, schema: Schema, value: JsonValue) -> str:
         """Return what to do about a value that its column cannot hold."""
         if not self._widens:
             return ""
         odd = isinstance(value, str) and json_types.types_of(schema) & _NUMBERS
         return ODD_VALUES_PAGE if odd else _WIDEN_PAGE
 
-    def _misfit(self, schema: Schema, value: Any) -> str:  # noqa: ANN401 - any JSON
+    def _misfit(self, schema: Schema, value: JsonValue) -> str:
         reason = mismatch_reason(schema, value)
         if not self._widens:
             return reason

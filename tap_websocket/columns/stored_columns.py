@@ -14,7 +14,7 @@ from tap_websocket.errors import LocationError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tap_websocket.jsontext import Schema
+    from tap_websocket.jsontext import JsonValue, Schema
 
 __all__ = ["Column", "StoredColumns", "dump_columns", "load_columns"]
 
@@ -124,7 +124,7 @@ class _ProblemError(Exception):
     """Why a document is not one of columns."""
 
 
-def _columns(document: Any, stream: str) -> StoredColumns:  # noqa: ANN401 - any JSON
+def _columns(document: JsonValue, stream: str) -> StoredColumns:
     if not isinstance(document, dict) or document.get("format") != _FORMAT:
         msg = f'it has no "format": "{_FORMAT}"'
         raise _ProblemError(msg)
@@ -159,7 +159,7 @@ def _sent_name(name: str, sent_as: Mapping[str, Any]) -> str:
     return sent
 
 
-def _checked(name: str, declared: Any) -> Schema:  # noqa: ANN401 - any JSON
+def _checked(name: str, declared: JsonValue) -> Schema:
     """Return a column's schema; people edit the file to widen a type."""
     problem = f"the schema of its column {name[:100]!r} "
     if not isinstance(declared, dict):

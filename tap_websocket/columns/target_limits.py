@@ -12,9 +12,12 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tap_websocket.largejson.values import ARRAY, OBJECT, LargeJson
+
+if TYPE_CHECKING:
+    from tap_websocket.jsontext import JsonValue
 
 __all__ = [
     "INTEGER_MAX",
@@ -67,7 +70,7 @@ def fold(name: str) -> str:
     return name.strip().casefold().translate(_SEPARATORS)
 
 
-def is_big_integer(value: Any) -> bool:  # noqa: ANN401 - any JSON
+def is_big_integer(value: JsonValue) -> bool:
     """Return whether a value is an integer outside 64 bits."""
     if isinstance(value, Decimal):
         return value.as_tuple().exponent == 0 and not _in_range(value)
@@ -78,7 +81,7 @@ def _in_range(value: int | Decimal) -> bool:
     return INTEGER_MIN <= value <= INTEGER_MAX
 
 
-def is_storable(value: Any, levels: int = MAX_LEVELS) -> bool:  # noqa: ANN401 - any JSON
+def is_storable(value: JsonValue, levels: int = MAX_LEVELS) -> bool:
     """Return whether every target can hold a value, anywhere inside."""
     if isinstance(value, str):
         return not _BAD_TEXT.search(value)
@@ -139,14 +142,14 @@ def _are_storable(kind: type, items: list[Any], levels: int) -> bool:
     return True
 
 
-def storage_problem(value: Any) -> str:  # noqa: ANN401 - any JSON
+def storage_problem(value: JsonValue) -> str:
     """Return, for people, why not every target can hold a value; it is not shown."""
     problem = _problem(value, MAX_LEVELS)
     where = " inside of it" if isinstance(value, (*ARRAY, *OBJECT)) else ""
     return f"{problem}{where}, which not every target can hold"
 
 
-def _problem(value: Any, levels: int) -> str:  # noqa: ANN401 - any JSON
+def _problem(value: JsonValue, levels: int) -> str:
     if isinstance(value, LargeJson):
         bad: Any = next(
             (piece for piece in value.pieces() if not is_storable(piece, levels)), None

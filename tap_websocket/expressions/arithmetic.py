@@ -14,6 +14,8 @@ from tap_websocket.expressions.path_parts import parts_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tap_websocket.jsontext import JsonValue
+
 __all__ = ["bound_arithmetic"]
 
 
@@ -40,7 +42,7 @@ def _bounded(
         joins: Two texts or two arrays are joined.
     """
 
-    def result(left: Any, right: Any) -> Any:  # noqa: ANN401 - any JSON
+    def result(left: JsonValue, right: JsonValue) -> JsonValue:
         if joins and type(left) is type(right) and isinstance(left, str | list):
             return operate(left, right)
         if not (_is_number(left) and _is_number(right)):

@@ -11,6 +11,8 @@ from tap_websocket.expressions.path import MISSING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tap_websocket.jsontext import JsonValue
+
 
 __all__ = ["Answered", "Document"]
 
@@ -19,7 +21,7 @@ class Answered(Protocol):
     """What a reply answers: the source of `{$.path}` and `{$group}`."""
 
     @property
-    def document(self) -> Any:  # noqa: ANN401 - any JSON
+    def document(self) -> JsonValue:
         """The parsed document, or `MISSING` where the text is not JSON."""
 
     @property

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from tap_websocket.expressions.path import Path, Step
     from tap_websocket.expressions.path_searches import Searches
+    from tap_websocket.jsontext import JsonValue
 
 __all__ = ["compile_path"]
 
@@ -120,11 +121,11 @@ class _Union:
         self.ways = known if len(known) == len(steps) else None
         self.at_once = min(path.at_once for path in paths)
 
-    def find(self, document: Any) -> list[Any]:  # noqa: ANN401 - any JSON
+    def find(self, document: JsonValue) -> list[Any]:
         """Return the values of all matches, path by path."""
         return [value for path in self._paths for value in path.find(document)]
 
-    def first(self, document: Any) -> Any:  # noqa: ANN401 - any JSON
+    def first(self, document: JsonValue) -> JsonValue:
         """Return the value of the first match of the first path that has one."""
         for path in self._paths:
             value = path.first(document)
@@ -132,7 +133,7 @@ class _Union:
                 return value
         return MISSING
 
-    def update(self, document: Any, new: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - any JSON
+    def update(self, document: JsonValue, new: Callable[[Any], Any]) -> JsonValue:
         """Replace the value of each match in place."""
         for path in self._paths:
             document = path.update(document, new)
@@ -153,7 +154,7 @@ class _LibraryPath:
         # A filter may look at the whole document.
         self.each = None if "$" in text[1:] else _way_to_each(expression)
 
-    def find(self, document: Any) -> list[Any]:  # noqa: ANN401 - any JSON
+    def find(self, document: JsonValue) -> list[Any]:
         """Return the values of all matches, in order."""
         document = plain(document)
         self._budget.seconds = 0.0
@@ -165,11 +166,11 @@ class _LibraryPath:
         except _STUMBLES:
             return []
 
-    def first(self, document: Any) -> Any:  # noqa: ANN401 - any JSON
+    def first(self, document: JsonValue) -> JsonValue:
         """Return the value of the first match, or `MISSING`."""
         return next(iter(self.find(document)), MISSING)
 
-    def update(self, document: Any, new: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - any JSON
+    def update(self, document: JsonValue, new: Callable[[Any], Any]) -> JsonValue:
         """Replace the value of each match in place; computed values have no place."""
         document = plain(document)
         self._budget.seconds = 0.0
@@ -221,7 +222,7 @@ class _Float(float):
     exact: Decimal
 
 
-def _floats(value: Any) -> Any:  # noqa: ANN401 - any JSON
+def _floats(value: JsonValue) -> JsonValue:
     """Return a copy without `Decimal`, which the library does not hold for numbers."""
     if isinstance(value, dict):
         return {name: _floats(item) for name, item in value.items()}
@@ -234,7 +235,7 @@ def _floats(value: Any) -> Any:  # noqa: ANN401 - any JSON
     return value
 
 
-def _exact(value: Any) -> Any:  # noqa: ANN401 - any JSON
+def _exact(value: JsonValue) -> JsonValue:
     """Return a copy with every digit again."""
     if isinstance(value, dict):
         return {name: _exact(item) for name, item in value.items()}

@@ -21,6 +21,8 @@ from tap_websocket.largejson.values import ARRAY, OBJECT
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from tap_websocket.jsontext import JsonValue
+
 __all__ = ["Matcher", "compile_matcher", "quoted"]
 
 Test = Callable[[Any], bool]
@@ -56,7 +58,7 @@ class Matcher(msgspec.Struct, frozen=True):
     at_once: int = ANY_LENGTH
 
 
-def compile_matcher(spec: Any) -> Matcher:  # noqa: ANN401 - any JSON
+def compile_matcher(spec: JsonValue) -> Matcher:
     """Compile a matcher.
 
     Args:
@@ -111,7 +113,7 @@ def compile_matcher(spec: Any) -> Matcher:  # noqa: ANN401 - any JSON
 
 
 def _looked_at(
-    spec: Any,  # noqa: ANN401 - any JSON
+    spec: JsonValue,
     at: tuple[str | int, ...] = (),
 ) -> Iterator[tuple[str | int, ...]]:
     """Yield the ways to the parts that are compared; an operator looks at all below."""
@@ -126,7 +128,7 @@ def _looked_at(
 
 
 def _compared(
-    spec: Any,  # noqa: ANN401 - any JSON
+    spec: JsonValue,
     at: tuple[str | int, ...] = (),
 ) -> Iterator[tuple[str | int, ...]]:
     """Yield the ways to the parts whose value is compared with something."""
@@ -156,7 +158,7 @@ _LISTS: dict[str, Callable[[Iterable[object]], bool]] = {"$any": any, "$all": al
 """Operators that take a list of matchers."""
 
 
-def _is_composite(spec: Any) -> bool:  # noqa: ANN401 - any JSON
+def _is_composite(spec: JsonValue) -> bool:
     return isinstance(spec, dict) and len(spec) == 1 and bool(spec.keys() & _COMPOSITES)
 
 
@@ -192,7 +194,7 @@ def _combined(spec: dict[str, Any]) -> Matcher:
     )
 
 
-def _operands(operator: str, operand: Any) -> list[Any]:  # noqa: ANN401 - any JSON
+def _operands(operator: str, operand: JsonValue) -> list[Any]:
     """Return the matchers that an operator takes.
 
     Raises:
@@ -214,14 +216,14 @@ def _joined(operator: str, tests: list[Test]) -> Test:
     return lambda value: join(test(value) for test in tests)
 
 
-def _operand(spec: Any, operator: str) -> Any:  # noqa: ANN401 - any JSON
+def _operand(spec: JsonValue, operator: str) -> JsonValue:
     """Return what stands behind an operator, None for anything but that operator."""
     if isinstance(spec, dict) and len(spec) == 1:
         return spec.get(operator)
     return None
 
 
-def _compile(spec: Any) -> Test:  # noqa: ANN401 - any JSON
+def _compile(spec: JsonValue) -> Test:
     if isinstance(spec, dict):
         return _operation(spec) or _has_members(spec)
     if isinstance(spec, list):
@@ -268,7 +270,7 @@ def _searches(pattern: object) -> Test:
     return lambda value: isinstance(value, str) and search.finds(value)
 
 
-def _at_once(spec: Any) -> int:  # noqa: ANN401 - any JSON
+def _at_once(spec: JsonValue) -> int:
     """Return how long a text may be that each expression searches at once."""
     if isinstance(spec, list):
         return min(map(_at_once, spec), default=ANY_LENGTH)
@@ -338,7 +340,7 @@ def quoted(name: str) -> Iterator[bytes]:
             return
 
 
-def _needles(spec: Any) -> list[bytes]:  # noqa: ANN401 - any JSON
+def _needles(spec: JsonValue) -> list[bytes]:
     """Return what a payload must hold, the rarest first.
 
     Texts are rarer than the names before them, and long ones rarer than short ones.
@@ -351,7 +353,7 @@ def _needles(spec: Any) -> list[bytes]:  # noqa: ANN401 - any JSON
 _TEXT, _NAME, _CONSTANT = range(3)
 
 
-def _required(spec: Any) -> Iterator[tuple[int, bytes]]:  # noqa: ANN401 - any JSON
+def _required(spec: JsonValue) -> Iterator[tuple[int, bytes]]:
     if isinstance(spec, dict):
         if _operation(spec) is None:
             for name, item in spec.items():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tap_websocket.jsontext import JsonValue
     from tap_websocket.largejson.values import LargeArray
 
 __all__ = ["EACH", "MISSING", "Path", "Step"]
@@ -74,7 +75,7 @@ class Path(Protocol):
     def at_once(self) -> int:
         """Return how many characters its regular expressions search in milliseconds."""
 
-    def find(self, document: Any) -> list[Any] | LargeArray:  # noqa: ANN401 - any JSON
+    def find(self, document: JsonValue) -> list[Any] | LargeArray:
         """Return the values of all matches, in order.
 
         They are a large array where they are just its items.
@@ -84,10 +85,10 @@ class Path(Protocol):
                 others.
         """
 
-    def first(self, document: Any) -> Any:  # noqa: ANN401 - any JSON
+    def first(self, document: JsonValue) -> JsonValue:
         """Return the value of the first match, or `MISSING`."""
 
-    def update(self, document: Any, new: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - any JSON
+    def update(self, document: JsonValue, new: Callable[[Any], Any]) -> JsonValue:
         """Replace the value of each match in place.
 
         Args:

@@ -12,9 +12,12 @@ import itertools
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+if TYPE_CHECKING:
+    from tap_websocket.jsontext import JsonValue
 
 __all__ = [
     "BUILTINS",
@@ -46,7 +49,7 @@ class MessageBuiltins:
             self._now = self._live.clock()
         return self._now
 
-    def value(self, name: str) -> Any:  # noqa: ANN401 - a number or text
+    def value(self, name: str) -> JsonValue:
         """Return the value of one of `BUILTINS`."""
         if name not in self._made:
             self._made[name] = _MAKERS[name](self)
@@ -145,7 +148,7 @@ class _Minted(dict[str, Any]):
         # None before the first look-up: to make them may cost a signature.
         self._made: Mapping[str, Any] | None = None
 
-    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - any JSON
+    def __getitem__(self, name: str) -> JsonValue:
         if name not in self:
             raise KeyError(name)
         if self._made is None:

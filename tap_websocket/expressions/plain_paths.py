@@ -24,6 +24,8 @@ from tap_websocket.largejson.values import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from tap_websocket.jsontext import JsonValue
+
 __all__ = ["plain_path"]
 
 
@@ -54,7 +56,7 @@ class _Keys:
         self.kind = kind
         self.keys = keys
 
-    def of(self, value: Any) -> Iterable[Any]:  # noqa: ANN401 - any JSON
+    def of(self, value: JsonValue) -> Iterable[Any]:
         """Return the keys of a value to step to."""
         if not isinstance(value, self.kind):
             return ()
@@ -105,7 +107,7 @@ class _Wildcard:
 
     __slots__ = ()
 
-    def of(self, value: Any) -> Iterable[Any]:  # noqa: ANN401 - any JSON
+    def of(self, value: JsonValue) -> Iterable[Any]:
         """Return the keys of a value to step to."""
         if isinstance(value, dict):
             return list(value)
@@ -130,7 +132,7 @@ class _Wildcard:
 _Step = _Keys | _Wildcard
 
 
-def _member(value: Any, kind: type[Any], key: Any) -> Any:  # noqa: ANN401 - any JSON
+def _member(value: JsonValue, kind: type[Any], key: JsonValue) -> JsonValue:
     """Return what a step leads to in a large value; else `MISSING`."""
     try:
         if kind is dict and isinstance(value, LargeObject):
@@ -178,7 +180,7 @@ class _PlainPath:
             if isinstance(step.keys[0], str)
         )
 
-    def find(self, document: Any) -> list[Any] | LargeArray:  # noqa: ANN401 - any JSON
+    def find(self, document: JsonValue) -> list[Any] | LargeArray:
         """Return the values of all matches, in order."""
         *before, last = self._steps or (None,)
         if isinstance(last, _Wildcard):
@@ -189,22 +191,24 @@ class _PlainPath:
             return last.descend(values)
         return _descend([document], self._steps)
 
-    def first(self, document: Any) -> Any:  # noqa: ANN401 - any JSON
+    def first(self, document: JsonValue) -> JsonValue:
         """Return the value of the first match, or `MISSING`."""
         return next(iter(self.find(document)), MISSING)
 
-    def update(self, document: Any, new: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - any JSON
+    def update(self, document: JsonValue, new: Callable[[Any], Any]) -> JsonValue:
         """Replace the value of each match in place."""
         return _update(document, self._steps, new)
 
 
-def _update(value: Any, steps: Sequence[_Step], new: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - any JSON
+def _update(
+    value: JsonValue, steps: Sequence[_Step], new: Callable[[Any], Any]
+) -> JsonValue:
     """Return a value with what steps lead to replaced, in place if it is small."""
     if not steps:
         return new(value)
     step, after = steps[0], steps[1:]
 
-    def change(piece: Any, keys: Iterable[Any]) -> None:  # noqa: ANN401 - any JSON
+    def change(piece: JsonValue, keys: Iterable[Any]) -> None:
         for key in keys:
             piece[key] = _update(piece[key], after, new)
 
@@ -249,12 +253,12 @@ class _Lookup(_PlainPath):
             (step.kind, step.keys[0]) for step in steps if isinstance(step, _Keys)
         ]
 
-    def find(self, document: Any) -> list[Any]:  # noqa: ANN401 - any JSON
+    def find(self, document: JsonValue) -> list[Any]:
         """Return the value of the match, if there is one."""
         value = self.first(document)
         return [] if value is MISSING else [value]
 
-    def first(self, document: Any) -> Any:  # noqa: ANN401 - any JSON
+    def first(self, document: JsonValue) -> JsonValue:
         """Return the value of the match, or `MISSING`."""
         value = document
         try:

@@ -21,6 +21,8 @@ from tap_websocket.expressions.templates import NAME, Template
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+    from tap_websocket.jsontext import JsonValue
+
 __all__ = ["Rule", "compile_rules"]
 
 
@@ -107,7 +109,7 @@ class _Compiler:
             where=where,
         )
 
-    def _matcher(self, where: str, spec: Any) -> Matcher | None:  # noqa: ANN401 - any JSON
+    def _matcher(self, where: str, spec: JsonValue) -> Matcher | None:
         if spec is MISSING:
             return None
         try:
@@ -116,7 +118,7 @@ class _Compiler:
             self.problems.append(f"{where}: {error}")
             return None
 
-    def _reply(self, where: str, message: Any) -> Template | None:  # noqa: ANN401 - any JSON
+    def _reply(self, where: str, message: JsonValue) -> Template | None:
         if message is MISSING:
             return None
         try:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tap_websocket.expressions.documents import Answered
     from tap_websocket.expressions.prefilters import Prefilter
     from tap_websocket.expressions.templates import Template
+    from tap_websocket.jsontext import JsonValue
 
 __all__ = [
     "DATA",
@@ -125,7 +126,7 @@ class CompiledRule(msgspec.Struct, frozen=True):
         """Whether more of a document is needed than its match."""
         return self.reply is not None or bool(self.paths or self.groups or self.forgets)
 
-    def fits(self, subject: Any) -> bool:  # noqa: ANN401 - any JSON
+    def fits(self, subject: JsonValue) -> bool:
         """Return whether a rule fits what it looks at (see `kind`).
 
         Args:
@@ -157,7 +158,7 @@ class CompiledRule(msgspec.Struct, frozen=True):
             if text is not None:
                 yield name, self._added_to(name, text)
 
-    def _added_to(self, name: str, value: Any) -> Any:  # noqa: ANN401 - any JSON
+    def _added_to(self, name: str, value: JsonValue) -> JsonValue:
         """Return a captured integer, or the text of one, with its `add`."""
         added = self.added.get(name)
         if added is None or isinstance(value, bool):
@@ -294,7 +295,7 @@ class RuleSet:
         matching = (rule for rule in self._documents if rule.fits(document))
         return _decide(matching, look or (lambda: found))
 
-    def lets_pass(self, document: Any) -> bool:  # noqa: ANN401 - any JSON
+    def lets_pass(self, document: JsonValue) -> bool:
         """Return whether a parsed document is data, and no rule does more with it."""
         for test, alone in self._quick:
             if test is None or test(document):

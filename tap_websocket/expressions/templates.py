@@ -25,7 +25,7 @@ from tap_websocket.expressions.placeholders import (
     TopicList,
 )
 from tap_websocket.expressions.search import ANY_LENGTH
-from tap_websocket.jsontext import text_of
+from tap_websocket.jsontext import JsonValue, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -66,7 +66,7 @@ _Slot = Callable[[_Sources], Any]
 """Looks the value of a placeholder up."""
 
 
-def names_in(message: Any) -> frozenset[str]:  # noqa: ANN401 - any JSON
+def names_in(message: JsonValue) -> frozenset[str]:
     """Return the names of the `{name}` in a text, or anywhere in a JSON value."""
     return frozenset(
         name
@@ -76,7 +76,7 @@ def names_in(message: Any) -> frozenset[str]:  # noqa: ANN401 - any JSON
     )
 
 
-def texts_in(message: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
+def texts_in(message: JsonValue) -> Iterator[str]:
     """Yield every string in a JSON value, the names in its objects among them."""
     if isinstance(message, str):
         yield message
@@ -111,7 +111,7 @@ class Template:
 
     def __init__(
         self,
-        message: Any,  # noqa: ANN401 - any JSON
+        message: JsonValue,
         declared: Collection[str] = (),
         *,
         groups: Collection[str] | None = None,
@@ -143,7 +143,7 @@ class Template:
             return sendable(rendered)
         return jsontext.dumps(rendered).decode()
 
-    def _node(self, value: Any) -> _Slot:  # noqa: ANN401 - any JSON
+    def _node(self, value: JsonValue) -> _Slot:
         if isinstance(value, str):
             return self._string(value)
         if isinstance(value, dict):
@@ -217,7 +217,7 @@ class Template:
         return (lambda sources: sources.answered.groups.get(group)) if known else None
 
 
-def _typed(value: Any, filters: Filters) -> Any:  # noqa: ANN401 - any JSON
+def _typed(value: JsonValue, filters: Filters) -> JsonValue:
     """Return what stands for a value in JSON: a filter makes a string of it."""
     if isinstance(value, TopicList):
         return [filters.apply(topic) for topic in value.topics]
@@ -225,7 +225,7 @@ def _typed(value: Any, filters: Filters) -> Any:  # noqa: ANN401 - any JSON
 
 
 def filtered(
-    value: Any,  # noqa: ANN401 - any JSON
+    value: JsonValue,
     filters: Filters,
     *,
     in_url: bool = False,
@@ -237,7 +237,7 @@ def filtered(
 
 
 def _answer(path: Path) -> _Slot:
-    def value(sources: _Sources) -> Any:  # noqa: ANN401 - any JSON
+    def value(sources: _Sources) -> JsonValue:
         found = path.first(sources.answered.document)
         return None if found is MISSING else found
 

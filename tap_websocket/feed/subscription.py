@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from tap_websocket.expressions.matchers import Matcher
     from tap_websocket.expressions.templates import Template
+    from tap_websocket.jsontext import JsonValue
     from tap_websocket.settings import Item, TopicSettings
     from tap_websocket.timers import Schedule
 
@@ -190,7 +191,7 @@ class Subscription:
         """
         return self._answers(self._frames, binary)
 
-    def may_answer(self, value: Any) -> bool:  # noqa: ANN401 - any JSON
+    def may_answer(self, value: JsonValue) -> bool:
         """Return whether a parsed document is a reply; nothing is done about it."""
         return any(one.test(value) for one in list(self._documents.values()))
 
@@ -198,11 +199,11 @@ class Subscription:
         """Return whether a document's text is a reply, which may send the next item."""
         return self._answers(self._texts, text)
 
-    def answers_document(self, value: Any) -> bool:  # noqa: ANN401 - any JSON
+    def answers_document(self, value: JsonValue) -> bool:
         """Return whether a parsed document is a reply, which may send the next item."""
         return self._answers(self._documents, value)
 
-    def _answers(self, matchers: Mapping[int, Matcher], value: Any) -> bool:  # noqa: ANN401 - any JSON
+    def _answers(self, matchers: Mapping[int, Matcher], value: JsonValue) -> bool:
         # A copy: the loop's thread may add the next item's meanwhile.
         found = [one for one in list(matchers.values()) if one.test(value)]
         awaited = self._awaited

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tap_websocket.errors import ConnectionFailed
 from tap_websocket.expressions.placeholders import (
@@ -20,7 +20,7 @@ from tap_websocket.feed.threads import in_thread
 from tap_websocket.feed.trust import TrustedOrigins
 from tap_websocket.http.answer import Purpose, TransientHttpError
 from tap_websocket.http.client import HttpClient
-from tap_websocket.jsontext import text_of
+from tap_websocket.jsontext import JsonValue, text_of
 from tap_websocket.network.tls import make_context
 from tap_websocket.network.urls import log_label
 from tap_websocket.settings.topics import TopicRequest
@@ -169,7 +169,7 @@ def _listed(request: TopicRequest, answer: Answer) -> tuple[str, ...]:
     return tuple(map(text_of, found))
 
 
-def _problem(value: Any) -> str | None:  # noqa: ANN401 - any JSON
+def _problem(value: JsonValue) -> str | None:
     """Return what a match is that is no topic."""
     match value:
         case True | False:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tap_websocket.expressions.path import Path
+    from tap_websocket.jsontext import JsonValue
 
 __all__ = [
     "MAX_REPLY_BYTES",
@@ -89,7 +90,7 @@ class Answer(Redacted, frozen=True):
         """Whether the request succeeded."""
         return self.status in OK
 
-    def json(self) -> Any:  # noqa: ANN401 - any JSON
+    def json(self) -> JsonValue:
         """Return the body's value.
 
         Raises:

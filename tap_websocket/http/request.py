@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tap_websocket.expressions.placeholders import MessageBuiltins
     from tap_websocket.http.answer import Answer
     from tap_websocket.http.client import HttpClient
+    from tap_websocket.jsontext import JsonValue
 
 __all__ = ["FilledRequest", "HttpRequest"]
 
@@ -57,7 +58,7 @@ class HttpRequest:
         url: str,
         method: str = "POST",
         headers: Headers = (),
-        body: Any = None,  # noqa: ANN401 - any JSON
+        body: JsonValue = None,
         declared: Collection[str] | None = None,
     ) -> None:
         self.where = where

@@ -7,7 +7,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket import jsontext
-from tap_websocket.jsontext import EXTRA_DATA, InvalidJson
+from tap_websocket.jsontext import EXTRA_DATA, InvalidJson, JsonValue
 from tap_websocket.largejson.scanner import Run, parse_run, scan
 from tap_websocket.largejson.values import LargeArray, LargeObject
 
@@ -24,7 +24,7 @@ LARGE_BYTES = 512 * 1024
 _SPACE = b" \t\r\n"
 
 
-def parse(payload: bytes | str) -> Any:  # noqa: ANN401 - any JSON
+def parse(payload: bytes | str) -> JsonValue:
     """Return the value of a JSON text, a large array or object as `LargeJson`.
 
     Raises:

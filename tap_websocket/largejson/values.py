@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket import jsontext
-from tap_websocket.jsontext import LargeValue
+from tap_websocket.jsontext import JsonValue, LargeValue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,7 +46,7 @@ class LargeJson(LargeValue):
         """
         raise NotImplementedError
 
-    def plain(self) -> Any:  # noqa: ANN401 - any JSON
+    def plain(self) -> JsonValue:
         """Return the parsed value, in all the memory that it takes."""
         raise NotImplementedError
 
@@ -96,7 +96,7 @@ class LargeArray(LargeJson):
         for number in reversed(range(len(self.offsets) - 1)):
             yield from reversed(self.piece(number))
 
-    def item(self, index: int) -> Any:  # noqa: ANN401 - any JSON
+    def item(self, index: int) -> JsonValue:
         """Return an item.
 
         Raises:
@@ -176,7 +176,7 @@ class LargeObject(LargeJson, Mapping[str, Any]):
         """Return the number of members."""
         return sum(map(len, self.pieces()))
 
-    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - any JSON
+    def __getitem__(self, name: str) -> JsonValue:
         """Return the value of a member."""
         for piece in self.pieces():
             if name in piece:
@@ -331,7 +331,7 @@ def pieces_of(value: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
     return value.pieces() if isinstance(value, LargeObject) else (value,)
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401 - any JSON
+def plain(value: JsonValue) -> JsonValue:
     """Return a value for code that knows lists and dicts alone, in full memory."""
     if not _holds_large(value):
         return value
@@ -342,7 +342,7 @@ def plain(value: Any) -> Any:  # noqa: ANN401 - any JSON
     return list(map(plain, value))
 
 
-def _holds_large(value: Any) -> bool:  # noqa: ANN401 - any JSON
+def _holds_large(value: JsonValue) -> bool:
     if isinstance(value, dict | list):
         inner = value.values() if isinstance(value, dict) else value
         return any(map(_holds_large, inner))

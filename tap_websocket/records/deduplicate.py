@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tap_websocket.expressions.path import Path
     from tap_websocket.feed.inbound import Origin
+    from tap_websocket.jsontext import JsonValue
     from tap_websocket.records.credits import CreditHolder
     from tap_websocket.settings import Deduplicate
 
@@ -145,7 +146,7 @@ class Deduplicator:
                 texts[text] = key
         return key
 
-    def keeps_value(self, origin: Origin, value: Any) -> bool:  # noqa: ANN401 - any JSON
+    def keeps_value(self, origin: Origin, value: JsonValue) -> bool:
         """Return whether a record is new.
 
         Args:
@@ -168,7 +169,7 @@ class Deduplicator:
         self,
         holder: CreditHolder,
         group: int,
-        value: Any,  # noqa: ANN401 - any JSON
+        value: JsonValue,
         payload: bytes,
         now: float,
     ) -> bool:

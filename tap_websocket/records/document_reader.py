@@ -16,6 +16,7 @@ from tap_websocket.records.payloads import split
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from tap_websocket.jsontext import JsonValue
     from tap_websocket.records.extractor import Extracted, Extractor
     from tap_websocket.records.router import Route
     from tap_websocket.settings import DecodingSettings
@@ -100,7 +101,7 @@ class DocumentReader:
 
     def _seen(
         self,
-        value: Any,  # noqa: ANN401 - any JSON
+        value: JsonValue,
         text: str | None,
         groups: Mapping[str, str | None],
     ) -> Document:
@@ -136,7 +137,7 @@ class DocumentReader:
             return value if isinstance(value, ARRAY) else (value,)
         return [found.document for found in self.parsed(message)][::-1]
 
-    def value(self, document: bytes) -> Any:  # noqa: ANN401 - any JSON
+    def value(self, document: bytes) -> JsonValue:
         """Return the parsed document that a slice of a message is.
 
         Raises:

@@ -15,6 +15,7 @@ from tap_websocket.records.payloads import encode_binary
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from tap_websocket.jsontext import JsonValue
     from tap_websocket.settings import DecodingSettings
 
 __all__ = ["Extracted", "Extractor", "parsed_or_missing", "unread"]
@@ -90,7 +91,7 @@ class Extractor:
         """The settings whose path matched in no document, if there were any."""
         return sorted(self._unmatched) if self._documents_seen else ()
 
-    def documents(self, value: Any) -> list[Any] | LargeArray:  # noqa: ANN401 - any JSON
+    def documents(self, value: JsonValue) -> list[Any] | LargeArray:
         """Return the documents of a value: itself, or the items of an array.
 
         What `json_fields` names is parsed in place first.
@@ -105,7 +106,7 @@ class Extractor:
 
     def records(
         self,
-        document: Any,  # noqa: ANN401 - any JSON
+        document: JsonValue,
         groups: Mapping[str, str | None] = _NONE,
     ) -> Iterator[Extracted]:
         """Yield the records of a document.
@@ -158,7 +159,7 @@ class Extractor:
             return True
         return self.opens_arrays and _are_objects(items)
 
-    def _record(self, value: Any, fields: Mapping[str, Any]) -> Extracted:  # noqa: ANN401 - any JSON
+    def _record(self, value: JsonValue, fields: Mapping[str, Any]) -> Extracted:
         names = self._settings.array_columns
         unnamed: Mapping[str, Any] = _NONE
         if names and isinstance(value, list):
@@ -181,7 +182,7 @@ def _are_objects(items: Iterable[Any]) -> bool:
     return all(isinstance(item, OBJECT) for item in items)
 
 
-def parsed_or_missing(text: bytes | str) -> Any:  # noqa: ANN401 - any JSON
+def parsed_or_missing(text: bytes | str) -> JsonValue:
     """Return the value of a text, or `MISSING` where it is not JSON."""
     try:
         return parsing.parse(text)
@@ -189,7 +190,7 @@ def parsed_or_missing(text: bytes | str) -> Any:  # noqa: ANN401 - any JSON
         return MISSING
 
 
-def _parsed_inside(value: Any) -> Any:  # noqa: ANN401 - any JSON
+def _parsed_inside(value: JsonValue) -> JsonValue:
     """Return what a string holds where that is an object or array (`json_fields`)."""
     if not isinstance(value, str):
         return value

@@ -24,6 +24,7 @@ from tap_websocket.settings.message_format import STRUCTURED
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tap_websocket.jsontext import JsonValue
     from tap_websocket.records.payloads import Read
     from tap_websocket.settings import DecodingSettings
     from tap_websocket.settings.message_format import MessageFormat
@@ -46,7 +47,7 @@ class Format(Protocol):
             ParseError: When it must have one.
         """
 
-    def value(self, document: bytes, text: str | None, groups: Groups) -> Any:  # noqa: ANN401 - any JSON
+    def value(self, document: bytes, text: str | None, groups: Groups) -> JsonValue:
         """Return a document's value.
 
         Args:
@@ -86,7 +87,7 @@ class Json:
         """Return a document's text."""
         return _utf8(document)
 
-    def value(self, document: bytes, text: str | None, groups: Groups) -> Any:  # noqa: ANN401 - any JSON
+    def value(self, document: bytes, text: str | None, groups: Groups) -> JsonValue:
         """Return the parsed document, or the parsed group `json` of it."""
         del text
         part = groups.get(JSON_GROUP)
@@ -137,7 +138,7 @@ class RawString:
         """Return a document's text."""
         return _utf8(document)
 
-    def value(self, document: bytes, text: str | None, groups: Groups) -> Any:  # noqa: ANN401 - text, or columns
+    def value(self, document: bytes, text: str | None, groups: Groups) -> JsonValue:
         """Return the text, or the groups that `message_pattern` found in it."""
         del document
         return groups or text

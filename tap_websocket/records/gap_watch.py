@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from tap_websocket.feed.inbound import Origin
+    from tap_websocket.jsontext import JsonValue
     from tap_websocket.records.batch import Batch
     from tap_websocket.records.document_reader import DocumentReader
     from tap_websocket.records.emitter import RecordEmitter
@@ -190,7 +191,7 @@ class GapWatch:
             self._unnumbered.add(id(message))
         return watched
 
-    def _numbers_of(self, message: bytes) -> Any:  # noqa: ANN401 - any JSON
+    def _numbers_of(self, message: bytes) -> JsonValue:
         """Return what the tracker looks at of a message, without parsing it whole.
 
         Returns:
@@ -237,7 +238,7 @@ class GapWatch:
 def _observe(
     tracker: SequenceTracker,
     origin: Origin,
-    value: Any,  # noqa: ANN401 - any JSON
+    value: JsonValue,
 ) -> Watched | None:
     """Take a document or record; what takes too long to be searched has no number."""
     try:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tap_websocket.expressions.prefilters import Prefilter
     from tap_websocket.expressions.rules import RuleMatch
     from tap_websocket.feed.inbound import BatchResult, Origin
+    from tap_websocket.jsontext import JsonValue
     from tap_websocket.records.batch import Batch
     from tap_websocket.settings import SubscriptionSettings
 
@@ -296,7 +297,7 @@ class Route:
             subscription is not None and subscription.asks_documents
         )
 
-    def passes(self, seen: Any) -> bool:  # noqa: ANN401 - any JSON
+    def passes(self, seen: JsonValue) -> bool:
         """Return whether a document is data, and there is nothing else to do for it.
 
         Args:

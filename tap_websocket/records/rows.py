@@ -13,6 +13,7 @@ from tap_websocket.records.extractor import Extracted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tap_websocket.jsontext import JsonValue
     from tap_websocket.settings import DecodingSettings
 
 __all__ = ["compared_value", "fields_of", "text_of"]
@@ -35,7 +36,7 @@ def text_of(row: Extracted, *, single_column: bool) -> bytes:
     return b"" if _is_large(value) else jsontext.dumps(value)
 
 
-def _is_large(value: Any) -> bool:  # noqa: ANN401 - any JSON
+def _is_large(value: JsonValue) -> bool:
     """Return whether a record has to be made to fit, piece by piece."""
     if isinstance(value, dict):
         return any(isinstance(item, LargeJson) for item in value.values())
@@ -60,7 +61,7 @@ def fields_of(row: Extracted | bytes) -> Mapping[str, Any]:
 
 def compared_value(
     row: Extracted, settings: DecodingSettings, *, single_column: bool
-) -> Any:  # noqa: ANN401 - any JSON, or a payload
+) -> JsonValue | bytes:
     """Return what a record is compared by: a JSON value, or a payload.
 
     Args:

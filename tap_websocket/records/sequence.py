@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tap_websocket.feed.inbound import Origin
+    from tap_websocket.jsontext import JsonValue
     from tap_websocket.settings import SequenceSettings
 
 __all__ = ["SequenceTracker", "Watched"]
@@ -171,7 +172,7 @@ class SequenceTracker:
         """Return by whom a connection's numbers are counted."""
         return origin.group if self._is_shared else id(origin)
 
-    def observe(self, origin: Origin, value: Any) -> Watched | None:  # noqa: ANN401 - any JSON
+    def observe(self, origin: Origin, value: JsonValue) -> Watched | None:
         """Take a document, or a record, which may have a number.
 
         Args:
@@ -338,7 +339,7 @@ def _key(parts: Sequence[Any]) -> str:
     ).decode()
 
 
-def _whole(value: Any) -> int | None:  # noqa: ANN401 - any JSON
+def _whole(value: JsonValue) -> int | None:
     """Return a whole number, which some feeds send as a text, or None."""
     if isinstance(value, str):
         text = value.removeprefix("-")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from tap_websocket.expressions.path import Path, Step
+    from tap_websocket.jsontext import JsonValue
 
 __all__ = ["PartialView", "SliceView", "Unviewable", "partial_view"]
 
@@ -116,7 +117,7 @@ class PartialView:
         chains = (_chain(self._root, path) for path in paths)
         return operator.attrgetter(*(".".join(map(str, chain)) for chain in chains))
 
-    def of(self, document: bytes) -> Any:  # noqa: ANN401 - any JSON
+    def of(self, document: bytes) -> JsonValue:
         """Return what of a document the paths lead to.
 
         Raises:
@@ -239,7 +240,7 @@ def _finder(chain: Sequence[str | None]) -> Callable[[Any], list[bytes]]:
     return find
 
 
-def _plain(value: Any, node: _Node) -> Any:  # noqa: ANN401 - any JSON
+def _plain(value: JsonValue, node: _Node) -> JsonValue:
     """Return a decoded part as JSON values."""
     if not node.steps:
         return value

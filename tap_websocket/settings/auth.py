@@ -42,7 +42,7 @@ from tap_websocket.settings.declare import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from tap_websocket.jsontext import Schema
+    from tap_websocket.jsontext import JsonValue, Schema
 
 __all__ = ["DECLARATIONS", "read_auth"]
 
@@ -220,7 +220,7 @@ def _make(kind: str, given: dict[str, Any], problems: list[str]) -> Auth:
     return plain[kind](**given)
 
 
-def _body_text(body: Any) -> str:  # noqa: ANN401 - any JSON
+def _body_text(body: JsonValue) -> str:
     """Return a body of `aws` as it is signed; JSON is compact."""
     return jsontext.text_of(body)
 

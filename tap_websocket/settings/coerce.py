@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from jsonschema import ValidationError
 
-    from tap_websocket.jsontext import Schema
+    from tap_websocket.jsontext import JsonValue, Schema
 
 __all__ = ["Prepared", "emptied", "prepare"]
 
@@ -104,7 +104,7 @@ def prepare(raw: Mapping[str, Any], schema: Schema) -> Prepared:
     )
 
 
-def _unsendable(name: str, value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
+def _unsendable(name: str, value: JsonValue) -> Iterator[str]:
     """Yield what is wrong with a setting whose texts cannot all be UTF-8."""
     try:
         json.dumps(value, ensure_ascii=False, default=str).encode()
@@ -115,7 +115,7 @@ def _unsendable(name: str, value: Any) -> Iterator[str]:  # noqa: ANN401 - any J
         )
 
 
-def _is_unset(value: Any, declared: Schema) -> bool:  # noqa: ANN401 - any JSON
+def _is_unset(value: JsonValue, declared: Schema) -> bool:
     """Return whether an engine left a variable empty where that means none."""
     return "x-empty" in declared and isinstance(value, str) and not value.strip()
 
@@ -149,7 +149,7 @@ def emptied(
             )
 
 
-def _emptied(path: str, value: Any, given: Any) -> Iterator[str]:  # noqa: ANN401
+def _emptied(path: str, value: JsonValue, given: JsonValue) -> Iterator[str]:
     if not isinstance(value, dict) or not isinstance(given, dict):
         return
     if not value and any("." in name for name in given):
@@ -163,7 +163,7 @@ def _unknown(name: str, properties: Mapping[str, Schema]) -> str:
     return f"{name}: is not a setting of this tap and is ignored{hint}"
 
 
-def _merged(default: Mapping[str, str], given: Any) -> Any:  # noqa: ANN401 - any JSON
+def _merged(default: Mapping[str, str], given: JsonValue) -> JsonValue:
     """Return headers merged over the default ones, whatever their case."""
     if not isinstance(given, dict):
         return given
@@ -178,11 +178,11 @@ def _types(schema: Schema) -> frozenset[str]:
 
 def _typed(
     path: str,
-    value: Any,  # noqa: ANN401 - any JSON
+    value: JsonValue,
     schema: Schema,
     *,
     inside: bool = False,
-) -> Any:  # noqa: ANN401
+) -> JsonValue:
     """Return a value with its type, texts parsed where the setting is no text.
 
     Args:
@@ -212,7 +212,7 @@ def _typed(
     return value
 
 
-def _from_text(path: str, text: str, types: frozenset[str]) -> Any:  # noqa: ANN401
+def _from_text(path: str, text: str, types: frozenset[str]) -> JsonValue:
     if types == {"boolean"}:
         return _BOOLEANS.get(text.strip().lower(), text)
     if types <= {"integer", "string"} and "integer" in types:
@@ -229,7 +229,7 @@ def _number(given: str | float | Decimal) -> float:
     return int(value) if value.is_integer() else value
 
 
-def _from_json(path: str, text: str, types: frozenset[str]) -> Any:  # noqa: ANN401
+def _from_json(path: str, text: str, types: frozenset[str]) -> JsonValue:
     opening = text.lstrip()[:1]
     if opening not in {"{", "["} or (opening == "[" and "array" not in types):
         if "string" in types:
@@ -350,7 +350,7 @@ def _kinds(types: frozenset[str]) -> str:
     return " or ".join(text for name, text in _KINDS.items() if name in types)
 
 
-def _given(value: Any, *, secret: bool) -> str:  # noqa: ANN401 - any JSON
+def _given(value: JsonValue, *, secret: bool) -> str:
     """Return what was given; of a text in a secret setting, only that it is one."""
     if isinstance(value, str):
         shown = not secret and len(value) <= _MAX_SHOWN

@@ -6,10 +6,10 @@ Each group of settings stands in a file of its own beside this one. The README's
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from tap_websocket.jsontext import Schema
+    from tap_websocket.jsontext import JsonValue, Schema
 
 __all__ = [
     "BOOLEAN",
@@ -79,7 +79,7 @@ def setting(
     schema: Schema,
     description: str,
     *,
-    default: Any = None,  # noqa: ANN401 - a default is any JSON value
+    default: JsonValue = None,
     secret: bool = False,
 ) -> Schema:
     """Return the declaration of a setting.

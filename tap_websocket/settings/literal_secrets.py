@@ -6,13 +6,15 @@ Servers repeat what they refuse, so these would show in errors and logs.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tap_websocket import jsontext
 from tap_websocket.auth.secret_texts import values_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tap_websocket.jsontext import JsonValue
 
 __all__ = ["literal_secrets"]
 
@@ -42,7 +44,7 @@ _IN_TEXT = re.compile(
 """A credential behind its name: `PASS oauth:…`, `password=…`."""
 
 
-def literal_secrets(message: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
+def literal_secrets(message: JsonValue) -> Iterator[str]:
     """Yield the credentials in a message: texts behind names that call them so.
 
     Args:

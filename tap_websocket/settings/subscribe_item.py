@@ -25,7 +25,7 @@ from tap_websocket.settings.topics import TOPIC, TOPICS
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from tap_websocket.jsontext import Schema
+    from tap_websocket.jsontext import JsonValue, Schema
 
 __all__ = ["ITEM", "REPLY_COUNT", "REPLY_TIMEOUT", "Item", "read_item"]
 
@@ -171,7 +171,7 @@ def _message(
     return None
 
 
-def _matcher(where: str, given: Any, problems: list[str]) -> Matcher | None:  # noqa: ANN401 - any JSON
+def _matcher(where: str, given: JsonValue, problems: list[str]) -> Matcher | None:
     try:
         return compile_matcher(given)
     except ValueError as error:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from tap_websocket.expressions.path import Path
+    from tap_websocket.jsontext import JsonValue
 
 __all__ = [
     "DECLARATIONS",
@@ -227,7 +228,7 @@ def read_topics(
 
 
 def _topics(
-    given: Any,  # noqa: ANN401 - an array or an object
+    given: JsonValue,
     fixed: Collection[str],
     problems: list[str],
 ) -> tuple[str, ...] | TopicRequest | None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from singer_sdk.streams import Stream
     from singer_sdk.tap_base import Tap
 
+    from tap_websocket.jsontext import JsonValue
+
 __all__ = [
     "NO_STATE",
     "StateWriter",
@@ -84,7 +86,7 @@ def evaluates(stream_map: StreamMap) -> bool:
     return isinstance(stream_map, CustomStreamMap)
 
 
-def mend_schema(schema: Any) -> None:  # noqa: ANN401 - any JSON
+def mend_schema(schema: JsonValue) -> None:
     """Take alternatives that are no schemas out of a schema, in place.
 
     singer-sdk 0.54 writes `"null"` where a schema belongs (`__else__` of stream maps),

@@ -13,6 +13,8 @@ from tap_websocket.errors import ParseError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from tap_websocket.jsontext import JsonValue
+
 __all__ = [
     "MAX_INTEGER_BITS",
     "MAX_KEY_BYTES",
@@ -67,7 +69,7 @@ def _plain(  # noqa: PLR0911 - one for each kind of value
     value: Any,  # noqa: ANN401 - what a codec reads
     other: Callable[[Any], Any],
     keys: int = 0,
-) -> Any:  # noqa: ANN401 - any JSON
+) -> JsonValue:
     """Return a value as JSON has it, where it is inside of so many keys."""
     match value:
         case str() | int() | None:

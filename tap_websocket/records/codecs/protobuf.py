@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, EnumDescriptor
     from google.protobuf.message import Message
 
+    from tap_websocket.jsontext import JsonValue
+
     Read = Callable[[Any], Any]
     """Makes JSON's value of a field's value, or of a message."""
 
@@ -183,7 +185,7 @@ class _Readers:
             and not descriptor.GetOptions().message_set_wire_format
         )
 
-    def text(self, value: Any) -> bytes:  # noqa: ANN401 - any JSON
+    def text(self, value: JsonValue) -> bytes:
         """Return a value as JSON."""
         return dumps(value, _never)
 
@@ -320,7 +322,7 @@ def _list(message: Any) -> list[Any]:  # noqa: ANN401 - no class of its own
     return [_json_value(item) for item in message.values]
 
 
-def _json_value(message: Any) -> Any:  # noqa: ANN401 - any JSON
+def _json_value(message: Any) -> JsonValue:  # noqa: ANN401 - no class of its own
     match message.WhichOneof("kind"):
         case "struct_value":
             return _struct(message.struct_value)

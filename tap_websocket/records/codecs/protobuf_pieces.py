@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+    from tap_websocket.jsontext import JsonValue
+
     Spans = Iterable[tuple[int, int]]
     """Where the parts of a message begin and end."""
 
@@ -59,7 +61,7 @@ class Readers(Protocol):
     def is_object(self, descriptor: Descriptor) -> bool:
         """Return whether messages of a type become objects of their fields."""
 
-    def text(self, value: Any) -> bytes:  # noqa: ANN401 - any JSON
+    def text(self, value: JsonValue) -> bytes:
         """Return a value as JSON."""
 
 
