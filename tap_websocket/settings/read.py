@@ -187,38 +187,19 @@ def read_settings(config: Mapping[str, Any], given: Collection[str]) -> Settings
     """
     problems: list[str] = []
     decoded = decoding.read_decoding(config, problems)
-    contexts = {
-        name.removeprefix(SECRET_PREFIX)
-        for context in decoded.contexts
-        for name, _ in context
-    }
     placeholders = connection.check_fixed_names(config, problems)
-    captured = subscription.captured_names(config)
-    credentials = auth.read_auth(
-        config["auth"],
-        {*placeholders, *contexts, *captured},
-        problems,
-    )
-    problems += [
-        f"contexts: {name} is a value of auth too; give one of them another name"
-        for name in sorted(credentials.names & contexts)
-    ]
+    contexts = _context_names(decoded)
+    named = {*placeholders, *contexts, *subscription.captured_names(config)}
+    credentials = auth.read_auth(config["auth"], named, problems)
+    _check_names(placeholders, contexts, credentials.names, problems)
     listed = topics.read_topics(config, placeholders, problems)
-    _check_reserved(
-        {"placeholders": placeholders, "contexts": contexts, "auth": credentials.names},
-        problems,
-    )
-    declared = {*placeholders, *contexts, *captured, *credentials.names}
+    declared = named | credentials.names
     if listed.single:
         declared.add(TOPIC)
     of_topics = set() if listed.topics is None else {TOPIC, TOPICS}
     groups = decoded.message_pattern.names if decoded.message_pattern else ()
     subscribed = subscription.read_subscription(
-        config,
-        declared,
-        of_topics,
-        groups,
-        problems,
+        config, declared, of_topics, groups, problems
     )
     topics.check_use(
         listed,
@@ -240,15 +221,7 @@ def read_settings(config: Mapping[str, Any], given: Collection[str]) -> Settings
         stream=stream.read_stream(config, problems),
         delivery=delivery.read_delivery(config),
         warnings=tuple(_without_effect(config, given)),
-        literal_secrets=tuple(
-            literal_secrets(
-                [
-                    config["subscribe_messages"],
-                    config.get("heartbeat_message"),
-                    [rule.get("reply") for rule in config["message_rules"]],
-                ],
-            ),
-        ),
+        literal_secrets=tuple(literal_secrets(_messages(config))),
     )
     _check_fields(settings, problems)
     _check_keys(config, settings, problems)
@@ -258,16 +231,41 @@ def read_settings(config: Mapping[str, Any], given: Collection[str]) -> Settings
     return settings
 
 
-def _check_reserved(
-    names: Mapping[str, Collection[str]],
+def _context_names(decoded: DecodingSettings) -> frozenset[str]:
+    """Return the names of the placeholders that contexts give values."""
+    return frozenset(
+        name.removeprefix(SECRET_PREFIX)
+        for context in decoded.contexts
+        for name, _ in context
+    )
+
+
+def _messages(config: Mapping[str, Any]) -> list[Any]:
+    """Return what the tap sends, as it stands in the config."""
+    return [
+        config["subscribe_messages"],
+        config.get("heartbeat_message"),
+        [rule.get("reply") for rule in config["message_rules"]],
+    ]
+
+
+def _check_names(
+    placeholders: Collection[str],
+    contexts: Collection[str],
+    of_auth: Collection[str],
     problems: list[str],
 ) -> None:
-    """Check that no other placeholder has the name of those of `topics`."""
+    """Check that no placeholder is declared twice, nor with a name of `topics`."""
+    problems += [
+        f"contexts: {name} is a value of auth too; give one of them another name"
+        for name in sorted({*of_auth} & {*contexts})
+    ]
+    given = {"placeholders": placeholders, "contexts": contexts, "auth": of_auth}
     problems += [
         f"{setting}: {name} is the placeholder of topics; choose another name"
-        for setting, given in names.items()
+        for setting, names_there in given.items()
         for name in (TOPIC, TOPICS)
-        if name in given
+        if name in names_there
     ]
 
 
