@@ -25,7 +25,11 @@ from tap_websocket.http.failures import (
     unavailable,
 )
 from tap_websocket.http.watchdog import Watchdog
-from tap_websocket.network.errors import HandshakeRefused, is_retryable, retry_after
+from tap_websocket.network.errors import (
+    HandshakeRefused,
+    is_retried_status,
+    retry_after,
+)
 from tap_websocket.network.urls import log_label, split_userinfo
 from tap_websocket.wording import counted_bytes
 
@@ -198,9 +202,9 @@ class HttpClient:
         return {"http": self._proxy, "https": self._proxy}
 
     def _raise_for_retry(self, where: str, response: requests.Response) -> None:
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        refused = HandshakeRefused(response.status_code, headers)
-        if is_retryable(refused):
+        if is_retried_status(response.status_code):
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            refused = HandshakeRefused(response.status_code, headers)
             after = retry_after(refused, time.time())
             raise unavailable(self.purpose, where, str(refused), after)
 

@@ -19,6 +19,7 @@ __all__ = [
     "Unreachable",
     "Untrusted",
     "forget_frames",
+    "is_retried_status",
     "is_retryable",
     "retry_after",
 ]
@@ -100,12 +101,18 @@ _RETRIED_STATUS = frozenset(
         HTTPStatus.TOO_MANY_REQUESTS,
     },
 )
-
-
 _SERVER_ERRORS = 500
 
 _MAX_WAIT_SECONDS = 86400.0
 """A server that asks for more than a day is asked again after one."""
+
+
+def is_retried_status(status: int) -> bool:
+    """Return whether what a server or a proxy answers with this HTTP status may pass.
+
+    docs/behaviour.md, "Retried".
+    """
+    return status in _RETRIED_STATUS or status >= _SERVER_ERRORS
 
 
 def is_retryable(error: HandshakeError) -> bool:
@@ -114,7 +121,7 @@ def is_retryable(error: HandshakeError) -> bool:
     docs/behaviour.md, "Retried".
     """
     if isinstance(error, HandshakeRefused):
-        return error.status in _RETRIED_STATUS or error.status >= _SERVER_ERRORS
+        return is_retried_status(error.status)
     return isinstance(error, Unreachable)
 
 

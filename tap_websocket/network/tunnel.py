@@ -13,7 +13,12 @@ import socket
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tap_websocket.network.errors import BadHandshake, HandshakeError, Unreachable
+from tap_websocket.network.errors import (
+    BadHandshake,
+    HandshakeError,
+    Unreachable,
+    is_retried_status,
+)
 from tap_websocket.network.failures import describe_os_error, network_error
 from tap_websocket.network.proxy import parse_proxy
 from tap_websocket.network.tcp import bound_window, open_tcp
@@ -40,8 +45,6 @@ _END = b"\r\n\r\n"
 _INTERIM = frozenset({100, *range(102, 200)})
 _OK = range(200, 300)
 _WANTS_CREDENTIALS = 407
-_PASSING = frozenset({408, 429})
-_SERVER_ERRORS = 500
 
 _SOCKS_FINAL = frozenset({2, 7, 8})
 """Not allowed by the rules, no CONNECT, no such address type (RFC 1928, section 6)."""
@@ -97,7 +100,7 @@ def proxy_refusal(status: int) -> HandshakeError:
     if status == _WANTS_CREDENTIALS:
         msg = "the proxy wants other credentials (HTTP 407); check proxy"
         return BadHandshake(msg)
-    if status in _PASSING or status >= _SERVER_ERRORS:
+    if is_retried_status(status):
         return Unreachable(f"the proxy cannot reach the server (HTTP {status})")
     return BadHandshake(f"the proxy refuses to reach the server (HTTP {status})")
 

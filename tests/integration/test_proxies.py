@@ -79,6 +79,7 @@ def fails(transport: str, scheme: str, script: Any) -> Any:
         (b"HTTP/1.1 407 No\r\n\r\n", BadHandshake, "wants other credentials"),
         (b"HTTP/1.0 403 No\r\nA: b\r\n\r\n", BadHandshake, r"refuses .*HTTP 403"),
         (b"HTTP/1.1 502 No\r\n\r\n", Unreachable, r"cannot reach .*\(HTTP 502\)"),
+        (b"HTTP/1.1 425 No\r\n\r\n", Unreachable, r"cannot reach .*\(HTTP 425\)"),
         (b"HTTP/1.1 429 No\r\n\r\n", Unreachable, r"cannot reach .*\(HTTP 429\)"),
         (b"HTTP/1.1 302 No\r\n\r\n", BadHandshake, r"refuses .*HTTP 302"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", BadHandshake, "is not HTTP"),
