@@ -39,8 +39,8 @@ __all__ = [
     "split",
 ]
 
-_INFLATED_BYTES = 1024 * 1024
-"""Messages that take more are not inflated before those in front of them are taken."""
+_READ_BYTES = 1024 * 1024
+"""What messages take that are read before those in front of them are taken."""
 
 
 class PayloadReader:
@@ -84,32 +84,8 @@ class PayloadReader:
             ParseError: When one is not what `payload_compression` says; those before it
                 were yielded.
         """
-        ready: list[bytes] = []
-        size = 0
-        for payload in payloads:
-            if size >= _INFLATED_BYTES:
-                yield ready
-                ready, size = [], 0
-            try:
-                ready.append(self.inflate(batch.arrival.origin, payload))
-            except PayloadTooBig:
-                yield ready
-                batch.result.directive = CloseAction.TOO_BIG
-                return
-            except ParseError as error:
-                yield ready
-                ready, size = [], 0
-                if batch.is_over:
-                    return
-                self._unreadable(batch, payload, error)
-                if isinstance(error, StreamBroken):
-                    # What follows on this connection cannot be read, either.
-                    directive = batch.result.directive or CloseAction.BROKEN_STREAM
-                    batch.result.directive = directive
-                    return
-            else:
-                size += len(ready[-1])
-        yield ready
+        inflate = functools.partial(self.inflate, batch.arrival.origin)
+        yield from self._some(batch, payloads, inflate)
 
     def decoded(self, batch: Batch, messages: list[bytes]) -> Iterator[list[bytes]]:
         """Yield binary messages as JSON, some at once.
@@ -118,27 +94,51 @@ class PayloadReader:
             ParseError: When one is not what `message_format` says; those before it were
                 yielded.
         """
-        decode = self._decode
-        if decode is None:
+        if self._decode is None:
             yield messages
-            return
+        else:
+            yield from self._some(batch, messages, self._decode)
+
+    def _some(
+        self, batch: Batch, messages: list[bytes], read: Read
+    ) -> Iterator[list[bytes]]:
+        """Yield what is made of messages, some at once, up to where nothing follows.
+
+        Raises:
+            ParseError: When one cannot be read, with `on_parse_error: fail`.
+        """
         ready: list[bytes] = []
         size = 0
         for message in messages:
-            if size >= _INFLATED_BYTES:
+            if size >= _READ_BYTES:
                 yield ready
                 ready, size = [], 0
             try:
-                ready.append(decode(message))
+                ready.append(read(message))
             except ParseError as error:
                 yield ready
                 ready, size = [], 0
-                if batch.is_over:
+                if batch.is_over or not self._goes_on(batch, message, error):
                     return
-                self._unreadable(batch, message, error)
             else:
                 size += len(ready[-1])
         yield ready
+
+    def _goes_on(self, batch: Batch, message: bytes, error: ParseError) -> bool:
+        """Take a message that cannot be read; return whether those behind it can be.
+
+        Raises:
+            ParseError: With `on_parse_error: fail`.
+        """
+        result = batch.result
+        if isinstance(error, PayloadTooBig):
+            result.directive = CloseAction.TOO_BIG
+            return False
+        self._unreadable(batch, message, error)
+        if isinstance(error, StreamBroken):
+            result.directive = result.directive or CloseAction.BROKEN_STREAM
+            return False
+        return True
 
     def inflate(self, origin: Origin, payload: bytes) -> bytes:
         """Return a binary message of a connection without the feed's own compression.
