@@ -153,6 +153,11 @@ def parses_nothing(schema: Mapping[str, Any], *, key: bool) -> bool:
 
 
 def _decode(kind: Any) -> Callable[[bytes], Any]:  # noqa: ANN401 - a type
+    """Return the decoder of a type.
+
+    Raises:
+        TypeError: When msgspec has none.
+    """
     decode: Callable[[bytes], Any] = msgspec.json.Decoder(kind).decode
     return decode
 
@@ -166,12 +171,9 @@ def compile_field(
         The decoder, or None when msgspec has no type for the column.
     """
     try:
-        decode: Callable[[bytes], Any] = msgspec.json.Decoder(
-            _column(schema, key=key),
-        ).decode
+        return _decode(_column(schema, key=key))
     except (TypeError, _UncompilableError):
         return None
-    return decode
 
 
 def is_field_name(name: str) -> bool:
@@ -194,12 +196,9 @@ def compile_value(schema: Mapping[str, Any]) -> Callable[[bytes], Any] | None:
     if json_types.options_of(schema) is not None:
         return None
     try:
-        decode: Callable[[bytes], Any] = msgspec.json.Decoder(
-            _type({**schema, "type": types}),
-        ).decode
+        return _decode(_type({**schema, "type": types}))
     except (TypeError, _UncompilableError):
         return None
-    return decode
 
 
 class _UncompilableError(Exception):

@@ -55,7 +55,6 @@ class Extractor:
         settings: Paths and names.
         single_column: Each record lands whole in the column `data`.
         opens_arrays: Each item of an array of objects is a document.
-        structured: Values are JSON, in which paths can search.
 
     Attributes:
         opens_arrays: As above.
@@ -67,12 +66,12 @@ class Extractor:
         *,
         single_column: bool,
         opens_arrays: bool,
-        structured: bool,
     ) -> None:
         self._settings = settings
         self._single_column = single_column
         self.opens_arrays = opens_arrays
-        self._structured = structured
+        # Values are JSON, in which paths can search.
+        self._structured = settings.is_structured
         # Documents whose paths were looked up, and the settings of which no path has
         # found anything yet: each leaves at its first match.
         self._documents_seen = 0

@@ -88,7 +88,6 @@ class MessageHandler:
             decoding,
             single_column=plan.single_column,
             opens_arrays=plan.opens_arrays,
-            structured=decoding.is_structured,
         )
         reader = DocumentReader(decoding, self._extractor, documents)
         self._deduplicator = deduplicator

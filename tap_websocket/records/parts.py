@@ -8,7 +8,7 @@ items, each as the server sent it.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,7 +18,7 @@ from tap_websocket.records.payloads import is_utf8, json_documents
 from tap_websocket.records.views import SliceView, Unviewable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tap_websocket.expressions.path import Step
     from tap_websocket.settings import DecodingSettings
@@ -115,7 +115,7 @@ class MessageCutter:
         return _with_items(head, array, tail) if self._takes_any else None
 
 
-def _finder(settings: DecodingSettings) -> Any:  # noqa: ANN401 - a function, or None
+def _finder(settings: DecodingSettings) -> Callable[[bytes], bytes | None] | None:
     """Return what finds the array whose items are records, if one is."""
     path = settings.records_path
     if path is None or settings.keeps_arrays:
