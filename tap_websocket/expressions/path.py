@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tap_websocket.jsontext import JsonValue
     from tap_websocket.largejson.values import LargeArray
 
-__all__ = ["EACH", "MISSING", "Path", "Step"]
+__all__ = ["EACH", "MISSING", "Path", "Step", "leads_into"]
 
 
 class _Missing:
@@ -40,6 +40,11 @@ EACH: Final = _Each()
 
 Step = str | int | _Each
 """A step of a plain path: a name, an index, or to every item."""
+
+
+def leads_into(path: Sequence[Step], other: Sequence[Step]) -> bool:
+    """Return whether a path leads to where another one leads, or on from there."""
+    return tuple(path[: len(other)]) == tuple(other)
 
 
 class Path(Protocol):

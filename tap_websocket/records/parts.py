@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tap_websocket.expressions.path import leads_into
 from tap_websocket.jsontext import InvalidJson
 from tap_websocket.largejson.parsing import items_of
 from tap_websocket.records.payloads import is_utf8, json_documents
 from tap_websocket.records.views import SliceView, Unviewable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
-    from tap_websocket.expressions.path import Step
     from tap_websocket.settings import DecodingSettings
 
 __all__ = ["MessageCutter", "is_large"]
@@ -122,7 +122,9 @@ def _finder(settings: DecodingSettings) -> Callable[[bytes], bytes | None] | Non
         return None
     steps = path.steps if path.each is None else path.each
     fields = [field.steps for _, field in settings.message_fields]
-    if steps is None or any(_leads_into(field, steps) for field in fields):
+    if steps is None or any(
+        field is None or leads_into(field, steps) for field in fields
+    ):
         return None
     if not steps:
         return lambda message: message
@@ -140,11 +142,6 @@ def _finder(settings: DecodingSettings) -> Callable[[bytes], bytes | None] | Non
         return found[0] if found else None
 
     return find
-
-
-def _leads_into(field: Sequence[Step] | None, steps: Sequence[Step]) -> bool:
-    """Return whether a path may look at an array or what is inside of it."""
-    return field is None or tuple(field[: len(steps)]) == tuple(steps)
 
 
 def _is_array_of_objects(text: bytes) -> bool:

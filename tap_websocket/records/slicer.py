@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tap_websocket.errors import ParseError
+from tap_websocket.expressions.path import leads_into
 from tap_websocket.records.views import PartialView, SliceView, Unviewable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from tap_websocket.expressions.path import Step
+    from tap_websocket.expressions.path import Path, Step
     from tap_websocket.expressions.pattern import MessagePattern
     from tap_websocket.records.extractor import Extractor
     from tap_websocket.settings import DecodingSettings
@@ -135,7 +136,7 @@ class Slicer:
         records, inside = _record_ways(settings)
         paths = [_steps(path) for _, path in fields]
         packed = None if inside is None else records[0]
-        if packed is not None and any(_leads_into(path, packed) for path in paths):
+        if packed is not None and any(leads_into(path, packed) for path in paths):
             raise Unviewable
         # Decode what the records, or the string that they are inside of, and the fields
         # are found in; None where that is the document.
@@ -162,7 +163,7 @@ class Slicer:
     ) -> PartialView | None:
         """Return the view of what is looked at, unless that is inside of a string."""
         paths = list(paths)
-        if packed is not None and any(_leads_into(path, packed) for path in paths):
+        if packed is not None and any(leads_into(path, packed) for path in paths):
             return None
         try:
             return PartialView(paths)
@@ -368,16 +369,11 @@ def _views(
     return view, None, [] if view is None else view.finders
 
 
-def _steps(path: Any) -> tuple[Step, ...]:  # noqa: ANN401 - a path, or a group
-    steps: tuple[Step, ...] | None = getattr(path, "steps", None)
+def _steps(path: Path) -> tuple[Step, ...]:
+    steps = path.steps
     if steps is None:
         raise Unviewable
     return steps
-
-
-def _leads_into(path: Sequence[Step], other: Sequence[Step]) -> bool:
-    """Return whether a path leads to where another one leads, or on from there."""
-    return tuple(path[: len(other)]) == tuple(other)
 
 
 def _are_objects(items: list[bytes]) -> bool:
