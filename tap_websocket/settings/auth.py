@@ -21,7 +21,7 @@ from tap_websocket.auth.types import (
 from tap_websocket.settings.auth_signing import check_signing, read_key
 from tap_websocket.settings.checks import (
     CONTROL,
-    HTTP_METHOD,
+    check_endpoint,
     check_headers,
     check_http_url,
     check_names,
@@ -253,11 +253,7 @@ def _check(auth: Auth, declared: Collection[str], problems: list[str]) -> None:
 
 
 def _check_endpoint(auth: TokenEndpoint, problems: list[str]) -> None:
-    if not auth.url.startswith("{"):
-        check_http_url("auth.url", auth.url, problems)
-    check_headers("auth.headers", dict(auth.given), problems)
-    if not HTTP_METHOD.fullmatch(auth.method):
-        problems.append("auth.method: must be an HTTP method, such as POST")
+    check_endpoint("auth", auth.url, auth.method, dict(auth.given), problems)
     if not auth.values:
         problems.append("auth.values: is empty; name at least one value of the reply")
     check_names("auth.values", auth.names, problems)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONTROL",
-    "HTTP_METHOD",
+    "check_endpoint",
     "check_headers",
     "check_http_url",
     "check_names",
@@ -32,7 +32,7 @@ _RESERVED_HEADERS = ("host", "upgrade", "connection")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 """Control characters, which no token holds."""
 
-HTTP_METHOD = re.compile(r"[A-Za-z]+")
+_HTTP_METHOD = re.compile(r"[A-Za-z]+")
 
 _NO_FIELD = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 """Control characters that no header's value holds; a tab may stand in one."""
@@ -76,13 +76,32 @@ def check_http_url(path: str, url: str, problems: list[str]) -> None:
         problems.append(f"{path}: must be a URL that begins with http:// or https://")
 
 
+def check_endpoint(
+    path: str, url: str, method: str, headers: Mapping[str, str], problems: list[str]
+) -> None:
+    """Check the URL, the method and the headers of a request, placeholders apart.
+
+    Args:
+        path: Where it stands in the config.
+        url: Its URL, of which a placeholder may be the beginning.
+        method: Its method.
+        headers: Name to value.
+        problems: Takes one line for each problem.
+    """
+    if not url.startswith("{"):
+        check_http_url(f"{path}.url", url, problems)
+    check_headers(f"{path}.headers", headers, problems)
+    if not _HTTP_METHOD.fullmatch(method):
+        problems.append(f"{path}.method: must be an HTTP method, such as POST")
+
+
 def check_request(
     path: str,
     request: Mapping[str, Any],
     declared: Collection[str],
     problems: list[str],
 ) -> None:
-    """Check the URL, the method and the headers of a request.
+    """Check the URL, the method and the headers of a request, and their placeholders.
 
     Args:
         path: Where it stands in the config.
@@ -91,11 +110,7 @@ def check_request(
         problems: Takes one line for each problem.
     """
     url, headers = request["url"], request.get("headers", {})
-    if not url.startswith("{"):
-        check_http_url(f"{path}.url", url, problems)
-    check_headers(f"{path}.headers", headers, problems)
-    if not HTTP_METHOD.fullmatch(request.get("method", "POST")):
-        problems.append(f"{path}.method: must be an HTTP method, such as POST")
+    check_endpoint(path, url, request.get("method", "POST"), headers, problems)
     check_placeholders(f"{path}.url", url, declared, problems)
     for name, value in headers.items():
         check_placeholders(f"{path}.headers.{name}", value, declared, problems)
