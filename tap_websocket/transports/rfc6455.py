@@ -12,6 +12,7 @@ __all__ = [
     "CLOSE",
     "GOING_AWAY",
     "INVALID_DATA",
+    "MAX_CONTROL_BYTES",
     "NORMAL",
     "NO_CODE",
     "PONG",
@@ -33,6 +34,9 @@ TEXT = 0x1
 BINARY = 0x2
 CLOSE = 0x8
 PONG = 0xA
+
+MAX_CONTROL_BYTES = 125
+"""Payload of a control frame, at most (section 5.5)."""
 
 # Close codes (section 7.4.1).
 NORMAL = 1000

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_websocket.network.peer import undelivered
 from tap_websocket.transports.picows.header import shortened
-from tap_websocket.transports.rfc6455 import CLOSE, TOO_BIG
+from tap_websocket.transports.rfc6455 import CLOSE, MAX_CONTROL_BYTES, TOO_BIG
 from tap_websocket.transports.scanner import Scanner, parse_header
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["hand_over"]
 
 _WHOLE_CLOSE = 0x80 | CLOSE
-_MAX_CONTROL_BYTES = 125
-"""RFC 6455, section 5.5."""
 
 
 def hand_over(
@@ -106,7 +104,7 @@ class _Reads(asyncio.Protocol):
         begin, size = header
         self._owed = begin + size - len(data)
         first, is_masked = data[0], data[1] & 0x80
-        if first == _WHOLE_CLOSE and size <= _MAX_CONTROL_BYTES and not is_masked:
+        if first == _WHOLE_CLOSE and size <= MAX_CONTROL_BYTES and not is_masked:
             # picows 2.3 would answer a bad code without naming it.
             self._close = bytearray()
             return data[begin:]

@@ -12,6 +12,7 @@ from websockets.frames import Frame, Opcode
 from tap_websocket.network.errors import forget_frames
 from tap_websocket.transports.rfc6455 import (
     INVALID_DATA,
+    MAX_CONTROL_BYTES,
     ViolationError,
     parse_close,
     unfinished,
@@ -25,9 +26,6 @@ __all__ = ["FeedProtocol"]
 _LOGGER = logging.getLogger("tap-websocket")
 
 _DATA = frozenset({Opcode.CONT, Opcode.TEXT, Opcode.BINARY})
-
-_CONTROL_BYTES = 125
-"""The library's bound is one of control frames too: this much has to pass it."""
 
 
 class FeedProtocol(ClientProtocol):
@@ -43,7 +41,8 @@ class FeedProtocol(ClientProtocol):
             given.uri,
             extensions=given.available_extensions,
             subprotocols=given.available_subprotocols,
-            max_size=max_message_bytes + _CONTROL_BYTES,
+            # The library's bound is one of control frames too.
+            max_size=max_message_bytes + MAX_CONTROL_BYTES,
             logger=given.logger,
         )
         self._max_message_bytes = max_message_bytes
