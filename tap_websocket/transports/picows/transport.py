@@ -7,7 +7,7 @@ import ssl
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tap_websocket.network.errors import HandshakeError, Incapable
+from tap_websocket.network.errors import Incapable
 from tap_websocket.network.failures import network_error
 from tap_websocket.network.tcp import WINDOW_BYTES
 from tap_websocket.network.tunnel import proxy_of, reach
@@ -85,8 +85,6 @@ async def _start(
         transport, _ = await loop.create_connection(
             lambda: upgrade, sock=opened, **options
         )
-    except HandshakeError:
-        raise
     except (OSError, ValueError) as error:
         opened.close()
         raise network_error(error) from error
