@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_websocket.feed.http_steps import HttpSteps, StepHost, StepRequest
 from tap_websocket.feed.keepalive import Keepalive
@@ -22,12 +22,25 @@ if TYPE_CHECKING:
     from tap_websocket.settings import Item, Settings
     from tap_websocket.transports.base import Connection
 
-__all__ = ["Outbound"]
+__all__ = ["Outbound", "OutboundHost"]
 
 _NO_VALUES: Mapping[str, Any] = {}
 _MAX_HELD = 64 * 1024
 """Characters that are held to be sent together. How much more a server that does not
 read may ask for, the transport decides at each write."""
+
+
+class OutboundHost(StepHost, Protocol):
+    """The connection: it takes what comes of what is sent."""
+
+    def replied(self, item: Item) -> None:
+        """Take that a reply came which an item of the subscription awaits."""
+
+    def complete_subscription(self) -> None:
+        """Take that everything was sent and answered."""
+
+    def went_stale(self, reason: str) -> None:
+        """Drop the connection: no data came for `stale_timeout`."""
 
 
 class Outbound:
@@ -40,14 +53,11 @@ class Outbound:
 
     Args:
         settings: All settings.
-        host: The connection, which takes what comes of requests, and is given up
-            where a reply or a sign of life does not come.
+        host: The connection, which is given up where a reply or a sign of life does
+            not come.
         values: The values of placeholders.
         builtins: Makes the placeholders that are always there.
         topics: Those of the connection.
-        on_reply: Takes the item whose awaited reply has come.
-        on_subscribed: Called when everything was sent and answered.
-        on_stale: Takes the reason when no data came for `stale_timeout`.
 
     Attributes:
         awaits_interval: Whether heartbeats begin when their interval is captured;
@@ -56,23 +66,19 @@ class Outbound:
         subscription: What is still to be sent, and which replies are awaited.
     """
 
-    def __init__(  # noqa: PLR0913 - its collaborators, by keyword
+    def __init__(
         self,
         settings: Settings,
-        host: StepHost,
+        host: OutboundHost,
         *,
         values: PlaceholderValues,
         builtins: ConnectionBuiltins,
         topics: Sequence[str],
-        on_reply: Callable[[Item], None],
-        on_subscribed: Callable[[], None],
-        on_stale: Callable[[str], None],
     ) -> None:
         self._settings = settings.subscription
         self._host = host
         self._values = values
         self._builtins = builtins
-        self._on_subscribed = on_subscribed
         # None before the handshake and after the end.
         self._connection: Connection | None = None
         # What is to be sent together; None while each message is sent at once.
@@ -97,7 +103,7 @@ class Outbound:
             ping=self._ping,
             heartbeat=self._heartbeat,
             on_dead=host.give_up,
-            on_stale=on_stale,
+            on_stale=host.went_stale,
             has_unread=self._has_unread,
         )
         self.subscription = Subscription(
@@ -112,7 +118,7 @@ class Outbound:
             perform=self._perform,
             on_complete=self._subscribed,
             on_timeout=host.give_up,
-            on_reply=on_reply,
+            on_reply=host.replied,
             in_loop=self._in_loop,
             schedule=loop.call_later,
             clock=loop.time,
@@ -220,7 +226,7 @@ class Outbound:
     def _subscribed(self) -> None:
         if not self._is_subscribing:
             self._start_heartbeats()
-        self._on_subscribed()
+        self._host.complete_subscription()
 
     def _send_template(
         self,

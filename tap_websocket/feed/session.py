@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tap_websocket.expressions.placeholders import PlaceholderValues
     from tap_websocket.feed.dialer import Address
     from tap_websocket.feed.run_state import RunState
-    from tap_websocket.settings import Settings
+    from tap_websocket.settings import Item, Settings
     from tap_websocket.settings.connections import PlannedConnection
 
 __all__ = ["Session", "SessionOwner"]
@@ -131,9 +131,6 @@ class Session:
             values=values,
             builtins=self.builtins,
             topics=planned.topics,
-            on_reply=run.diagnosis.replied,
-            on_subscribed=self._subscribed,
-            on_stale=self._went_stale,
         )
         self.origin = Origin(
             0,
@@ -330,7 +327,7 @@ class Session:
         self._stop_clocks()
         connection.close(code)
 
-    def _went_stale(self, reason: str) -> None:
+    def went_stale(self, reason: str) -> None:
         """Drop the connection, which was silent for `stale_timeout`."""
         if self._ignored:
             came = counted(self._ignored, "document", "documents")
@@ -369,7 +366,12 @@ class Session:
         """Replace credentials that were refused; return whether there are others."""
         return await self._owner.refresh_credentials(self)
 
-    def _subscribed(self) -> None:
+    def replied(self, item: Item) -> None:
+        """Keep that a reply came which an item of the subscription awaits."""
+        self._run.diagnosis.replied(item)
+
+    def complete_subscription(self) -> None:
+        """Take that everything was sent and answered."""
         if not self.subscribed.done():
             self.subscribed.set_result(None)
         self._run.subscribed()
