@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import types
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -22,10 +21,10 @@ from tap_websocket.columns.payload_check import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from tap_websocket.columns.conversion import Convert
-    from tap_websocket.columns.naming import ColumnNaming
+    from tap_websocket.columns.rules import ColumnRules
     from tap_websocket.columns.stored_columns import StoredColumns
     from tap_websocket.jsontext import Schema
 
@@ -40,7 +39,6 @@ _MAX_PAIRS = 10
 """Pairs of names in one warning; the others are counted."""
 
 
-_NONE: Mapping[str, str] = types.MappingProxyType({})
 _test_null = msgspec.json.Decoder(None).decode
 
 
@@ -49,14 +47,9 @@ class ColumnSet:
 
     Args:
         schema: JSON schema of a record.
+        rules: What may be a column.
         sent_as: Column to the name that its field is sent by, where that is known;
-            the others are named by `naming`.
-        keys: The key properties.
-        added: Columns that the tap adds.
-        rescue: Declare `_rescued_data`.
-        deselected: Columns that stay out for good.
-        naming: What becomes of names that some target takes for one.
-        takes_schema: Returns whether what comes behind takes a schema.
+            the others are named by the rules.
 
     Attributes:
         schema: The JSON schema in force; a new object whenever it grows.
@@ -65,25 +58,22 @@ class ColumnSet:
             a look at each field of each record.
     """
 
-    def __init__(  # noqa: PLR0913 - by keyword
+    def __init__(
         self,
         schema: Mapping[str, Any],
+        rules: ColumnRules,
         *,
-        keys: Sequence[str],
-        added: Mapping[str, Schema],
-        rescue: bool,
-        deselected: Collection[str] = (),
-        naming: ColumnNaming = "exact",
-        sent_as: Mapping[str, str] = _NONE,
-        takes_schema: Callable[[Schema], bool] | None = None,
+        sent_as: Mapping[str, str],
     ) -> None:
-        self._keys = tuple(keys)
-        self._own = frozenset({*added, RESCUED})
+        self._keys = tuple(rules.keys)
+        self._own = frozenset({*rules.added, RESCUED})
+        self._deselected = frozenset(rules.deselected)
         self._added = {
-            name: declared for name, declared in added.items() if name not in deselected
+            name: declared
+            for name, declared in rules.added.items()
+            if name not in self._deselected
         }
-        self._rescue = rescue
-        self._deselected = frozenset(deselected)
+        self._rescues = rules.rescues
         self._rest = {
             name: value for name, value in schema.items() if name != "properties"
         }
@@ -92,10 +82,10 @@ class ColumnSet:
         # Column to its JSON schema, apart from those that the tap adds.
         self._properties: dict[str, Schema] = {}
         self.by_field: dict[str, tuple[str, Convert]] = {}
-        self._dropped = set(deselected) - set(sent_as)
-        self._takes_schema = takes_schema
-        self._folds = naming == "portable"
-        self._names = ColumnNames(naming, reserved=self._own)
+        self._dropped = set(self._deselected) - set(sent_as)
+        self._takes_schema = rules.takes_schema
+        self._folds = rules.naming == "portable"
+        self._names = ColumnNames(rules.naming, reserved=self._own)
         # Tests of single fields, compiled when they are first asked for.
         self._tests: dict[str, Callable[[bytes], Any] | None] = {}
         # Fields that were only ever null, which tells no type: they are no columns yet.
@@ -368,7 +358,7 @@ class ColumnSet:
 
     def _make_schema(self) -> Schema:
         properties = dict(self._properties)
-        if self._rescue:
+        if self._rescues:
             properties[RESCUED] = _RESCUED_SCHEMA
         properties |= self._added
         schema = {**self._rest, "type": "object", "properties": properties}

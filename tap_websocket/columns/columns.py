@@ -14,7 +14,7 @@ from tap_websocket import jsontext
 from tap_websocket.columns.column_set import ColumnSet
 from tap_websocket.columns.conversion import Mismatch
 from tap_websocket.columns.field_log import quoted
-from tap_websocket.columns.names import RESCUED, UNREAD_BYTES, UNREAD_TEXT
+from tap_websocket.columns.names import UNREAD_BYTES, UNREAD_TEXT
 from tap_websocket.columns.new_fields import NewFields, hidden
 from tap_websocket.columns.raw_editor import RawEditor
 from tap_websocket.columns.rescue import Aside, Rescue
@@ -22,11 +22,10 @@ from tap_websocket.errors import SchemaError
 from tap_websocket.largejson.values import LargeObject, Written, pieces_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
-    from tap_websocket.columns.naming import ColumnNaming
-    from tap_websocket.columns.new_fields import Evolution, Save
     from tap_websocket.columns.raw_editor import Edited, Fate
+    from tap_websocket.columns.rules import ColumnRules
     from tap_websocket.jsontext import Record, Schema
 
 __all__ = ["Columns"]
@@ -45,62 +44,27 @@ class Columns:
 
     Args:
         schema: JSON schema of a record.
-        keys: The key properties.
-        evolution: What becomes of a field that the schema lacks.
-        added: Columns that the tap adds; they win over a record's own fields.
-        rescue: Declare `_rescued_data`.
-        deselected: Properties that stay out for good.
-        nested: Type nested objects and arrays of new fields, too.
-        fields: The names of `message_fields`, which the schema need not have.
-        naming: What becomes of names that some target takes for one.
+        rules: What may be a column, and what becomes of a field that is none.
         sent_as: Column of the schema to the name that its field is sent by, where that
             is known.
-        save: Saves new columns before they are announced, where they are to last.
-        takes_schema: Returns whether what comes behind takes a schema; a column with
-            which it does not is none.
     """
 
-    def __init__(  # noqa: PLR0913 - by keyword
+    def __init__(
         self,
         schema: Mapping[str, Any],
+        rules: ColumnRules,
         *,
-        keys: Sequence[str],
-        evolution: Evolution,
-        added: Mapping[str, Schema],
-        rescue: bool,
-        deselected: Collection[str] = (),
-        nested: bool = False,
-        fields: Collection[str] = (),
-        naming: ColumnNaming = "exact",
         sent_as: Mapping[str, str] = _NONE,
-        save: Save | None = None,
-        takes_schema: Callable[[Schema], bool] | None = None,
     ) -> None:
-        self._keys = tuple(keys)
-        self._added = frozenset(added) - frozenset(deselected)
+        self._keys = tuple(rules.keys)
+        self._added = frozenset(rules.added) - frozenset(rules.deselected)
         self._rescue = Rescue(
-            declared=rescue,
-            selected=RESCUED not in deselected,
-            widens=save is not None,
+            declared=rules.rescue,
+            writes=rules.rescues,
+            widens=rules.save is not None,
         )
-        self._set = ColumnSet(
-            schema,
-            keys=keys,
-            added=added,
-            rescue=self._rescue.writes,
-            deselected=deselected,
-            naming=naming,
-            sent_as=sent_as,
-            takes_schema=takes_schema,
-        )
-        self._new_fields = NewFields(
-            self._set,
-            self._rescue,
-            evolution=evolution,
-            nested=nested,
-            fields=fields,
-            save=save,
-        )
+        self._set = ColumnSet(schema, rules, sent_as=sent_as)
+        self._new_fields = NewFields(rules, self._set, self._rescue)
         self._editor = RawEditor(
             self._set,
             self._keys,

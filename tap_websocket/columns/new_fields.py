@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from tap_websocket.columns import target_limits
 from tap_websocket.columns.conversion import Mismatch
@@ -12,21 +12,15 @@ from tap_websocket.columns.stored_columns import Column
 from tap_websocket.errors import SchemaError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tap_websocket.columns.column_set import ColumnSet
     from tap_websocket.columns.raw_editor import Fate
     from tap_websocket.columns.rescue import Rescue
-    from tap_websocket.columns.stored_columns import StoredColumns
+    from tap_websocket.columns.rules import ColumnRules, Save
     from tap_websocket.jsontext import JsonValue, Record
 
-    Save = Callable[[Sequence[Column]], StoredColumns | None]
-    """Saves new columns and returns all that are saved; None where it cannot now."""
-
-__all__ = ["Evolution", "NewFields", "hidden"]
-
-Evolution = Literal["add_columns", "rescue", "ignore", "fail"]
-"""What becomes of a field that the schema lacks (`schema_evolution`)."""
+__all__ = ["NewFields", "hidden"]
 
 _UNDECLARED = "it is not in the schema"
 
@@ -35,30 +29,18 @@ class NewFields:
     """Decides what becomes of fields that the schema lacks.
 
     Args:
+        rules: What becomes of such a field.
         columns: The columns in force, which grow.
         rescue: Takes what has no place in any column.
-        evolution: What becomes of such a field.
-        nested: Type nested objects and arrays, too.
-        fields: The names of `message_fields`, which always become columns.
-        save: Saves new columns before they are announced, where they are to last.
     """
 
-    def __init__(  # noqa: PLR0913 - by keyword
-        self,
-        columns: ColumnSet,
-        rescue: Rescue,
-        *,
-        evolution: Evolution,
-        nested: bool,
-        fields: Collection[str],
-        save: Save | None,
-    ) -> None:
+    def __init__(self, rules: ColumnRules, columns: ColumnSet, rescue: Rescue) -> None:
         self._columns = columns
         self._rescue = rescue
-        self._evolution = evolution
-        self._nested = nested
-        self._fields = frozenset(fields)
-        self._save = save
+        self._evolution = rules.evolution
+        self._nested = rules.nested
+        self._fields = frozenset(rules.fields)
+        self._save = rules.save
         self._drop_log = FieldLog("is dropped")
 
     def fate_of(self, name: str) -> Fate | None:

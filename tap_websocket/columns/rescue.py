@@ -81,13 +81,13 @@ class Rescue:
 
     Args:
         declared: Whether the stream has the column `_rescued_data`.
-        selected: Whether the catalog leaves it in.
+        writes: Whether records have it: the catalog may leave it out.
         widens: Whether a user can widen a column's type for the next run.
     """
 
-    def __init__(self, *, declared: bool, selected: bool, widens: bool) -> None:
+    def __init__(self, *, declared: bool, writes: bool, widens: bool) -> None:
         self._declared = declared
-        self._writes = declared and selected
+        self._writes = writes
         self._widens = widens
         self._log = FieldLog("went to _rescued_data", page=_PAGE)
 

@@ -24,6 +24,7 @@ from tap_websocket.columns.names import (
 )
 from tap_websocket.columns.naming import names_of
 from tap_websocket.columns.payload_check import compile_value
+from tap_websocket.columns.rules import ColumnRules
 from tap_websocket.columns.saver import ColumnSaver
 from tap_websocket.columns.store import ColumnStore
 from tap_websocket.errors import CatalogError
@@ -179,8 +180,7 @@ class RecordPlan(msgspec.Struct, frozen=True):
         """
         settings = self.settings
         schema, sent_as = self._schema(inferred, has_records=has_records)
-        return Columns(
-            schema,
+        rules = ColumnRules(
             keys=self.keys,
             evolution=settings.stream.schema_evolution,
             added=added_columns(settings),
@@ -189,10 +189,10 @@ class RecordPlan(msgspec.Struct, frozen=True):
             nested=settings.stream.infer_nested,
             fields=settings.decoding.field_names,
             naming=settings.stream.column_names,
-            sent_as=sent_as,
-            takes_schema=self.takes_schema,
             save=None if self.store is None else self._saver(self.store).offer,
+            takes_schema=self.takes_schema,
         )
+        return Columns(schema, rules, sent_as=sent_as)
 
     def _saver(self, store: ColumnStore) -> ColumnSaver:
         return ColumnSaver(store.save, clock=time.monotonic)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from tap_websocket.columns.location import is_conditional
 from tap_websocket.columns.naming import ColumnNaming
-from tap_websocket.columns.new_fields import Evolution
+from tap_websocket.columns.rules import Evolution
 from tap_websocket.columns.user_schema import prepare_schema
 from tap_websocket.settings.declare import (
     BOOLEAN,

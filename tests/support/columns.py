@@ -5,20 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from tap_websocket.columns.columns import Columns
+from tap_websocket.columns.rules import ColumnRules
 
-__all__ = ["column", "make"]
+__all__ = ["column", "columns_of", "make"]
 
 
 def make(schema: Any = None, **changes: Any) -> Columns:
     """Return columns of these properties; by default they grow."""
     given_schema = {"type": "object", "properties": schema or {}}
-    plan: dict[str, Any] = {
+    rules: dict[str, Any] = {
         "keys": (),
         "evolution": "add_columns",
         "added": {},
         "rescue": True,
     }
-    return Columns(given_schema, **plan | changes)
+    return columns_of(given_schema, **rules | changes)
+
+
+def columns_of(schema: Any, *, sent_as: Any = None, **rules: Any) -> Columns:
+    """Return columns of a schema, by these rules."""
+    return Columns(schema, ColumnRules(**rules), sent_as=sent_as or {})
 
 
 def column(*types: str, **more: Any) -> dict[str, Any]:

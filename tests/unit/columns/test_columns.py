@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 
 from tap_websocket import jsontext
-from tap_websocket.columns.columns import Columns
 from tap_websocket.columns.inference import ANY_JSON, infer
 from tap_websocket.columns.names import RESCUED
 from tap_websocket.columns.stored_columns import Column, StoredColumns
 from tap_websocket.errors import SchemaError
-from tests.support.columns import column, make
+from tests.support.columns import column, columns_of, make
 
 ADDED: dict[str, dict[str, Any]] = {
     "_received_at": {"type": ["string", "null"], "format": "date-time"},
@@ -60,7 +59,9 @@ def test_a_field_that_was_null_gets_its_type_from_its_first_value() -> None:
 
 def test_a_null_of_no_column_is_rescued_where_the_schema_allows_no_other() -> None:
     closed = {"type": "object", "properties": {"a": {}}, "additionalProperties": False}
-    columns = Columns(closed, keys=(), evolution="add_columns", added={}, rescue=True)
+    columns = columns_of(
+        closed, keys=(), evolution="add_columns", added={}, rescue=True
+    )
     assert columns.conform({"b": None}, {}) == {RESCUED: '{"b":null}'}
     assert columns.conform({"b": 1}, {}) == {"b": 1}
 

@@ -15,16 +15,18 @@ from hypothesis import strategies as st
 
 from tap_websocket import jsontext
 from tap_websocket.columns import large_payloads, target_limits
-from tap_websocket.columns.columns import Columns
 from tap_websocket.columns.inference import infer, is_text
 from tap_websocket.columns.names import RESCUED
 from tap_websocket.columns.payload_check import MAX_SURE_BYTES, needs_slow_path
 from tap_websocket.errors import SchemaError
+from tests.support.columns import columns_of
 from tests.support.examples import examples
 from tests.support.json_objects import objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tap_websocket.columns.columns import Columns
 
 ADDED: dict[str, dict[str, Any]] = {
     "_received_at": {"type": ["string", "null"], "format": "date-time"},
@@ -138,7 +140,7 @@ def test_records_and_rescue_give_back_what_was_sent(
     naming: Any,
 ) -> None:
     records = [jsontext.parse(text.encode()) for text in texts]
-    columns = Columns(
+    columns = columns_of(
         infer(records[:sampled], nested=nested, keys=()),
         keys=(),
         evolution=evolution,
@@ -188,7 +190,7 @@ def test_what_the_decoder_takes_is_left_as_it_is(
     naming: Any,
 ) -> None:
     records = [jsontext.parse(text.encode()) for text in texts]
-    columns = Columns(
+    columns = columns_of(
         infer(records[:sampled], nested=nested, keys=keys),
         keys=keys,
         evolution="add_columns",
@@ -232,7 +234,7 @@ _TRADE = (
 @pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize("keys", [(), ("trade_id",)])
 def test_the_decoder_takes_what_fits(*, nested: bool, keys: tuple[str, ...]) -> None:
-    columns = Columns(
+    columns = columns_of(
         infer([jsontext.parse(_TRADE)], nested=nested, keys=keys),
         keys=keys,
         evolution="add_columns",
@@ -258,7 +260,7 @@ def test_the_decoder_takes_what_fits(*, nested: bool, keys: tuple[str, ...]) -> 
 
 
 def test_a_key_that_the_tap_adds_is_not_looked_for_in_payloads() -> None:
-    columns = Columns(
+    columns = columns_of(
         infer([{"a": 1}], nested=False, keys=()),
         keys=("exchange",),
         evolution="add_columns",
@@ -297,7 +299,7 @@ def test_what_a_decoder_misses(*, payload: str, missed: bool) -> None:
 
 def test_the_decoder_of_text_columns_takes_plain_text() -> None:
     sample: list[dict[str, Any]] = [{"a": 1}, {"a": "x"}]
-    columns = Columns(
+    columns = columns_of(
         infer(sample, nested=False, keys=("id",)),
         keys=("id",),
         evolution="add_columns",

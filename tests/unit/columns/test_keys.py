@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from tap_websocket.columns.columns import Columns
 from tap_websocket.columns.inference import infer
 from tap_websocket.columns.names import RESCUED
 from tap_websocket.errors import SchemaError
-from tests.support.columns import column, make
+from tests.support.columns import column, columns_of, make
 
 ADDED: dict[str, dict[str, Any]] = {
     "_received_at": {"type": ["string", "null"], "format": "date-time"},
@@ -61,7 +60,7 @@ def test_only_keys_are_required() -> None:
         "properties": {"id": {"type": "integer"}, "a": {"type": "integer"}},
         "required": ["id", "a"],
     }
-    columns = Columns(schema, keys=["id"], evolution="rescue", added={}, rescue=True)
+    columns = columns_of(schema, keys=["id"], evolution="rescue", added={}, rescue=True)
     assert columns.schema["required"] == ["id"]
     assert columns.schema["properties"]["a"] == column("integer")
     assert columns.conform({"id": 1, "a": "x"}, {}) == {"id": 1, RESCUED: '{"a":"x"}'}

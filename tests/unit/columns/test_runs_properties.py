@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from tap_websocket import jsontext
 from tap_websocket.columns import target_limits
-from tap_websocket.columns.columns import Columns
 from tap_websocket.columns.inference import infer
 from tap_websocket.columns.names import RESCUED
 from tap_websocket.columns.store import ColumnStore
+from tests.support.columns import columns_of
 from tests.support.json_objects import objects
 from tests.unit.columns.test_columns_properties import canonical, exact, sent_back
 
@@ -109,7 +109,7 @@ def _run(
         saves += 1
         return None if saves - 1 in failing else store.save(wanted)
 
-    columns = Columns(
+    columns = columns_of(
         {"type": "object", "properties": {c.name: c.schema for c in stored.columns}},
         keys=(),
         evolution="add_columns",
@@ -118,7 +118,7 @@ def _run(
         nested=nested,
         naming=naming,
         sent_as={column.name: column.sent_as for column in stored.columns},
-        save=save,  # type: ignore[arg-type]
+        save=save,
     )
     for text, record in zip(texts, records, strict=True):
         fitted = columns.conform(record, {})

@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from tap_websocket import jsontext
-from tap_websocket.columns.columns import Columns
 from tap_websocket.columns.inference import ANY_JSON, infer
 from tap_websocket.columns.names import RESCUED
 from tap_websocket.columns.payload_check import needs_slow_path
 from tap_websocket.columns.user_schema import prepare_schema
+from tests.support.columns import columns_of
 
 
 def test_a_users_schema_is_made_ready() -> None:
@@ -110,7 +110,7 @@ def test_the_types_of_a_users_schema_are_checked(
     unfit: list[str],
 ) -> None:
     schema = prepare_schema({"properties": {"a": declared}}, [])
-    columns = Columns(schema, keys=(), evolution="rescue", added={}, rescue=True)
+    columns = columns_of(schema, keys=(), evolution="rescue", added={}, rescue=True)
     decode = columns.decoder()
     for text in ["null", *fit]:
         value = jsontext.parse(text)
@@ -139,14 +139,14 @@ def test_the_types_of_a_users_schema_are_checked(
 )
 def test_null_is_valid_where_it_is_written(declared: Any) -> None:
     schema = prepare_schema({"properties": {"a": declared}}, [])
-    columns = Columns(schema, keys=(), evolution="rescue", added={}, rescue=True)
+    columns = columns_of(schema, keys=(), evolution="rescue", added={}, rescue=True)
     assert columns.conform({"a": None}, {}) == {"a": None}
     jsonschema.Draft7Validator(columns.schema).validate({"a": None})
 
 
 def test_a_key_comes_before_a_field_of_nearly_its_name() -> None:
     schema = infer([{"e": "trade", "E": 5}], nested=False, keys=("E",))
-    columns = Columns(
+    columns = columns_of(
         schema,
         keys=("E",),
         evolution="add_columns",
