@@ -10,12 +10,8 @@ from tap_websocket.errors import ConfigError
 from tap_websocket.expressions.jsonpath import compile_path
 from tap_websocket.expressions.matchers import Matcher, compile_matcher
 from tap_websocket.expressions.path import MISSING, Path
-from tap_websocket.expressions.rules import (
-    NORMAL_CLOSURE,
-    CompiledRule,
-    RuleSet,
-    Then,
-)
+from tap_websocket.expressions.rule import NORMAL_CLOSURE, CompiledRule, Then
+from tap_websocket.expressions.rules import RuleSet
 from tap_websocket.expressions.templates import NAME, Template
 
 if TYPE_CHECKING:

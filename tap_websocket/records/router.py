@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tap_websocket.counts import Counts
     from tap_websocket.expressions.documents import Answered
     from tap_websocket.expressions.prefilters import Prefilter
-    from tap_websocket.expressions.rules import RuleMatch
+    from tap_websocket.expressions.rule import RuleMatch
     from tap_websocket.feed.inbound import BatchResult, Origin
     from tap_websocket.jsontext import JsonValue
     from tap_websocket.records.batch import Batch

@@ -10,8 +10,9 @@ import msgspec
 
 from tap_websocket.errors import ConfigError
 from tap_websocket.expressions.path import MISSING
+from tap_websocket.expressions.rule import NORMAL_CLOSURE, Then
 from tap_websocket.expressions.rule_compiler import Rule, compile_rules
-from tap_websocket.expressions.rules import NORMAL_CLOSURE, RuleSet, Then
+from tap_websocket.expressions.rules import RuleSet
 from tap_websocket.expressions.templates import Template
 from tap_websocket.settings.declare import (
     INTEGER,

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from tap_websocket.expressions.matchers import Matcher
     from tap_websocket.expressions.pattern import MessagePattern
-    from tap_websocket.expressions.rules import CompiledRule, RuleSet
+    from tap_websocket.expressions.rule import CompiledRule
+    from tap_websocket.expressions.rules import RuleSet
     from tap_websocket.settings import DecodingSettings
 
 __all__ = ["SEPARATOR", "PatternTexts"]

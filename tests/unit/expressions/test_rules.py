@@ -12,11 +12,12 @@ from tap_websocket.expressions.documents import Document
 from tap_websocket.expressions.path import MISSING
 from tap_websocket.expressions.placeholders import ConnectionBuiltins
 from tap_websocket.expressions.prefilters import prefilter
+from tap_websocket.expressions.rule import DATA, RuleMatch
 from tap_websocket.expressions.rule_compiler import Rule, compile_rules
-from tap_websocket.expressions.rules import DATA, RuleMatch, RuleSet
 
 if TYPE_CHECKING:
-    from tap_websocket.expressions.rules import Then
+    from tap_websocket.expressions.rule import Then
+    from tap_websocket.expressions.rules import RuleSet
 
 
 def _decide(rules: RuleSet, document: Any, **groups: str | None) -> RuleMatch:
