@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tap_websocket.errors import TapError
 from tap_websocket.feed.http_steps import HttpSteps, StepHost, StepRequest
 from tap_websocket.feed.keepalive import Keepalive
 from tap_websocket.feed.subscription import Request, Subscription, requests
@@ -244,7 +245,13 @@ class Outbound:
             return
         moment = self._builtins.moment()
         known = self._values.at(moment, values)
-        self.send(message.render(known, moment))
+        try:
+            text = message.render(known, moment)
+        except TapError as error:
+            # What `auth` signs for each message; in a timer nobody else would see it.
+            self._host.fail(error)
+        else:
+            self.send(text)
 
     def _start_heartbeats(self) -> None:
         """Begin with heartbeats, as the subscription is complete."""

@@ -356,11 +356,14 @@ class Session:
         self._owner.learn(secrets)
 
     def fail(self, error: Exception) -> None:
-        """End the run, or this connection alone: a request was refused."""
+        """End the run, or this connection alone: what is to be sent cannot be.
+
+        A request that was refused is one such thing.
+        """
         if self._owner.outlives(self):
             self._refuse(str(error))
         else:
-            self._run.stop("a request of the subscription failed", error)
+            self._run.stop("a message or request failed", error)
 
     async def refresh_credentials(self) -> bool:
         """Replace credentials that were refused; return whether there are others."""
