@@ -6,7 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket import jsontext
-from tap_websocket.auth.keys import EXTRA_NEEDED
+from tap_websocket.auth.keys import EXTRA_NEEDED, with_line_breaks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,7 +33,7 @@ class JwtSigner:
             msg = f"algorithm: {algorithm!r} is unknown; it may be one of {known}"
             raise ValueError(msg)
         if not algorithm.startswith("HS"):
-            key = key.replace(rb"\n", b"\n")
+            key = with_line_breaks(key)
         prepared = _prepared(jws, algorithm, key)
         self._sign: Callable[..., str] = jws.encode
         self._key = prepared

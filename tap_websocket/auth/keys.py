@@ -19,6 +19,7 @@ __all__ = [
     "decode_secret",
     "load_private_key",
     "make_signer",
+    "with_line_breaks",
 ]
 
 Algorithm = Literal["hmac", "ed25519", "rsa"]
@@ -92,7 +93,7 @@ def load_private_key(pem: bytes) -> object:
     )
 
     try:
-        return load_pem_private_key(_with_line_breaks(pem), password=None)
+        return load_pem_private_key(with_line_breaks(pem), password=None)
     except TypeError as error:
         msg = "the key has a password; write it without one (openssl pkey)"
         raise ValueError(msg) from error
@@ -101,6 +102,6 @@ def load_private_key(pem: bytes) -> object:
         raise ValueError(msg) from error
 
 
-def _with_line_breaks(pem: bytes) -> bytes:
+def with_line_breaks(pem: bytes) -> bytes:
     r"""Return a key whose line breaks are written `\n`, as key files in JSON are."""
     return pem.replace(rb"\n", b"\n")
