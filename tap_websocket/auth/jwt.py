@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_websocket import jsontext
 from tap_websocket.auth.keys import EXTRA_NEEDED, with_line_breaks
+from tap_websocket.errors import CredentialError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,7 +28,7 @@ class JwtSigner:
     """
 
     def __init__(self, key: bytes, algorithm: str) -> None:
-        jws = _jws()
+        jws, self._refusal = _library()
         if algorithm not in jws.get_algorithms() or algorithm == "none":
             known = ", ".join(sorted(set(jws.get_algorithms()) - {"none"}))
             msg = f"algorithm: {algorithm!r} is unknown; it may be one of {known}"
@@ -55,6 +56,9 @@ class JwtSigner:
                 leaves one out.
             now: The time in seconds since the epoch.
             lifetime: Seconds from now to `exp`.
+
+        Raises:
+            CredentialError: When no token can have these headers.
         """
         times = {"iat": int(now), "exp": int(now + lifetime)}
         merged = {**times, **claims}
@@ -63,16 +67,27 @@ class JwtSigner:
                 del merged[name]
         # As bytes: PyJWT writes no Decimal.
         payload = jsontext.dumps(merged)
-        return self._sign(payload, self._key, self._algorithm, headers=dict(headers))
+        try:
+            return self._sign(
+                payload, self._key, self._algorithm, headers=dict(headers)
+            )
+        except (self._refusal, NotImplementedError) as error:
+            msg = f"auth.headers: no token can have these ({error}); kid is a string"
+            raise CredentialError(msg) from error
 
 
-def _jws() -> Any:  # noqa: ANN401 - of an optional package
+def _library() -> tuple[Any, type[Exception]]:
+    """Return what signs, and the errors that it raises.
+
+    Raises:
+        ValueError: When the extra is missing.
+    """
     try:
         import jwt  # noqa: PLC0415 - optional
     except ImportError as error:
         msg = f"type jwt {EXTRA_NEEDED}"
         raise ValueError(msg) from error
-    return jwt.PyJWS()
+    return jwt.PyJWS(), jwt.PyJWTError
 
 
 def _prepared(jws: Any, algorithm: str, key: bytes) -> Any:  # noqa: ANN401 - of an optional package

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import TYPE_CHECKING, Any
 
 from tap_websocket import jsontext
@@ -98,9 +99,14 @@ class Tokens:
     def credentials(
         self, values: Mapping[str, Any], moment: MessageBuiltins
     ) -> Credentials:
-        """Return a token that begins now."""
+        """Return a token that begins now.
+
+        Raises:
+            CredentialError: When no token can have the headers.
+        """
         token = self._signer.token(
-            jsontext.parse(self._headers.render(values, moment)),
+            # PyJWT writes no Decimal.
+            json.loads(self._headers.render(values, moment)),
             jsontext.parse(self._claims.render(values, moment)),
             now=moment.now,
             lifetime=self._auth.lifetime,

@@ -125,6 +125,13 @@ def test_timestamps(
     assert credentials.values["timestamp"] == expected
 
 
+def test_a_header_of_a_token_may_be_a_fraction(moment: MessageBuiltins) -> None:
+    setting = auth.Jwt("0123456789abcdef" * 2, "HS256", given={"v": 1.5})
+    token = _authenticator(setting).credentials({}, moment).values["jwt"]
+    head = token.partition(".")[0]
+    assert b'"v":1.5' in base64.urlsafe_b64decode(head + "==")
+
+
 def test_a_secret_may_be_base64(moment: MessageBuiltins) -> None:
     key = b"\x00\xffkey"
     secret = base64.b64encode(key).decode()

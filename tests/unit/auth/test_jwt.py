@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 import warnings
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from joserfc import jwk
 from joserfc import jwt as joserfc
 
 from tap_websocket.auth.jwt import JwtSigner
+from tap_websocket.errors import CredentialError
 from tests.support.keys import private_key
 
 _SECRET = b"0123456789abcdef0123456789abcdef"
@@ -64,6 +66,13 @@ def test_claims_that_are_given_win() -> None:
     claims = {"iat": None, "exp": 7, "rate": Decimal("0.10")}
     token = signer.token({}, claims, now=1.0, lifetime=120)
     assert _read(token, _SECRET, "HS256").claims == {"exp": 7, "rate": 0.1}
+
+
+@pytest.mark.parametrize("headers", [{"kid": 7}, {"alg": "another"}])
+def test_headers_that_no_token_has_are_named(headers: dict[str, Any]) -> None:
+    signer = JwtSigner(_SECRET, "HS256")
+    with pytest.raises(CredentialError, match=r"^auth\.headers: "):
+        signer.token(headers, {}, now=1.0, lifetime=120)
 
 
 def test_a_short_secret_is_taken_without_a_word() -> None:
