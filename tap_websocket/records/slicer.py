@@ -1,8 +1,8 @@
-"""The way between: records cut out of a message's bytes, without parsing it.
+"""Records cut out of a message's bytes, without parsing it.
 
 What the settings look for is found by views compiled from their paths; a record is a
 slice of the server's bytes. A message that is built otherwise than the paths expect is
-left to the slow way, which reads it whole.
+left to the slow path, which reads it whole.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Slicer:
         looked_at: Iterable[Sequence[Step]],
     ) -> None:
         self._extractor = extractor
-        # With `fail` it is the same, who finds a number that nobody can read.
+        # With `fail` a number that cannot be read ends the run on any path.
         self._refuses = None if settings.on_parse_error == "fail" else _HUGE.search
         self._opens_arrays = extractor.opens_arrays
         self._single_column = single_column
