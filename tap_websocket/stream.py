@@ -349,7 +349,7 @@ class WebSocketStream(Stream):
             if items != subscription_of(self._tap.config):
                 self._settings = resubscribed(self._tap.config, items)
                 self._secrets.add(self._settings.secrets)
-            # It ends at so many messages: the SDK would stop at a record within one.
+            # The run ends at this many messages; the SDK would stop within one.
             limit, self.ABORT_AT_RECORD_COUNT = self.ABORT_AT_RECORD_COUNT, None
             run = Run(
                 self._settings,

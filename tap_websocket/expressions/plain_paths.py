@@ -64,7 +64,7 @@ class _Keys:
         return [key for key in self.keys if key in there]
 
     def within(self, begin: int, size: int, count: int) -> Iterable[int]:
-        """Return the indices to step to of so many items of an array.
+        """Return the indices to step to of this many items of an array.
 
         Args:
             begin: Index of the first of these items.
@@ -114,7 +114,7 @@ class _Wildcard:
         return range(len(value)) if isinstance(value, list) else ()
 
     def within(self, begin: int, size: int, count: int) -> Iterable[int]:
-        """Return the indices to step to of so many items of an array."""
+        """Return the indices to step to of this many items of an array."""
         del count
         return range(begin, begin + size)
 

@@ -62,7 +62,7 @@ class Search:
     Attributes:
         numbers: Its named groups, and their numbers.
         direct: Searches a text of up to `at_once` characters.
-        at_once: Texts of so many characters are searched within milliseconds; longer
+        at_once: Texts of this many characters are searched within milliseconds; longer
             ones are to be searched beside the loop.
 
     Raises:
@@ -182,7 +182,7 @@ class SearchProcess:
     def ask(
         self, pattern: bytes, replacement: bytes | None, text: bytes, seconds: float
     ) -> tuple[int, bytes, float]:
-        """Search a text, within so many seconds of CPU.
+        """Search a text, within this many seconds of CPU.
 
         Returns:
             What came of it; the spans of the groups, or with a replacement the text
@@ -235,7 +235,7 @@ class SearchProcess:
 
 
 def _read(answers: IO[bytes], size: int) -> bytes:
-    """Read so many bytes.
+    """Read this many bytes.
 
     Raises:
         EOFError: When the process has ended before it wrote them.

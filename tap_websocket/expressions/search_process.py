@@ -41,7 +41,7 @@ _PER_REPLACED = 160
 
 
 def _limit(size: int, per_byte: int) -> None:
-    """Limit the memory to what a search in so many bytes may take."""
+    """Limit the memory to what a search in this many bytes may take."""
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     wanted = _OWN_BYTES + per_byte * size
     # Someone else has set a lower one, which is as good.

@@ -26,7 +26,7 @@ MAX_BATCH = 1024
 enough that a pause of the loop's thread is not felt."""
 
 _MAX_STRETCH = 256
-"""Items that go the slow way before the fast path is tried again."""
+"""Items that take the slow path before the fast path is tried again."""
 
 T = TypeVar("T")
 
@@ -117,8 +117,9 @@ class AdaptiveBatchSize:
     """How many items the fast path tries at once, and how many go past it after a miss.
 
     The size is halved after a miss, since an item that cannot pass costs a second look
-    at those in front of it, and doubled after a full pass. Where not even one passes, a
-    growing stretch goes the slow way untried: a try for each costs more than it gains.
+    at those in front of it, and doubled after a full pass. Where not even one passes,
+    a growing stretch takes the slow path untried: a try for each costs more than it
+    gains.
 
     Attributes:
         size: Number of items for the next try.

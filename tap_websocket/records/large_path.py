@@ -91,7 +91,7 @@ class LargePath:
         )
 
     def _take_parts(self, batch: Batch, size: int, parts: Iterator[bytes]) -> None:
-        """Take the parts of a message of so many bytes; they count as one."""
+        """Take the parts of a message of this many bytes; they count as one."""
         result, counts = batch.result, self._counts
         messages, records, taken = result.messages, result.records, result.taken
         ignored, count = counts.ignored, 0

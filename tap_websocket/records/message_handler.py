@@ -2,7 +2,7 @@
 
 Runs in the loop's thread, but for large messages. The common case, a JSON object that
 fits the columns, passes as the bytes that the server sent; everything else goes the
-slow way.
+slow path.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class MessageHandler:
             counts=counts,
         )
         pattern = decoding.message_pattern
-        # Texts of so many characters are searched within milliseconds.
+        # Texts of this many characters are searched within milliseconds.
         self._at_once = min(
             router.at_once, *(path.at_once for path in _paths(settings)), ANY_LENGTH
         )

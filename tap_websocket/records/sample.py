@@ -40,7 +40,7 @@ class Sample:
         self._messages = 0
 
     def took(self, size: int) -> bool:
-        """Count a message of so many bytes; return whether the sample is complete."""
+        """Count a message of this many bytes; return whether the sample is complete."""
         added = len(self.records) - self._count
         self._count += added
         self._messages -= 1

@@ -74,7 +74,7 @@ def _read(payload: bytes) -> bytes:
 
 
 def _decoder(stream: io.BytesIO, depth: int = 0) -> cbor2.CBORDecoder:
-    """Return what reads values that are inside of so many levels."""
+    """Return what reads values that are inside of this many levels."""
     return cbor2.CBORDecoder(
         stream, semantic_decoders=_SEMANTIC, max_depth=_MAX_DEPTH - depth
     )

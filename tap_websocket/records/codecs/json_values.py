@@ -70,7 +70,7 @@ def _plain(  # noqa: PLR0911 - one for each kind of value
     other: Callable[[Any], Any],
     keys: int = 0,
 ) -> JsonValue:
-    """Return a value as JSON has it, where it is inside of so many keys."""
+    """Return a value as JSON has it, where it is inside of this many keys."""
     match value:
         case str() | int() | None:
             return value

@@ -22,7 +22,7 @@ PIECE_BYTES = 64 * 1024
 """So much is read at once; it takes milliseconds, and some megabytes."""
 
 _MAX_GROWTH = 12
-"""JSON that is so many times as large as the message is given up: next to all of what
+"""JSON that is this many times as large as the message is given up: next to all of what
 few bytes stand for grows less, an array of times by eleven and a half."""
 
 _FULL = 0.9
@@ -170,7 +170,7 @@ def _begin(container: Container) -> bytes:
 
 
 def _comma(inside: Container, count: int) -> Iterator[bytes]:
-    """Yield what stands in front of so many items, which are counted."""
+    """Yield what stands in front of this many items, which are counted."""
     if not inside.is_empty:
         yield b","
     inside.is_empty = False
