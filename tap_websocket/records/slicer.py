@@ -191,7 +191,7 @@ class Slicer:
                 return None
             look = self.seen.of if seen and self.seen is not None else None
             is_whole = document[:1] == _OBJECT
-            parts = (document,) if is_whole else self._documents(document)
+            parts = (document,) if is_whole else self.documents(document)
             return [
                 SlicedDocument(
                     part,
@@ -205,8 +205,12 @@ class Slicer:
             # The slow path says what is wrong with what takes too long to be searched.
             return None
 
-    def _documents(self, document: bytes) -> list[bytes]:
-        """Return the documents of a JSON value: itself, or the items of an array."""
+    def documents(self, document: bytes) -> list[bytes]:
+        """Return the documents of a JSON value: itself, or the items of an array.
+
+        Raises:
+            MsgspecError: When it is an array, and no JSON.
+        """
         if not self._is_array(document):
             return [document]
         if self._inside is not None:

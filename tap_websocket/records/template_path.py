@@ -18,9 +18,10 @@ from tap_websocket.records.templates.cache import TemplateCache
 from tap_websocket.records.templates.layout import layout_of
 from tap_websocket.records.templates.maker import TemplateMaker
 from tap_websocket.records.templates.pattern_texts import PatternTexts
+from tap_websocket.records.templates.split_messages import MessageSplitter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from tap_websocket.expressions.path import Path
     from tap_websocket.records.batch import Arrival, Batch
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tap_websocket.records.gap_watch import GapWatch
     from tap_websocket.records.router import MessageRouter
     from tap_websocket.records.templates.cache import Taken
+    from tap_websocket.records.templates.split_messages import SplitMessages
     from tap_websocket.records.templates.template import Template
     from tap_websocket.settings import DecodingSettings
 
@@ -48,14 +50,14 @@ class _Part(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         batch: What they belong to.
-        messages: The messages.
-        seen: What templates look at of each.
+        split: The messages, and their documents.
+        seen: What templates look at of each document.
         others: Takes those that no template does.
         plain: No rule or reply can match them, and who asks captures from them.
     """
 
     batch: Batch
-    messages: list[bytes]
+    split: SplitMessages
     seen: list[bytes]
     others: Others
     plain: bool
@@ -94,7 +96,7 @@ class TemplatePath:
         self._texts = (
             None
             if pattern is None
-            else PatternTexts(pattern, settings, router.rules, router.text_replies)
+            else PatternTexts(pattern, router.rules, router.text_replies)
         )
         self._layout = layout_of(settings, self._texts)
         self._slicer = Slicer(
@@ -102,6 +104,12 @@ class TemplatePath:
             extractor,
             single_column=False,
             looked_at=(),
+        )
+        is_plain = pattern is None and not settings.json_fields
+        self._splitter = MessageSplitter(
+            settings.record_separator,
+            # Else what is looked at stands in the array, or beside it.
+            self._items if is_plain and extractor.opens_arrays else None,
         )
         self._documents = documents
         self._router = router
@@ -143,11 +151,12 @@ class TemplatePath:
     ) -> int:
         """Take messages up to one that brings a template, and return how many."""
         if self._is_for(batch, plain=plain) and not self._cache.rests(len(messages)):
-            seen = messages if self._texts is None else self._texts.of(messages)
+            split = self._splitter.split(messages)
+            texts, documents = self._texts, split.documents
+            seen = documents if texts is None else texts.of(documents)
             text = b"\n" + b"\n".join(seen)
             if is_utf8(text):
-                part = _Part(batch, messages, seen, others, plain)
-                return self._take(part, text)
+                return self._take(_Part(batch, split, seen, others, plain), text)
         others(messages)
         return len(messages)
 
@@ -172,45 +181,45 @@ class TemplatePath:
             part: The messages.
             text: What is seen of them, each behind a line break.
         """
-        batch, messages = part.batch, part.messages
+        batch, split = part.batch, part.split
         emitter, cache = self._emitter, self._cache
         if emitter.version != self._version:
             self._version = emitter.version
             self._maker = None
             cache.forget()
-        taken = cache.take(part.seen, text, self._head(batch.arrival))
+        taken = cache.take(part.seen, text, self._head(batch.arrival), split.ends)
         if taken.misses == 0:
-            self._emit(part, messages, taken)
-            return len(messages)
+            self._emit(part, split, taken)
+            return len(split.messages)
         if not taken.is_worth_it:
             return self._take_otherwise(part, taken)
-        for is_known, start, end in _stretches(taken.by):
+        for is_taken, start, end in taken.stretches():
             if batch.is_over:
                 break
-            if is_known and emitter.version == self._version:
-                self._emit(part, messages[start:end], taken.part(start, end))
-            elif is_known:
-                # The columns have grown meanwhile.
-                part.others(messages[start:end])
-            elif cache.wants:
-                if self._teach(part, start):
-                    return start + 1
-                part.others(messages[start + 1 : end])
+            stretch = split.part(start, end)
+            if is_taken and emitter.version == self._version:
+                self._emit(part, stretch, taken.part(start, end))
+            elif not is_taken and cache.wants:
+                if self._teach(part, taken, start):
+                    return split.message_of(start) + 1
+                part.others(stretch.messages[1:])
             else:
-                part.others(messages[start:end])
-        return len(messages)
+                # Of those that templates took, the columns have grown meanwhile.
+                part.others(stretch.messages)
+        return len(split.messages)
 
     def _take_otherwise(self, part: _Part, taken: Taken) -> int:
         """Take messages in the other ways, and perhaps learn from one; as `_take`."""
-        messages = part.messages
+        messages = part.split.messages
         if not self._cache.wants:
             part.others(messages)
             return len(messages)
         at = taken.by.index(None)
-        part.others(messages[:at])
+        message = part.split.message_of(at)
+        part.others(messages[:message])
         if not part.batch.is_over:
-            self._teach(part, at)
-        return at + 1
+            self._teach(part, taken, at)
+        return message + 1
 
     def _head(self, arrival: Arrival) -> bytes:
         """Return the columns that the tap adds, with a comma behind them."""
@@ -220,7 +229,7 @@ class TemplatePath:
         others = {name: added[name] for name in added if name != SEQUENCE}
         return b'%b"%b":%b,' % (head_of(others), SEQUENCE.encode(), _NUMBER)
 
-    def _emit(self, part: _Part, messages: list[bytes], taken: Taken) -> None:
+    def _emit(self, part: _Part, split: SplitMessages, taken: Taken) -> None:
         """Hand the records of messages on, all of which templates have taken."""
         batch = part.batch
         emitter, origin, result = self._emitter, batch.arrival.origin, batch.result
@@ -236,7 +245,7 @@ class TemplatePath:
             )
         count = len(lines)
         origin.sequence += count
-        new_messages = len(messages)
+        new_messages = len(split.messages)
         new: list[bool] | None = None
         deduplicator = self._deduplicator
         if deduplicator is not None and taken.keys:
@@ -248,42 +257,59 @@ class TemplatePath:
                 new = None
             else:
                 lines = list(itertools.compress(lines, new))
-                new_messages = _messages_of(taken.by, new)
+                new_messages = _messages_of(taken.by, split.ends, new)
         for reply in taken.replies:
             if reply is not None:
                 origin.send(reply.decode())
         rescued = _rescued(taken.by, new) if taken.rescues else 0
         emitter.put_lines(lines, rescued=rescued)
         # To join them is the fastest way to add their lengths up.
-        result.taken += len(b"".join(messages))
+        result.taken += len(b"".join(split.messages))
         result.messages += new_messages
         result.records += len(lines)
         result.deduplicated += count - len(lines)
         if not part.plain and self._router.captures_from_data:
-            self._router.capture(origin, reversed(messages), self._documents.parsed)
+            newest_first = reversed(split.messages)
+            self._router.capture(origin, newest_first, self._documents.parsed)
 
-    def _teach(self, part: _Part, at: int) -> bool:
-        """Take a message another way, and return whether that brought a template."""
-        batch, message, seen = part.batch, part.messages[at], part.seen[at]
+    def _items(self, array: bytes) -> list[bytes]:
+        """Return the documents of an array; itself where it cannot be read."""
+        try:
+            return self._slicer.documents(array)
+        except (msgspec.MsgspecError, RecursionError):
+            return [array]
+
+    def _teach(self, part: _Part, taken: Taken, at: int) -> bool:
+        """Take a message another way, and return whether that brought a template.
+
+        Args:
+            part: The messages.
+            taken: What templates have made of them.
+            at: The message's first document.
+        """
+        batch, split = part.batch, part.split
+        # Others of its documents may have a template.
+        unknown = taken.texts.index(b"", at)
+        document, seen = split.documents[unknown], part.seen[unknown]
         result = batch.result
         before = result.records + result.deduplicated
-        part.others([message])
+        part.others([split.messages[split.message_of(at)]])
         self._emitter.put(batch.arrival)
         return (
             not batch.is_over
             and result.records + result.deduplicated > before
             and self._emitter.version == self._version
-            and self._cache.learn(lambda: self._made(batch.arrival, message, seen))
+            and self._cache.learn(lambda: self._made(batch.arrival, document, seen))
         )
 
-    def _made(self, arrival: Arrival, message: bytes, seen: bytes) -> Template | None:
-        """Return the template of a message that was taken another way."""
+    def _made(self, arrival: Arrival, document: bytes, seen: bytes) -> Template | None:
+        """Return the template of a document that was taken another way."""
         columns = self._emitter.columns
         if columns is None or not seen:
             return None
         found = [
             self._router.data(Document(value))
-            for value in self._documents.values(message)
+            for value in self._documents.values(document)
         ]
         data = [match for match in found if match is not None]
         if len(data) < len(found):
@@ -302,15 +328,6 @@ class TemplatePath:
         return self._maker.make(seen, replies, self._emitter.added.of(arrival))
 
 
-def _stretches(by: Sequence[Template | None]) -> Iterator[tuple[bool, int, int]]:
-    """Yield whether messages that follow each other are known, and where they are."""
-    start = 0
-    for is_known, stretch in itertools.groupby(one is not None for one in by):
-        end = start + sum(1 for _ in stretch)
-        yield is_known, start, end
-        start = end
-
-
 def _numbered(text: bytes, first: int) -> list[bytes]:
     """Return lines with their numbers in them."""
     pieces = text.split(_NUMBER)
@@ -320,14 +337,27 @@ def _numbered(text: bytes, first: int) -> list[bytes]:
     return b"".join(parts).split(b"\n")
 
 
-def _messages_of(templates: Sequence[Template | None], new: Sequence[bool]) -> int:
-    """Return how many messages have a record that is new."""
+def _messages_of(
+    templates: Sequence[Template | None],
+    ends: Sequence[int] | None,
+    new: Sequence[bool],
+) -> int:
+    """Return how many messages have a record that is new.
+
+    Args:
+        templates: What took each of their documents.
+        ends: See `SplitMessages`.
+        new: Whether each of their records is.
+    """
     flags = iter(new)
-    return sum(
+    have_new = [
         any(list(itertools.islice(flags, len(template.rescues))))
         for template in templates
         if template is not None
-    )
+    ]
+    if ends is None:
+        return sum(have_new)
+    return sum(any(have_new[at:end]) for at, end in itertools.pairwise((0, *ends)))
 
 
 def _rescued(templates: Sequence[Template | None], new: Sequence[bool] | None) -> int:

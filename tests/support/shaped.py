@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -33,6 +34,7 @@ __all__ = [
     "TRADE",
     "eager",
     "feeds",
+    "gathered",
     "numbered",
     "packed",
     "same_by_templates",
@@ -179,6 +181,26 @@ def filled(rng: random.Random, message: bytes) -> bytes:
 def numbered(message: bytes, number: int) -> bytes:
     """Return a message with another number in it."""
     return re.sub(rb'("n": ?)(?:7|%d)', rb"\g<1>%d" % number, message)
+
+
+def gathered(documents: Sequence[bytes], separator: str | None) -> list[bytes]:
+    """Return messages of one to seven documents each.
+
+    Args:
+        documents: The documents.
+        separator: Stands between them, and behind every other message; None: they are
+            the items of an array, where they are several.
+    """
+    sizes = itertools.cycle((1, 3, 2, 7, 1))
+    left = iter(documents)
+    messages: list[bytes] = []
+    while part := list(itertools.islice(left, next(sizes))):
+        if separator is not None:
+            end = separator.encode() if len(messages) % 2 else b""
+            messages.append(separator.encode().join(part) + end)
+        else:
+            messages.append(b"[%b]" % b", ".join(part) if len(part) > 1 else part[0])
+    return messages
 
 
 def mutated(rng: random.Random, message: bytes) -> bytes:

@@ -20,6 +20,7 @@ from tests.support.intake import by_hand
 from tests.support.receive import make_settings
 
 if TYPE_CHECKING:
+    from tap_websocket.feed.inbound import BatchResult
     from tap_websocket.settings import Settings
 
 __all__ = ["WAYS", "Fastest", "WatchedHandler", "sliced_and_whole", "through"]
@@ -44,6 +45,7 @@ class WatchedHandler:
         passed: Records that went as they came.
         edited: Records of which a part was changed.
         parsed: Records that were read whole.
+        totals: Messages with records, records, those that came before, and bytes.
     """
 
     def __init__(self, **given: Any) -> None:
@@ -52,6 +54,7 @@ class WatchedHandler:
         self.regional = "contexts" in given
         self.templated = self.passed = self.edited = self.parsed = 0
         self.sent: list[str] = []
+        self.totals = (0, 0, 0, 0)
         self.error = ""
 
     def send(self, batches: list[list[bytes]], *, binary: bool) -> None:
@@ -71,11 +74,21 @@ class WatchedHandler:
         ):
             for batch in batches:
                 outcome = handler.consume(origin, batch, binary, None)
+                self._add(outcome)
                 if outcome.error is not None:
                     self.error = str(outcome.error)
                     break
             self.hand.finish()
         self.values = dict(origin.values)
+
+    def _add(self, outcome: BatchResult) -> None:
+        messages, records, deduplicated, taken = self.totals
+        self.totals = (
+            messages + outcome.messages,
+            records + outcome.records,
+            deduplicated + outcome.deduplicated,
+            taken + outcome.taken,
+        )
 
     def _put(self) -> Any:
         plain = RecordEncoder.put
@@ -130,6 +143,7 @@ class WatchedHandler:
             records,
             schemas,
             self.hand.counts,
+            self.totals,
             self.sent,
             self.values,
             self.error,

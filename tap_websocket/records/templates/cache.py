@@ -1,6 +1,6 @@
-"""The templates of a feed, and how messages of known shapes are taken, many at once.
+"""The templates of a feed, and how documents of known shapes are taken, many at once.
 
-A feed has few shapes of messages. One pass of a regular expression over a batch finds
+A feed has few shapes of documents. One pass of a regular expression over a batch finds
 those of a shape and cuts out what their records are made of; what is left takes the
 other ways, and shows which shapes are worth a template.
 """
@@ -15,56 +15,57 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tap_websocket.records.templates.template import Groups, Template
 
     Make = Callable[[], Template | None]
-    """Derives a template from a message."""
+    """Derives a template from a document."""
 
 __all__ = ["Taken", "TemplateCache"]
 
 _MAX_TEMPLATES = 16
 _WINDOW = 256
-"""Messages after which it is asked whether templates are worth their tries."""
+"""Documents after which it is asked whether templates are worth their tries."""
 
 _MIN_SHARE = 16
-"""A template is kept that takes one message in so many that it is tried on: a try costs
-a fraction of a microsecond, and the other ways ten."""
+"""A template is kept that takes one document in so many that it is tried on: a try
+costs a fraction of a microsecond, and the other ways ten."""
 
 _MIN_TAKEN = 8
-"""The cache is asked on while it takes one message in so many; else it rests."""
+"""The cache is asked on while it takes one document in so many; else it rests."""
 
 _MAX_REST = 1 << 16
 _FIRST, _PRICE = 8, 32
-"""Messages that take another way, at least, between the first templates."""
+"""Documents that take another way, at least, between the first templates."""
 
 _VALUE_PRICE, _MAX_PRICE = 256, 1 << 14
 """The same between others, for each value in a template: to compile a pattern takes as
-long as sixty messages for each."""
+long as sixty documents for each."""
 
 _MIN_RUN = 4
-"""Messages of known shapes that a stretch of others has to go with, on average, for the
-change from one way to the other to be worth it."""
+"""Documents of known shapes that a stretch of others has to go with, on average, for
+the change from one way to the other to be worth it."""
 
 _first = operator.itemgetter(0)
-"""Of a message's groups; it is empty where the message is of another shape."""
+"""Of a document's groups; it is empty where that is of another shape."""
 
 T = TypeVar("T")
 
 
 class Taken(msgspec.Struct, gc=False):
-    """What templates make of messages.
+    """What templates make of documents.
 
     Attributes:
-        texts: The records of each message, a line each.
+        texts: The records of each document, a line each; empty where it is of no known
+            shape.
         keys: What these are known again by, a line each; empty where that is not asked
             for.
         replies: What each is replied to, or None; empty where none is.
-        by: The template of each message; None: it is of no known shape.
-        misses: How many are of no known shape.
-        is_worth_it: Those of no known shape are few, or stand together.
-        is_single: Each message has one record.
+        by: The template that takes each document; None where none does.
+        misses: How many none does.
+        is_worth_it: These are few, or stand together.
+        is_single: Each document has one record.
         rescues: A record may have a field in `_rescued_data`.
     """
 
@@ -79,8 +80,20 @@ class Taken(msgspec.Struct, gc=False):
 
     @classmethod
     def nothing(cls, count: int) -> Taken:
-        """Return what is made of so many messages of no known shape."""
+        """Return what is made of so many documents of no known shape."""
         return cls([b""] * count, [], [], [None] * count, count)
+
+    def keep_whole(self, ends: Sequence[int]) -> None:
+        """Take no document of a message of which not all are taken.
+
+        Args:
+            ends: How many documents there are up to the end of each message.
+        """
+        for start, end in itertools.pairwise((0, *ends)):
+            taken = self.by[start:end]
+            if None in taken:
+                self.misses += len(taken) - taken.count(None)
+                self.by[start:end] = [None] * len(taken)
 
     def judge(self) -> None:
         """Find out whether to take these and the others in turn is worth it."""
@@ -90,8 +103,16 @@ class Taken(msgspec.Struct, gc=False):
             known = len(self.by) - self.misses
             self.is_worth_it = known >= _MIN_RUN * changes / 2
 
+    def stretches(self) -> Iterator[tuple[bool, int, int]]:
+        """Yield whether documents that follow each other are taken, and their place."""
+        start = 0
+        for is_taken, stretch in itertools.groupby(one is not None for one in self.by):
+            end = start + sum(1 for _ in stretch)
+            yield is_taken, start, end
+            start = end
+
     def part(self, start: int, end: int) -> Taken:
-        """Return what is made of some of the messages, all of known shapes."""
+        """Return what is made of some of the documents, all of which are taken."""
         return Taken(
             self.texts[start:end],
             self.keys[start:end],
@@ -109,7 +130,7 @@ class Taken(msgspec.Struct, gc=False):
         found: list[Groups],
         head: bytes,
     ) -> None:
-        """Put in what a template makes of messages, given by their index."""
+        """Put in what a template makes of documents, given by their index."""
         texts = template.lines.texts(found, head)
         keys = None if template.keys is None else template.keys.texts(found, b"")
         replies: list[bytes | None] | None = None
@@ -146,20 +167,20 @@ class _Tried:
 
 
 class TemplateCache:
-    """Takes messages by templates, as far as that is worth it."""
+    """Takes documents by templates, as far as that is worth it."""
 
     def __init__(self) -> None:
         self._known: list[_Tried] = []
-        # Messages that are still to go past the cache, and how many went last.
+        # Documents that are still to go past the cache, and how many went last.
         self._rest = 0
         self._rested = 0
-        # Messages that took another way since one was made to a template, and how many
+        # Documents that took another way since one was made to a template, and how many
         # have to before the next one is.
         self._missed = _PRICE
         self._price = _PRICE
         # Templates that there ever were.
         self._learnt = 0
-        # Messages of this window, and those of them that a template took.
+        # Documents of this window, and those of them that a template took.
         self._seen = 0
         self._taken = 0
 
@@ -171,11 +192,11 @@ class TemplateCache:
 
     @property
     def wants(self) -> bool:
-        """Whether a message that took another way is to be learnt."""
+        """Whether a document that took another way is to be learnt."""
         return self._rest == 0 and self._missed >= self._price
 
     def learn(self, make: Make) -> bool:
-        """Take the template of a message that took another way, if it has one."""
+        """Take the template of a document that took another way, if it has one."""
         self._missed = 0
         template = make()
         if template is None:
@@ -190,24 +211,34 @@ class TemplateCache:
         return True
 
     def rests(self, count: int) -> bool:
-        """Return whether so many messages are to go past the cache."""
+        """Return whether so many documents are to go past the cache."""
         if not self._rest:
             return False
         self._rest = max(0, self._rest - count)
         return True
 
-    def take(self, messages: list[bytes], text: bytes, head: bytes) -> Taken:
-        """Return what templates make of messages.
+    def take(
+        self,
+        documents: list[bytes],
+        text: bytes,
+        head: bytes,
+        ends: Sequence[int] | None,
+    ) -> Taken:
+        """Return what templates make of documents.
 
         Args:
-            messages: What is looked at of them, in UTF-8.
+            documents: What is looked at of them, in UTF-8.
             text: The same, each behind a line break.
             head: The columns that the tap adds, with a comma behind them.
+            ends: How many documents there are up to the end of each message; None
+                where each message is one.
         """
-        count = len(messages)
+        count = len(documents)
         taken = Taken.nothing(count)
         if self._known:
-            self._try(taken, messages, text, head)
+            self._try(taken, documents, text, head)
+        if ends is not None and taken.misses:
+            taken.keep_whole(ends)
         taken.judge()
         self._missed += taken.misses
         self._seen += count
@@ -218,17 +249,17 @@ class TemplateCache:
         return taken
 
     def _try(
-        self, taken: Taken, messages: list[bytes], text: bytes, head: bytes
+        self, taken: Taken, documents: list[bytes], text: bytes, head: bytes
     ) -> None:
-        """Put in what templates make of messages; those that take most come first."""
-        left = list(range(len(messages)))
+        """Put in what templates make of documents; those that take most come first."""
+        left = list(range(len(documents)))
         for known in self._known:
             template = known.template
             found = template.find(text)
             if len(found) > len(left):
                 # A line break between tokens; inside of a string it would be an error.
-                left = [at for at in left if b"\n" not in messages[at]]
-                text = _joined(messages, left)
+                left = [at for at in left if b"\n" not in documents[at]]
+                text = _joined(documents, left)
                 found = template.find(text)
             missed = found.count(template.missed)
             known.tried += len(found)
@@ -246,7 +277,7 @@ class TemplateCache:
                     head,
                 )
                 left = list(itertools.compress(left, map(operator.not_, hits)))
-                text = _joined(messages, left)
+                text = _joined(documents, left)
 
     def _judge(self) -> None:
         """Drop templates that are not worth their tries; rest where none is."""
@@ -273,8 +304,8 @@ def _put(items: list[T], which: Sequence[int], new: Iterable[T]) -> None:
     collections.deque(map(items.__setitem__, which, new), maxlen=0)
 
 
-def _joined(messages: list[bytes], which: list[int]) -> bytes:
-    """Return messages, given by their index, each behind a line break."""
+def _joined(documents: list[bytes], which: list[int]) -> bytes:
+    """Return documents, given by their index, each behind a line break."""
     if not which:
         return b""
-    return b"\n" + b"\n".join(map(messages.__getitem__, which))
+    return b"\n" + b"\n".join(map(documents.__getitem__, which))

@@ -96,15 +96,10 @@ class Draft:
             if leaf.path[inside:] in ways:
                 self._pinned.add(index)
 
-    def pin_beside(self, stride: int) -> None:
-        """Make what stands behind documents strings, or part of the shape.
-
-        Args:
-            stride: How many values there are for each document.
-        """
+    def pin_beside(self) -> None:
+        """Make what stands behind the document strings, or part of the shape."""
         for index, leaf in enumerate(self._shape.leaves):
-            step = leaf.path[0] if len(leaf.path) == 1 else 0
-            if isinstance(step, int) and step % stride:
+            if leaf.path[0] != 0:
                 self._hold_leaf(index)
                 if leaf.kind != "string":
                     self._pinned.add(index)

@@ -28,7 +28,7 @@ class Layout(msgspec.Struct, frozen=True):
         separator: Stands between its values; None where there is one.
         opens: Says which strings are parsed in place (`json_fields`); None where none
             is.
-        groups: Behind each document a value for each of these groups of
+        groups: Behind the document a value for each of these groups of
             `message_pattern`, null where the group is not in the match.
         fields: Columns that groups fill, each with its group.
         decides: Behind these the number of the rule for texts that replies, or null.
@@ -40,11 +40,6 @@ class Layout(msgspec.Struct, frozen=True):
     fields: Sequence[tuple[str, str]] = ()
     decides: bool = False
 
-    @property
-    def stride(self) -> int:
-        """How many values there are for each document."""
-        return 1 + len(self.groups) + self.decides
-
 
 def layout_of(settings: DecodingSettings, texts: PatternTexts | None) -> Layout:
     """Return how the texts of some settings are laid out.
@@ -54,11 +49,11 @@ def layout_of(settings: DecodingSettings, texts: PatternTexts | None) -> Layout:
         texts: Finds what templates look at; None where that is the message.
 
     Raises:
-        Unviewable: When they are no JSON values that templates can follow.
+        Unviewable: When a path of `json_fields` does not say what it opens.
     """
     opens = _opener(settings)
     if texts is None:
-        return Layout(_separator(settings), opens)
+        return Layout(None, opens)
     return Layout(
         SEPARATOR.encode(), opens, texts.groups, settings.group_fields, texts.decides
     )
@@ -96,19 +91,3 @@ def _leads(way: Sequence[Step], path: Sequence[Step]) -> bool:
     return len(way) == len(path) and all(
         step is EACH or step == to for step, to in zip(way, path, strict=True)
     )
-
-
-def _separator(settings: DecodingSettings) -> bytes | None:
-    """Return what stands between the documents of a message, if there may be several.
-
-    Messages with line breaks are not taken: where it has one, there is one document.
-
-    Raises:
-        Unviewable: When a value may have it inside, as it is sent.
-    """
-    separator = settings.record_separator
-    if separator is None:
-        return None
-    if separator == "" or any(character >= " " for character in separator):
-        raise Unviewable
-    return None if "\n" in separator else separator.encode()

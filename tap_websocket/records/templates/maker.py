@@ -49,11 +49,11 @@ _MAX_LEAVES = 64
 
 
 class _Cut(msgspec.Struct, frozen=True, gc=False):
-    """A document of a text that templates look at, cut up.
+    """A text that templates look at, cut up.
 
     Attributes:
-        document: The document, a JSON value.
-        parts: The documents of it, if it is an array of such; else itself.
+        document: The document in it, a JSON value.
+        parts: The documents of that, if it is an array of such; else itself.
         groups: The groups of `message_pattern`: a JSON string for each in the match.
         rule: The number of the rule for texts that replies to it, or null.
     """
@@ -99,24 +99,25 @@ class TemplateMaker:
 
     def make(
         self,
-        message: bytes,
+        text: bytes,
         replies: Sequence[ReplyTemplate | None],
         added: Record,
     ) -> Template | None:
-        """Derive the template of a message.
+        """Derive the template of a document.
 
         Args:
-            message: One that was taken another way, whose documents are all data.
+            text: What templates look at of one that was taken another way. It is data,
+                and each item is where it is an array of documents.
             replies: What rules for parsed documents reply to each, if anything.
             added: The values of the columns that the tap adds.
 
         Returns:
             None where there is none for it.
         """
-        if not is_markable(message):
+        if not is_markable(text):
             return None
         layout = self._layout
-        shape = shape_of(message, layout.separator, layout.opens)
+        shape = shape_of(text, layout.separator, layout.opens)
         if shape is None or len(shape.leaves) > _MAX_LEAVES:
             return None
         try:
@@ -134,14 +135,14 @@ class TemplateMaker:
         whole = self._cut(shape.written(tokens))
         cut = self._cut(marked(shape), like=whole)
         records, samples = self._records(cut), self._records(whole)
-        kinds = {part.is_whole for one in cut for part in one.parts}
-        if len(records) != len(samples) or len(kinds) > 1:
+        if len(records) != len(samples):
             raise NoTemplateError
         draft = Draft(shape, self._columns)
+        is_first = self._layout.separator is not None
         # An item of an array is a document of its own, with paths of its own.
-        inside = (not all(kinds)) + (self._layout.separator is not None)
-        draft.pin(self._compared, inside)
-        draft.pin_beside(self._layout.stride)
+        draft.pin(self._compared, is_first + (not cut.parts[0].is_whole))
+        if is_first:
+            draft.pin_beside()
         lines: list[Piece] = []
         keys: list[Piece] = []
         for number, record in enumerate(records):
@@ -164,42 +165,34 @@ class TemplateMaker:
                 raise NoTemplateError
         return template
 
-    def _cut(self, text: bytes, like: Sequence[_Cut] = ()) -> list[_Cut]:
-        """Cut a text up; each of its documents has a record.
+    def _cut(self, text: bytes, like: _Cut | None = None) -> _Cut:
+        """Cut a text up that has records.
 
         Args:
             text: What templates look at.
-            like: It has the groups that these have, and the rules.
+            like: It has the groups that this has, and the rule.
 
         Raises:
-            NoTemplateError: When that is not so.
+            NoTemplateError: When it has none.
         """
         layout = self._layout
-        separator, stride = layout.separator, layout.stride
-        values = [text] if separator is None else text.split(separator)
-        values = list(filter(None, values))
-        found: list[_Cut] = []
-        for number, at in enumerate(range(0, len(values), stride)):
-            parts = self._slicer.slice(values[at], seen=False)
-            if parts is None or not any(part.records for part in parts):
-                raise NoTemplateError
-            beside = values[at + 1 : at + stride]
-            groups = dict(zip(layout.groups, beside, strict=False))
-            if like:
-                groups = {name: groups[name] for name in like[number].groups}
-                rule = like[number].rule
-            else:
-                groups = {name: text for name, text in groups.items() if text != _NULL}
-                rule = beside[-1] if layout.decides else _NULL
-            found.append(_Cut(values[at], parts, groups, rule))
-        return found
+        separator = layout.separator
+        document, *beside = [text] if separator is None else text.split(separator)
+        parts = self._slicer.slice(document, seen=False)
+        if parts is None or not any(part.records for part in parts):
+            raise NoTemplateError
+        groups = dict(zip(layout.groups, beside, strict=False))
+        if like is not None:
+            groups = {name: groups[name] for name in like.groups}
+            return _Cut(document, parts, groups, like.rule)
+        groups = {name: text for name, text in groups.items() if text != _NULL}
+        return _Cut(document, parts, groups, beside[-1] if layout.decides else _NULL)
 
-    def _records(self, cut: Sequence[_Cut]) -> list[bytes]:
-        """Return the records of documents, with the columns that groups fill."""
+    def _records(self, cut: _Cut) -> list[bytes]:
+        """Return the records of a text, with the columns that groups fill."""
         return [
-            self._with_groups(record, one.groups)
-            for one in cut
-            for part in one.parts
+            self._with_groups(record, cut.groups)
+            for part in cut.parts
             for record in part.records
         ]
 
@@ -217,26 +210,23 @@ class TemplateMaker:
         return _encode(members | {name: msgspec.Raw(t) for name, t in fields.items()})
 
     def _reply(
-        self, cut: Sequence[_Cut], replies: Sequence[ReplyTemplate | None]
+        self, cut: _Cut, replies: Sequence[ReplyTemplate | None]
     ) -> bytes | None:
-        """Return the reply to documents; None where there is none.
+        """Return the reply to a text; None where there is none.
 
         Raises:
             NoTemplateError: When there are several, or it has more in it than what is
                 answered.
         """
-        asked: list[tuple[ReplyTemplate, Document]] = []
-        left = iter(replies)
-        for one in cut:
-            groups = one.answered
-            rule = None if one.rule == _NULL else self._rules[int(one.rule)].reply
-            if rule is not None:
-                asked.append((rule, Document(jsontext.parse(one.document), groups)))
-            for part in one.parts:
-                reply = next(left, None)
-                if reply is not None:
-                    value = jsontext.parse(part.document)
-                    asked.append((reply, Document(value, groups)))
+        rule = None if cut.rule == _NULL else self._rules[int(cut.rule)].reply
+        answered = [part.document for part in cut.parts]
+        asked = [
+            (reply, Document(jsontext.parse(document), cut.answered))
+            for reply, document in zip(
+                (rule, *replies), (cut.document, *answered), strict=False
+            )
+            if reply is not None
+        ]
         if not asked:
             return None
         reply, found = asked[0]

@@ -6,11 +6,9 @@ a JSON value. The pattern itself is searched in each text, since only it can tel
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 from tap_websocket.expressions.pattern import JSON_GROUP
-from tap_websocket.records.payloads import split
 from tap_websocket.records.templates.shape import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from tap_websocket.expressions.pattern import MessagePattern
     from tap_websocket.expressions.rule import CompiledRule
     from tap_websocket.expressions.rules import RuleSet
-    from tap_websocket.settings import DecodingSettings
 
 __all__ = ["SEPARATOR", "PatternTexts"]
 
@@ -32,28 +29,25 @@ _MISSING = '"\0"'
 
 
 class PatternTexts:
-    """Finds in messages what templates look at.
+    """Finds in texts what templates look at.
 
     Args:
         pattern: The setting `message_pattern`.
-        settings: What a message looks like.
         rules: Those for texts are asked here: they see more than templates do.
         replies: The texts that may be awaited. One may be as soon as what stands in
             front of it was taken, so all of them are no data here.
 
     Attributes:
-        groups: The groups whose values stand behind each document's JSON.
+        groups: The groups whose values stand behind a document's JSON.
         decides: Behind these stands which rule for texts replies, if any does.
     """
 
     def __init__(
         self,
         pattern: MessagePattern,
-        settings: DecodingSettings,
         rules: RuleSet,
         replies: Sequence[Matcher],
     ) -> None:
-        self._separator = settings.record_separator
         self._rules = rules
         self._replies = replies
         # A longer text has no template, or is not to be searched here.
@@ -69,31 +63,21 @@ class PatternTexts:
         self._find = pattern.finder((JSON_GROUP, *self.groups, JSON_GROUP))
         self._form = "%s" + f'{SEPARATOR}"%s"' * len(self.groups) + "%.0s"
 
-    def of(self, messages: Sequence[bytes]) -> list[bytes]:
-        """Return what templates look at of each message.
+    def of(self, documents: Sequence[bytes]) -> list[bytes]:
+        """Return what templates look at of each document.
 
-        It is empty where a document of it is none that they could take: the pattern
-        does not match, a rule or reply does more than to answer it, or a group has a
-        separator in it. A text that is too long counts as an empty one.
+        It is empty where they could not take it: the pattern does not match, a rule or
+        reply does more than to answer it, or a group has a separator in it. A text that
+        is too long counts as an empty one.
         """
-        separator = self._separator
-        if separator is None:
-            documents = list(messages)
-        else:
-            parts = [split(message, separator) for message in messages]
-            documents = list(itertools.chain.from_iterable(parts))
         most = self._most_bytes
         if max(map(len, documents), default=0) > most:
             documents = [one if len(one) <= most else b"" for one in documents]
         try:
             texts = [document.decode() for document in documents]
         except UnicodeDecodeError:
-            return [b""] * len(messages)
-        seen = [text.encode() for text in self._seen(documents, texts)]
-        if separator is None or (len(documents) == len(messages) and all(parts)):
-            return seen
-        rest = iter(seen)
-        return [_joined(list(itertools.islice(rest, len(part)))) for part in parts]
+            return [b""] * len(documents)
+        return [text.encode() for text in self._seen(documents, texts)]
 
     def _seen(self, documents: Sequence[bytes], texts: Sequence[str]) -> list[str]:
         """Return what templates look at of each document; nothing where they cannot."""
@@ -157,8 +141,3 @@ def _may_match(matcher: Matcher, documents: bytes) -> bool:
     return b"\n" + matcher.begins in documents and all(
         needle in documents for needle in matcher.needles or ()
     )
-
-
-def _joined(documents: Sequence[bytes]) -> bytes:
-    """Return what is seen of a message; nothing where one of its documents is none."""
-    return SEPARATOR.encode().join(documents) if all(documents) else b""

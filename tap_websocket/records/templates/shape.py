@@ -156,8 +156,8 @@ def shape_of(
 
     Args:
         text: One JSON value.
-        separator: The text is several of them, with this in between, and perhaps at the
-            end; paths begin with their index then.
+        separator: The text is several of them, with this in between; paths begin with
+            their index then.
         opens: Says which strings are parsed in place, by the paths in their value. They
             have no escapes but for quotes and white space.
     """
@@ -230,9 +230,7 @@ class _Scanner:
             self.value((index,), self.at)
             index += 1
             more = self._text.startswith(separator, self.at)
-            if more:
-                self.at += len(separator)
-                more = not self.is_at_end
+            self.at += more * len(separator)
 
     def value(self, path: tuple[Step, ...], key_at: int) -> None:
         """Take the next value with all that is inside of it."""

@@ -19,6 +19,7 @@ from tests.support.shaped import (
     SCHEMA,
     TRADE,
     feeds,
+    gathered,
     numbered,
     packed,
     same_by_templates,
@@ -158,6 +159,18 @@ def test_texts_that_a_pattern_is_searched_in_are_taken_like_any_other(
     forms: Sequence[dict[str, Any]], batches: list[list[bytes]]
 ) -> None:
     same_by_templates([{"message_pattern": PATTERN, **form} for form in forms], batches)
+
+
+@pytest.mark.parametrize("forms", groups([*SEARCHING, *SELDOM]))
+@settings(max_examples=examples(100), deadline=None)
+@given(batches=texts())
+def test_texts_that_come_together_are_taken_like_single_ones(
+    forms: Sequence[dict[str, Any]], batches: list[list[bytes]]
+) -> None:
+    for given_form in forms:
+        form = {"message_pattern": PATTERN, "record_separator": "##", **given_form}
+        separator = form["record_separator"]
+        same_by_templates([form], [gathered(batch, separator) for batch in batches])
 
 
 @pytest.mark.parametrize("form", SEARCHING, ids=str)

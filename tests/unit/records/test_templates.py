@@ -24,6 +24,7 @@ from tests.support.shaped import (
     SEVERAL,
     TRADE,
     feeds,
+    gathered,
     numbered,
     same_by_templates,
     taken,
@@ -85,6 +86,75 @@ def test_templates_give_what_reading_whole_gives(
     forms: Sequence[dict[str, Any]], batches: list[list[bytes]]
 ) -> None:
     same_by_templates(forms, batches)
+
+
+TOGETHER: list[dict[str, Any]] = [
+    {"record_separator": "\n"},
+    {"record_separator": "##", "message_rules": ANSWERING, "records_path": "$.d[*]"},
+    {"record_separator": "\n", "deduplicate": {"by": ["$.n"]}},
+    {"record_separator": "", "message_rules": RULES},
+    {
+        "record_separator": "\r\n",
+        "message_rules": [*RULES, {"then": "ignore"}],
+        "schema": SCHEMA,
+        "schema_evolution": "rescue",
+    },
+    {"message_rules": [*RULES, *ANSWERING], "record_metadata": True},
+    {"records_path": "$.o", "message_fields": {"ch": "$.ch", "in": "$.o.a.b"}},
+    {
+        "deduplicate": {"by": ["$.n"]},
+        "schema": SCHEMA,
+        "schema_evolution": "rescue",
+        "message_rules": RULES[:3],
+    },
+    {"schema": SCHEMA, "schema_evolution": "add_columns", "column_names": "portable"},
+]
+
+
+@pytest.mark.parametrize("forms", groups(TOGETHER))
+@settings(max_examples=examples(100), deadline=None)
+@given(batches=feeds())
+def test_documents_that_come_together_are_taken_like_single_ones(
+    forms: Sequence[dict[str, Any]], batches: list[list[bytes]]
+) -> None:
+    for form in forms:
+        separator = form.get("record_separator")
+        together = [gathered(batch, separator) for batch in batches]
+        same_by_templates([form], together)
+
+
+@pytest.mark.parametrize("form", TOGETHER, ids=str)
+def test_documents_that_come_together_are_taken_by_templates(
+    form: dict[str, Any],
+) -> None:
+    one = TRADE if "deduplicate" in form else NESTED
+    shapes = [one, one.replace(b"{", b'{"more": 1, ', 1)]
+    documents = [
+        numbered(shapes[number * number % 3 % 2], 1000 + number)
+        for number in range(900)
+    ]
+    messages = gathered(documents, form.get("record_separator"))
+    found = taken(form, messages, size=40)
+    assert found.templated >= 500
+
+
+def test_a_message_with_one_document_of_another_shape_takes_another_way() -> None:
+    form = {"record_separator": "\n", "records_path": "$.d", "on_parse_error": "skip"}
+    known = [b'{"d":{"n":%d}}' % number for number in range(400)]
+    messages = [b"\n".join(known[at : at + 4]) for at in range(0, 400, 4)]
+    odd = b"\n".join([known[0], b'{"d":{"n":1,"later":2}}', b"no JSON", known[1]])
+    found = taken(form, [*messages, odd, *messages[:3], b"\n", b""], size=20)
+    assert found.hand.counts.skipped == 1
+    assert found.templated >= 250
+
+
+def test_separators_that_overlap_are_taken_from_the_left() -> None:
+    form = {"record_separator": "  ", "records_path": "$.d", "on_parse_error": "skip"}
+    plain = [b'{"d":{"n":%d}} ' % number for number in range(400)]
+    odd = [b'{"d":{"n":1}}%b' % (b" " * count) for count in range(4)]
+    found = taken(form, [*plain, *odd, *plain], size=45)
+    assert found.hand.counts.skipped == 1
+    assert found.templated >= 600
 
 
 @pytest.mark.parametrize("reply", ["{$counter}", "{last}", "{$.s|upper}", "{$.n}"])
