@@ -16,7 +16,7 @@ from tests.support.servers import listen, run_loop
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator
+    from collections.abc import Callable, Coroutine, Iterator
 
 __all__ = [
     "HELLO",
@@ -25,9 +25,11 @@ __all__ = [
     "RawServer",
     "close_frame",
     "frame",
+    "opens",
     "serve_raw",
 ]
 
+_LAST_WORDS_SECONDS = 2
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -71,6 +73,8 @@ class RawPeer:
     writer: asyncio.StreamWriter
     request: str = ""
     frames: list[tuple[int, bytes]] = dataclasses.field(default_factory=list)
+    over: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
+    """Set when the server is stopped."""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -127,6 +131,20 @@ class RawPeer:
         self.frames.append((head[0] & 0x0F, payload))
         return self.frames[-1]
 
+    async def all_read(self) -> None:
+        """Wait until the client has read what was sent to it, by a Ping behind it.
+
+        Raises:
+            ConnectionResetError: It closes instead.
+        """
+        await self.send(frame(opcode=9))
+        opcode = 0
+        while opcode != 10:
+            opcode, payload = await self.recv()
+            if opcode == 8:
+                await self.send(frame(payload, opcode=8))
+                raise ConnectionResetError
+
     async def wait(self) -> None:
         """Read until the client closes, and close in turn."""
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
@@ -137,7 +155,7 @@ class RawPeer:
 
     async def silence(self) -> None:
         """Neither read nor write, with TCP left open."""
-        await asyncio.Event().wait()
+        await self.over.wait()
 
     def reset(self) -> None:
         raw = self.writer.get_extra_info("socket")
@@ -175,6 +193,23 @@ class Pinging:
             self.pongs += opcode == 10
 
 
+def opens(
+    *frames: bytes, **options: Any
+) -> Callable[[RawPeer], Coroutine[Any, Any, None]]:
+    """Return a script that agrees to the handshake, and waits until the client leaves.
+
+    Args:
+        frames: Come in one read with the answer to the handshake.
+        options: Those of `RawPeer.answer`.
+    """
+
+    async def play(peer: RawPeer) -> None:
+        await peer.upgrade(*frames, **options)
+        await peer.wait()
+
+    return play
+
+
 @dataclasses.dataclass
 class RawServer:
     port: int
@@ -193,6 +228,7 @@ def serve_raw(script: Any, *, tls: ssl.SSLContext | None = None) -> Iterator[Raw
     scheme = "ws" if tls is None else "wss"
     server = RawServer(listener.getsockname()[1], scheme, [])
     ready = threading.Event()
+    scripts: set[asyncio.Task[None]] = set()
 
     async def handle(
         reader: asyncio.StreamReader,
@@ -200,6 +236,9 @@ def serve_raw(script: Any, *, tls: ssl.SSLContext | None = None) -> Iterator[Raw
     ) -> None:
         peer = RawPeer(len(server.peers) + 1, reader, writer)
         server.peers.append(peer)
+        playing = asyncio.current_task()
+        assert playing is not None
+        scripts.add(playing)
         with contextlib.suppress(asyncio.IncompleteReadError, OSError):
             await script(peer)
         writer.close()
@@ -209,6 +248,11 @@ def serve_raw(script: Any, *, tls: ssl.SSLContext | None = None) -> Iterator[Raw
         ready.set()
         await stop.wait()
         started.close()
+        for peer in server.peers:
+            peer.over.set()
+        # What a client has sent before it left is still read.
+        if scripts:
+            await asyncio.wait(scripts, timeout=_LAST_WORDS_SECONDS)
         for peer in server.peers:
             peer.writer.transport.abort()
 

@@ -13,10 +13,10 @@ import socket
 import struct
 import threading
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import uvicorn
-from aiohttp import WSMsgType, web
+from aiohttp import WSMessage, WSMsgType, web
 from uvicorn.protocols.utils import ClientDisconnected
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ __all__ = [
 
 Kind = Literal["aiohttp", "uvicorn"]
 KINDS: tuple[Kind, ...] = ("aiohttp", "uvicorn")
+_CONTENT = {WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PONG}
 
 
 class Gone(Exception):
@@ -46,7 +47,15 @@ class Gone(Exception):
 
 
 class Peer(ABC):
-    """The server's end of one connection."""
+    """The server's end of one connection.
+
+    Attributes:
+        number: Its number at the server, from 1.
+        path: What the client asked for.
+        headers: Those of its request, with names in lower case.
+        received: Messages that have arrived; uvicorn's when the script has taken them.
+        close_code: The code of the client's Close frame, or the one that was sent.
+    """
 
     def __init__(self, number: int, path: str, headers: dict[str, str]) -> None:
         self.number = number
@@ -65,6 +74,10 @@ class Peer(ABC):
 
     async def ping(self) -> None:
         """Send a Ping, and receive its Pong and nothing else before it."""
+        raise NotImplementedError
+
+    async def all_read(self) -> None:
+        """Wait until the client has read what was sent; drop what it says meanwhile."""
         raise NotImplementedError
 
     @abstractmethod
@@ -158,24 +171,26 @@ def serve(
     )
     ready = threading.Event()
     run = _aiohttp if kind == "aiohttp" else _uvicorn
+    part = _Part(script, listener, tls, subprotocols, compress, http, refuse)
 
     async def main(stop: asyncio.Event) -> None:
-        await run(
-            script,
-            server,
-            listener,
-            ready,
-            stop,
-            tls,
-            subprotocols,
-            compress,
-            http,
-            refuse,
-        )
+        await run(part, server, ready, stop)
 
     with run_loop(main):
-        assert ready.wait(20)
+        assert ready.wait(60)
         yield server
+
+
+class _Part(NamedTuple):
+    """What a server plays, and how: the parameters of `serve`."""
+
+    script: Any
+    listener: socket.socket
+    tls: ssl.SSLContext | None
+    subprotocols: tuple[str, ...]
+    compress: bool
+    http: Http | None
+    refuse: Refuse | None
 
 
 def _linger(raw: Any) -> None:
@@ -190,6 +205,40 @@ class _AiohttpPeer(Peer):
         super().__init__(number, request.path_qs, headers)
         self._request = request
         self._ws = ws
+        # What the client has sent; behind it None, which is not taken out.
+        self._arrived: asyncio.Queue[WSMessage | None] = asyncio.Queue()
+        self._reading = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        """Read to the end, so that a Close is answered though a script only sends."""
+        try:
+            while True:
+                message = await self._ws.receive()
+                if message.type is WSMsgType.PING:
+                    await self._ws.pong(message.data)
+                elif message.type in _CONTENT:
+                    if message.type is not WSMsgType.PONG:
+                        self.received.append(message.data)
+                    self._arrived.put_nowait(message)
+                else:
+                    self.close_code = self._ws.close_code
+                    return
+        except ConnectionError:
+            return
+        finally:
+            self._arrived.put_nowait(None)
+
+    async def stop_reading(self) -> None:
+        """Leave it to aiohttp to close: it reads up to the answer of the client."""
+        self._reading.cancel()
+        await asyncio.wait([self._reading])
+
+    async def _next(self) -> WSMessage:
+        message = await self._arrived.get()
+        if message is None:
+            self._arrived.put_nowait(None)
+            raise Gone
+        return message
 
     async def send(self, message: str | bytes) -> None:
         if isinstance(message, str):
@@ -198,23 +247,22 @@ class _AiohttpPeer(Peer):
             await self._ws.send_bytes(message)
 
     async def recv(self) -> str | bytes:
-        message = await self._ws.receive()
-        while message.type is WSMsgType.PING:
-            await self._ws.pong(message.data)
-            message = await self._ws.receive()
-        if message.type not in {WSMsgType.TEXT, WSMsgType.BINARY}:
-            self.close_code = self._ws.close_code
-            raise Gone
-        self.received.append(message.data)
+        message = await self._next()
         return message.data  # type: ignore[no-any-return]
 
     async def ping(self) -> None:
         await self._ws.ping(b"are you there?")
-        message = await self._ws.receive()
+        message = await self._next()
         assert message.type is WSMsgType.PONG
         assert message.data == b"are you there?"
 
+    async def all_read(self) -> None:
+        await self._ws.ping()
+        while (await self._next()).type is not WSMsgType.PONG:
+            pass
+
     async def close(self, code: int = 1000, reason: str = "") -> None:
+        await self.stop_reading()
         await self._ws.close(code=code, message=reason.encode())
         self.close_code = code
 
@@ -226,25 +274,16 @@ class _AiohttpPeer(Peer):
 
 
 async def _aiohttp(
-    script: Any,
-    server: Server,
-    listener: socket.socket,
-    ready: threading.Event,
-    stop: asyncio.Event,
-    tls: ssl.SSLContext | None,
-    subprotocols: tuple[str, ...],
-    compress: bool,
-    http: Http | None,
-    refuse: Refuse | None,
+    part: _Part, server: Server, ready: threading.Event, stop: asyncio.Event
 ) -> None:
     async def handle(request: web.Request) -> web.StreamResponse:
-        if http is not None and "Upgrade" not in request.headers:
-            return await http(request)
-        if refuse is not None and (refusal := refuse(request)) is not None:
+        if part.http is not None and "Upgrade" not in request.headers:
+            return await part.http(request)
+        if part.refuse is not None and (refusal := part.refuse(request)) is not None:
             return refusal
         ws = web.WebSocketResponse(
-            protocols=subprotocols,
-            compress=compress,
+            protocols=part.subprotocols,
+            compress=part.compress,
             timeout=2,
             autoping=False,
             max_msg_size=0,
@@ -253,14 +292,15 @@ async def _aiohttp(
         peer = _AiohttpPeer(len(server.peers) + 1, request, ws)
         server.peers.append(peer)
         with contextlib.suppress(ConnectionError, Gone):
-            await script(peer)
+            await part.script(peer)
+        await peer.stop_reading()
         return ws
 
     app = web.Application()
     app.router.add_route("*", "/{rest:.*}", handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
     await runner.setup()
-    await web.SockSite(runner, listener, ssl_context=tls).start()
+    await web.SockSite(runner, part.listener, ssl_context=part.tls).start()
     ready.set()
     await stop.wait()
     await runner.cleanup()
@@ -304,42 +344,33 @@ class _UvicornPeer(Peer):
 
 
 async def _uvicorn(
-    script: Any,
-    server: Server,
-    listener: socket.socket,
-    ready: threading.Event,
-    stop: asyncio.Event,
-    tls: ssl.SSLContext | None,
-    subprotocols: tuple[str, ...],
-    compress: bool,
-    http: Http | None,
-    refuse: Refuse | None,
+    part: _Part, server: Server, ready: threading.Event, stop: asyncio.Event
 ) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "websocket":
             return
         await receive()
         offered = scope["subprotocols"]
-        agreed = next((name for name in offered if name in subprotocols), None)
+        agreed = next((name for name in offered if name in part.subprotocols), None)
         await send({"type": "websocket.accept", "subprotocol": agreed})
         peer = _UvicornPeer(len(server.peers) + 1, scope, receive, send)
         server.peers.append(peer)
         with contextlib.suppress(Gone):
-            await script(peer)
+            await part.script(peer)
 
-    assert tls is None, "uvicorn's own TLS wants files"
-    assert http is None, "HTTP is answered by aiohttp"
-    assert refuse is None, "HTTP is answered by aiohttp"
+    assert part.tls is None, "uvicorn's own TLS wants files"
+    assert part.http is None, "HTTP is answered by aiohttp"
+    assert part.refuse is None, "HTTP is answered by aiohttp"
     config = uvicorn.Config(
         app,
         ws="wsproto",
         lifespan="off",
         log_config=None,
-        ws_per_message_deflate=compress,
+        ws_per_message_deflate=part.compress,
         timeout_graceful_shutdown=1,
     )
     runner = uvicorn.Server(config)
-    serving = asyncio.ensure_future(runner.serve(sockets=[listener]))
+    serving = asyncio.ensure_future(runner.serve(sockets=[part.listener]))
     while not runner.started:
         await asyncio.sleep(0.01)
     ready.set()

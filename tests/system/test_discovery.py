@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.raw import frame, serve_raw
 from tests.support.scripts import TRADE, says_nothing, trades
 from tests.support.servers import free_port, serve
 from tests.support.tap import run_tap
@@ -16,7 +17,7 @@ from tests.support.tap import run_tap
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.servers import Peer
+    from tests.support.raw import RawPeer
 
 
 def test_discovery_prints_the_inferred_catalog(tmp_path: Path) -> None:
@@ -36,12 +37,13 @@ def test_discovery_prints_the_inferred_catalog(tmp_path: Path) -> None:
 def test_discovery_does_not_wait_for_a_server_that_never_answers_a_close(
     transport: str, tmp_path: Path
 ) -> None:
-    async def never_reads(peer: Peer) -> None:
+    async def never_reads(peer: RawPeer) -> None:
+        await peer.upgrade()
         while True:
-            await peer.send('{"n": 1}')
+            await peer.send(frame(b'{"n": 1}'))
             await asyncio.sleep(0.01)
 
-    with serve(never_reads) as server:
+    with serve_raw(never_reads) as server:
         config = {
             "url": server.url,
             "max_duration": 200,
