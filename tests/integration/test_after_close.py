@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_websocket.errors import FeedError
-from tests.support.raw import close_frame, frame, serve_raw
+from tests.support.raw import close_frame, frame, opens, serve_raw
 from tests.support.receive import receive
 
 if TYPE_CHECKING:
@@ -115,13 +115,13 @@ def test_no_limit_has_a_say_before_the_server_s_close_is_judged(
         while True:
             await peer.recv()
 
-    limits: dict[str, Any] = {"max_duration": 60, limit: 0.5}
+    limits: dict[str, Any] = {"max_duration": 60, limit: 2}
     with serve_raw(script) as server:
         run = receive(
             url=server.url,
             fatal_close_codes=[4001],
             reconnect=reconnect,
-            close_timeout=1.5,
+            close_timeout=2.5,
             **limits,
         )
     assert [record["n"] for record in run.records] == [1]
@@ -134,11 +134,7 @@ def test_no_limit_has_a_say_before_the_server_s_close_is_judged(
 
 
 def test_a_limit_ends_a_run_though_connections_end_again_and_again() -> None:
-    async def script(peer: RawPeer) -> None:
-        await peer.upgrade(frame(b'{"n":1}'), close_frame(1011))
-        await peer.wait()
-
-    with serve_raw(script) as server:
+    with serve_raw(opens(frame(b'{"n":1}'), close_frame(1011))) as server:
         run = receive(
             url=server.url, reconnect=True, reconnect_backoff=0.01, max_duration=1
         )

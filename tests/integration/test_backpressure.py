@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import itertools
 import os
 import tempfile
 import threading
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_websocket.errors import DeliveryError
+from tests.support.processes import wait_until
 from tests.support.raw import close_frame, frame, serve_raw
 from tests.support.receive import receive
 
@@ -27,56 +27,50 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("each_transport")
 
 KIB = 1024
+CLOSE, PING, PONG = 8, 9, 10
 
 
-class Strict:
-    """A server that hangs up on a consumer that leaves a ping unanswered."""
+class Numbers:
+    """A server that sends numbers at a rate, then a Ping, and closes at its answer.
 
-    def __init__(self, rate: int, messages: int, patience: float) -> None:
-        self.rate = rate
-        self.messages = messages
-        self.patience = patience
-        self.sent = 0
-        self.hung_up = False
-        self.pongs = 0
+    Attributes:
+        answered: Set when that Ping was answered.
+    """
+
+    def __init__(self, rate: int, messages: int) -> None:
+        self.answered = threading.Event()
+        self._rate = rate
+        self._messages = messages
 
     async def __call__(self, peer: RawPeer) -> None:
         await peer.upgrade()
-        reading = asyncio.ensure_future(self.read(peer))
-        pinging = asyncio.ensure_future(self.ping(peer))
+        reading = asyncio.ensure_future(self._read(peer))
         begin = time.monotonic()
-        while self.sent < self.messages:
-            burst = min(self.rate // 50, self.messages - self.sent)
-            for _ in range(burst):
+        sent = 0
+        while sent < self._messages:
+            burst = min(self._rate // 50, self._messages - sent)
+            for number in range(sent, sent + burst):
                 peer.writer.write(
-                    frame(b'{"n": %d, "pad": "%s"}' % (self.sent, b"x" * 60))
+                    frame(b'{"n": %d, "pad": "%s"}' % (number, b"x" * 60))
                 )
-                self.sent += 1
+            sent += burst
             await peer.writer.drain()
-            ahead = self.sent / self.rate - (time.monotonic() - begin)
+            ahead = sent / self._rate - (time.monotonic() - begin)
             await asyncio.sleep(max(0, ahead))
-        pinging.cancel()
+        await peer.send(frame(b"?", opcode=PING))
+        while not (self.answered.is_set() or reading.done()):
+            await asyncio.sleep(0.01)
         await peer.send(close_frame(1000))
-        await asyncio.wait_for(reading, 20)
+        await reading
 
-    async def read(self, peer: RawPeer) -> None:
-        while True:
+    async def _read(self, peer: RawPeer) -> None:
+        opcode = 0
+        while opcode != CLOSE:
             opcode, payload = await peer.recv()
-            if opcode == 9:
-                peer.writer.write(frame(payload, opcode=10))
-            if opcode == 10:
-                self.pongs += 1
-            if opcode == 8:
-                return
-
-    async def ping(self, peer: RawPeer) -> None:
-        for number in itertools.count(1):
-            peer.writer.write(frame(b"%d" % number, opcode=9))
-            await asyncio.sleep(self.patience)
-            if self.pongs < number:
-                self.hung_up = True
-                peer.reset()
-                return
+            if opcode == PING:
+                peer.writer.write(frame(payload, opcode=PONG))
+            elif opcode == PONG:
+                self.answered.set()
 
 
 def stalling(seconds: float) -> Any:
@@ -97,28 +91,34 @@ def numbers(run: Any) -> list[int]:
 
 
 def test_a_stall_of_the_target_does_not_cost_the_connection() -> None:
-    server = Strict(rate=20_000, messages=60_000, patience=0.5)
+    """Pings are answered meanwhile: many a server hangs up where they are not."""
+    server = Numbers(rate=100_000, messages=60_000)
+
+    def each(page: Page, bridge: Bridge) -> None:
+        del page, bridge
+        assert server.answered.wait(20)
+
     with serve_raw(server) as serving:
         run = receive(
             url=serving.url,
             buffer_bytes=1024 * KIB,
             spill_bytes=64 * 1024 * KIB,
-            each=stalling(2.5),
+            each=each,
         )
     assert run.error is None
-    assert not server.hung_up
     assert numbers(run) == list(range(60_000))
 
 
 def test_without_room_reading_pauses_and_nothing_is_lost() -> None:
     taken_at_stall = 0
-    server = Strict(rate=400_000, messages=200_000, patience=30)
+    server = Numbers(rate=400_000, messages=200_000)
 
     def each(page: Page, bridge: Bridge) -> None:
         nonlocal taken_at_stall
         del page
         if not taken_at_stall:
-            time.sleep(1)
+            wait_until(lambda: bridge.buffer.is_full, 20)
+            time.sleep(0.5)  # more would come now
             taken_at_stall = bridge.buffer.accepted
 
     with serve_raw(server) as serving:
@@ -130,7 +130,7 @@ def test_without_room_reading_pauses_and_nothing_is_lost() -> None:
 
 def test_all_clocks_stand_still_while_reading_is_paused() -> None:
     # Time-outs of half the stall: a busy machine's server answers a Ping well within.
-    server = Strict(rate=100_000, messages=200_000, patience=30)
+    server = Numbers(rate=100_000, messages=200_000)
     with serve_raw(server) as serving:
         run = receive(
             url=serving.url,
@@ -149,7 +149,7 @@ def test_all_clocks_stand_still_while_reading_is_paused() -> None:
 
 @pytest.mark.parametrize("messages", [10, 5000])
 def test_batch_size_zero_is_one_page_handed_on_at_the_end(messages: int) -> None:
-    server = Strict(rate=1_000_000, messages=messages, patience=30)
+    server = Numbers(rate=1_000_000, messages=messages)
     first: list[float] = []
 
     def each(page: Page, bridge: Bridge) -> None:
@@ -165,7 +165,7 @@ def test_batch_size_zero_is_one_page_handed_on_at_the_end(messages: int) -> None
 
 
 def test_batch_size_zero_with_more_than_the_buffer_goes_on() -> None:
-    server = Strict(rate=400_000, messages=50_000, patience=30)
+    server = Numbers(rate=400_000, messages=50_000)
     with serve_raw(server) as serving:
         run = receive(url=serving.url, batch_size=0, buffer_bytes=512 * KIB)
     assert run.error is None
@@ -192,14 +192,18 @@ def test_a_full_disk_is_an_error_and_nothing_received_before_is_lost(
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    server = Strict(rate=400_000, messages=100_000, patience=30)
+    def each(page: Page, bridge: Bridge) -> None:
+        del page
+        wait_until(lambda: bridge.failure is not None, 20)
+
+    server = Numbers(rate=400_000, messages=100_000)
     monkeypatch.setattr(os, "pwrite", full)
     with serve_raw(server) as serving:
         run = receive(
             url=serving.url,
             buffer_bytes=256 * KIB,
             spill_bytes=1024 * KIB,
-            each=stalling(1),
+            each=each,
         )
     assert isinstance(run.error, DeliveryError)
     assert "No space left" in str(run.error)
@@ -214,7 +218,7 @@ def test_the_spill_file_is_unlinked_and_shrinks_when_drained(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     sizes: list[int] = []
-    server = Strict(rate=200_000, messages=100_000, patience=30)
+    server = Numbers(rate=200_000, messages=100_000)
 
     def spilled() -> int:
         total = 0
@@ -228,9 +232,8 @@ def test_the_spill_file_is_unlinked_and_shrinks_when_drained(
 
     def each(page: Page, bridge: Bridge) -> None:
         del page, bridge
-        deadline = time.monotonic() + 20
-        while not sizes and spilled() < 2048 * KIB and time.monotonic() < deadline:
-            time.sleep(0.01)
+        if not sizes:
+            wait_until(lambda: spilled() >= 2048 * KIB, 20)
         sizes.append(spilled())
 
     with serve_raw(server) as serving:

@@ -13,12 +13,12 @@ import pytest
 
 from tap_websocket.network.errors import BadHandshake
 from tests.support.connect import connect
-from tests.support.raw import close_frame, frame, serve_raw
+from tests.support.raw import close_frame, frame, opens, serve_raw
 from tests.support.servers import serve
 
 if TYPE_CHECKING:
     from tests.support.connect import Heard
-    from tests.support.raw import RawPeer, RawServer
+    from tests.support.raw import RawServer
     from tests.support.servers import Kind, Peer
 
 AGREED = "Sec-WebSocket-Extensions: permessage-deflate"
@@ -59,10 +59,7 @@ def pieces(data: bytes, size: int, between: bytes = b"") -> bytes:
 def hear(*parts: bytes, extra: str = "", **options: Any) -> tuple[Heard, RawServer]:
     """Hear what a server sends that agreed to compression."""
 
-    async def play(peer: RawPeer) -> None:
-        await peer.upgrade(*parts, extra=f"{AGREED}{extra}\r\n")
-        await peer.wait()
-
+    play = opens(*parts, extra=f"{AGREED}{extra}\r\n")
     options = {"most": 10**9, "compression": True, **options}
     with serve_raw(play) as server:
         return connect("websockets", server.url, **options), server
@@ -270,11 +267,7 @@ def test_a_gigabyte_in_a_megabyte_costs_the_bound_and_no_more(cut: int) -> None:
     packed = bomb(1024 * MIB)
     assert len(packed) < 2 * MIB
 
-    async def play(peer: RawPeer) -> None:
-        await peer.upgrade(pieces(packed, cut), extra=f"{AGREED}\r\n")
-        await peer.wait()
-
-    with serve_raw(play) as server:
+    with serve_raw(opens(pieces(packed, cut), extra=f"{AGREED}\r\n")) as server:
         done = subprocess.run(
             [sys.executable, "-c", _CLIENT, server.url],
             check=True,

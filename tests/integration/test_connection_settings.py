@@ -12,7 +12,7 @@ import trustme
 from tap_websocket.errors import ConnectionFailed
 from tests.support.certificates import server_side
 from tests.support.proxies import serve_proxy
-from tests.support.raw import RawPeer, close_frame, frame, serve_raw
+from tests.support.raw import close_frame, frame, opens, serve_raw
 from tests.support.receive import receive
 from tests.support.servers import Kind, Peer, serve
 
@@ -136,9 +136,7 @@ def test_a_subprotocol_that_the_server_agrees_to(kind: Kind) -> None:
     )
 
 
-async def raw_hello(peer: RawPeer) -> None:
-    await peer.upgrade(frame(b'{"n":1}'), close_frame(1000))
-    await peer.wait()
+raw_hello = opens(frame(b'{"n":1}'), close_frame(1000))
 
 
 @pytest.mark.parametrize("agrees", [True, False])

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tap_websocket.errors import ConnectionFailed, FeedError
-from tests.support.raw import frame, serve_raw
+from tests.support.raw import frame, opens, serve_raw
 from tests.support.receive import receive
 from tests.support.servers import free_port, serve
 
 if TYPE_CHECKING:
-    from tests.support.raw import RawPeer
     from tests.support.servers import Kind, Peer
 
 
@@ -52,11 +51,9 @@ def test_max_messages_is_exact(kind: Kind) -> None:
 
 
 def test_max_messages_ends_within_a_batch() -> None:
-    async def script(peer: RawPeer) -> None:
-        await peer.upgrade(*(frame(b'{"n": %d}' % number) for number in range(1000)))
-        await peer.wait()
-
-    with serve_raw(script) as server:
+    with serve_raw(
+        opens(*(frame(b'{"n": %d}' % number) for number in range(1000)))
+    ) as server:
         run = receive(url=server.url, max_messages=250)
     assert run.error is None
     assert [record["n"] for record in run.records] == list(range(250))
@@ -156,11 +153,12 @@ def test_any_other_close_is_an_error(kind: Kind, code: int) -> None:
 def test_a_reset_is_an_error_and_what_came_before_is_kept(kind: Kind) -> None:
     async def script(peer: Peer) -> None:
         await peer.send('{"n": 0}')
-        await asyncio.sleep(0.2)
+        # A reset throws away what is not read yet.
+        assert await peer.recv() == "read"
         await peer.reset()
 
     with serve(script, kind) as server:
-        run = receive(url=server.url)
+        run = receive(url=server.url, message_rules=[{"reply": "read"}])
     assert isinstance(run.error, ConnectionFailed)
     assert len(run.records) == 1
 

@@ -13,14 +13,12 @@ import pytest
 from tap_websocket.errors import ConnectionFailed
 from tap_websocket.network import tcp
 from tap_websocket.transports import flow
-from tests.support.connect import Heard, connect, make_transport
+from tests.support.connect import Heard, listen
 from tests.support.raw import close_frame, frame, serve_raw
 from tests.support.receive import receive
 
 if TYPE_CHECKING:
     from tests.support.raw import RawPeer
-
-from tap_websocket.transports.base import Handshake
 
 MIB = 1024 * 1024
 KERNEL_BYTES = 8 * MIB
@@ -66,15 +64,8 @@ def test_a_server_that_does_not_read_is_given_up(
             for payload in payloads:
                 self.connection.send(payload * 10)
 
-    async def run(url: str) -> Heard:
-        heard = Replying()
-        async with asyncio.timeout(30):
-            await make_transport(each_transport).connect(Handshake(url), heard)
-            await heard.over.wait()
-        return heard
-
     with serve_raw(play) as server:
-        heard = asyncio.run(run(server.url))
+        heard = listen(Replying(), each_transport, server.url)
     assert heard.closing is not None
     assert heard.closing.failure == "the server does not read what is sent to it"
     if opcode == 1:
@@ -107,15 +98,8 @@ def test_no_more_than_a_bound_is_kept_of_one_read(
             for _ in payloads:
                 self.connection.send(b"x" * MIB)
 
-    async def run(url: str) -> Heard:
-        heard = Amplifying()
-        async with asyncio.timeout(30):
-            await make_transport(each_transport).connect(Handshake(url), heard)
-            await heard.over.wait()
-        return heard
-
     with serve_raw(play) as server:
-        heard = asyncio.run(run(server.url))
+        heard = listen(Amplifying(), each_transport, server.url)
     assert heard.closing is not None
     assert heard.closing.failure == "the server does not read what is sent to it"
     assert max(kept) < 18 * MIB
@@ -162,6 +146,7 @@ def test_of_pongs_that_wait_the_last_one_is_sent(
     monkeypatch.setattr(tcp, "bound_window", bound)
     pings = 20_000
     pongs: list[bytes] = []
+    heard = Heard(10)
 
     async def play(peer: RawPeer) -> None:
         await peer.upgrade()
@@ -174,7 +159,8 @@ def test_of_pongs_that_wait_the_last_one_is_sent(
             await peer.send(*batch)
         await peer.send(frame(b"{}"))
         # The client answers meanwhile, until its Pongs have to wait.
-        await asyncio.sleep(2)
+        while not heard.texts:
+            await asyncio.sleep(0.01)
         transport = peer.writer.transport
         assert isinstance(transport, asyncio.Transport)
         transport.resume_reading()
@@ -187,7 +173,7 @@ def test_of_pongs_that_wait_the_last_one_is_sent(
         await peer.wait()
 
     with serve_raw(play) as server:
-        heard = connect(each_transport, server.url, most=10)
+        listen(heard, each_transport, server.url)
     assert heard.texts == [b"{}"]
     assert len(heard.controls) == pings + 1
     assert int(pongs[-1]) == pings - 1
@@ -222,9 +208,12 @@ def test_a_stalled_connection_is_a_drop(each_transport: str) -> None:
     assert run.counts.reconnects == 1
 
 
-@pytest.mark.usefixtures("impatient")
-def test_a_large_subscription_waits_for_a_slow_server(each_transport: str) -> None:
+def test_a_large_subscription_waits_for_a_slow_server(
+    each_transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is over the bound from which nothing is read, and the server is alive."""
+    monkeypatch.setattr(flow, "_PATIENCE_SECONDS", 2)
+    monkeypatch.setattr(flow, "_LOOK_SECONDS", 0.2)
     size = 8_000_000
     got = 0
 
@@ -233,7 +222,7 @@ def test_a_large_subscription_waits_for_a_slow_server(each_transport: str) -> No
         await peer.upgrade()
         while got < size:
             got += len(await peer.reader.read(64 * 1024))
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.03)
         await peer.send(frame(b'{"n": 1}'), close_frame(1000))
         with contextlib.suppress(ConnectionError):
             await peer.reader.read()
@@ -243,7 +232,7 @@ def test_a_large_subscription_waits_for_a_slow_server(each_transport: str) -> No
             url=server.url,
             transport=each_transport,
             subscribe_messages=["x" * size],
-            max_duration=30,
+            max_duration=100,
         )
     assert not isinstance(run.error, ConnectionFailed), run.error
     assert len(run.records) == 1

@@ -164,14 +164,14 @@ def test_a_request_is_repeated_while_the_connection_lasts(http: Http) -> None:
         run = receive(
             url=server.url,
             subscribe_messages=[
-                {"request": {"url": f"{http.url}/key", "method": "PUT"}, "every": 2}
+                {"request": {"url": f"{http.url}/key", "method": "PUT"}, "every": 1}
             ],
         )
     assert run.error is None
     assert run.counts.reconnects == 0
     count = len(http.requests)
     # Longer than it would take to be made once more.
-    time.sleep(2.5)
+    time.sleep(1.5)
     assert len(http.requests) == count
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tap_websocket.errors import FeedError
 from tests.support.protobuf import TICKS, compile_protos
-from tests.support.raw import Pinging, close_frame, frame, serve_raw
+from tests.support.raw import Pinging, close_frame, frame, opens, serve_raw
 from tests.support.receive import receive
 
 if TYPE_CHECKING:
@@ -113,17 +113,14 @@ def test_pings_are_answered_while_what_was_inflated_is_worked_on() -> None:
 def test_what_follows_a_large_message_comes_behind_it() -> None:
     count = 50_000
 
-    async def script(peer: RawPeer) -> None:
-        await peer.upgrade(
-            frame(b'{"n":0}'),
-            frame(rows(1, count)),
-            frame(b'{"n":%d}' % (count + 1)),
-            frame(rows(count + 2, count)),
-            frame(b'{"n":%d}' % (2 * count + 2)),
-            close_frame(1000),
-        )
-        await peer.wait()
-
+    script = opens(
+        frame(b'{"n":0}'),
+        frame(rows(1, count)),
+        frame(b'{"n":%d}' % (count + 1)),
+        frame(rows(count + 2, count)),
+        frame(b'{"n":%d}' % (2 * count + 2)),
+        close_frame(1000),
+    )
     with serve_raw(script) as server:
         run = receive(url=server.url, reconnect=False, max_duration=120)
     assert run.error is None
@@ -178,10 +175,7 @@ def test_an_end_of_the_run_ends_the_work_on_a_message(
 ) -> None:
     count = 16 * MIB // 3
 
-    async def script(peer: RawPeer) -> None:
-        await peer.upgrade(frame(b"[%b{}]" % (b"{}," * count)))
-        await peer.wait()
-
+    script = opens(frame(b"[%b{}]" % (b"{}," * count)))
     with caplog.at_level(logging.WARNING), serve_raw(script) as server:
         run = receive(url=server.url, max_duration=1)
     assert run.error is None
@@ -193,9 +187,7 @@ def test_an_end_of_the_run_ends_the_work_on_a_message(
 def test_a_signal_ends_the_work_on_a_message() -> None:
     count = 16 * MIB // 3
 
-    async def script(peer: RawPeer) -> None:
-        await peer.upgrade(frame(b"[%b{}]" % (b"{}," * count)))
-        await peer.wait()
+    script = opens(frame(b"[%b{}]" % (b"{}," * count)))
 
     def stop(page: Page, bridge: Bridge) -> None:
         del page
@@ -210,9 +202,7 @@ def test_a_signal_ends_the_work_on_a_message() -> None:
 def test_what_has_come_is_taken_before_a_run_ends() -> None:
     count = 20_000
 
-    async def script(peer: RawPeer) -> None:
-        await peer.upgrade(frame(rows(0, count)), frame(b'{"n":%d}' % count))
-        await peer.wait()
+    script = opens(frame(rows(0, count)), frame(b'{"n":%d}' % count))
 
     def stop(page: Page, bridge: Bridge) -> None:
         del page
@@ -232,10 +222,7 @@ def test_a_message_waits_for_room_in_the_buffer() -> None:
     count = 40_000
     padded = b",".join(b'{"n":%d,"pad":"%b"}' % (n, b"x" * 80) for n in range(count))
 
-    async def script(peer: RawPeer) -> None:
-        await peer.upgrade(frame(b"[%b]" % padded))
-        await peer.wait()
-
+    script = opens(frame(b"[%b]" % padded))
     most = 0
 
     def slow(page: Page, bridge: Bridge) -> None:
@@ -291,11 +278,7 @@ def test_rules_act_on_each_object_of_a_large_message() -> None:
 
 
 def test_a_rule_that_is_fatal_keeps_what_stands_before_it() -> None:
-    async def script(peer: RawPeer) -> None:
-        await peer.upgrade(frame(rows(0, 50_000)))
-        await peer.wait()
-
-    with serve_raw(script) as server:
+    with serve_raw(opens(frame(rows(0, 50_000)))) as server:
         run = receive(
             url=server.url,
             max_messages=9,
@@ -333,11 +316,7 @@ def test_replies_inside_of_a_large_message_complete_a_subscription() -> None:
 def test_clocks_stand_still_while_a_message_is_worked_on() -> None:
     count = 4 * MIB // 3
 
-    async def script(peer: RawPeer) -> None:
-        await peer.upgrade(frame(b"[%b{}]" % (b"{}," * count)))
-        await peer.wait()
-
-    with serve_raw(script) as server:
+    with serve_raw(opens(frame(b"[%b{}]" % (b"{}," * count)))) as server:
         run = receive(url=server.url, idle_timeout=0.2)
     assert run.error is None
     assert len(run.records) == count + 1

@@ -42,7 +42,8 @@ def test_an_outage_begins_when_every_line_was_refused(
             reconnect=True,
             reconnect_backoff=2,
             redundancy=2,
-            max_duration=4,
+            max_messages=1,
+            max_duration=20,
         )
     assert run.error is None
     assert run.counts.outages == all_refused
@@ -64,10 +65,10 @@ def test_an_outage_counts_while_a_fatal_code_waits_for_another_line() -> None:
             await peer.wait()
             return
         await peer.upgrade()
+        await peer.all_read()
         opened.append(peer.number)
         while len(opened) < 2:
             await asyncio.sleep(0.01)
-        await asyncio.sleep(0.2)
         if peer.number == 2:
             await peer.send(close_frame(1012))
         elif peer.number == 1:
@@ -83,11 +84,12 @@ def test_an_outage_counts_while_a_fatal_code_waits_for_another_line() -> None:
             redundancy=2,
             fatal_close_codes=[4001],
             record_metadata=True,
-            max_duration=4,
+            max_messages=1,
+            max_duration=20,
         )
     assert run.error is None
     assert run.counts.outages == 1
-    assert 1 < run.counts.disconnected_seconds < 3
+    assert 1 < run.counts.disconnected_seconds < run.seconds
     assert [row["_outage_seconds"] is not None for row in run.records] == [True]
 
 
@@ -98,6 +100,7 @@ def test_a_fatal_code_is_judged_by_what_was_up_when_it_came(
     """Another line was; it is lost while what follows on the code is decided."""
     opened: list[int] = []
     ended = asyncio.Event()
+    answered = asyncio.Event()
     hung = asyncio.Event()
 
     async def script(peer: RawPeer) -> None:
@@ -108,14 +111,16 @@ def test_a_fatal_code_is_judged_by_what_was_up_when_it_came(
             await peer.read_request()
             fatal, other = (first, second) if of_the_replaced else (second, first)
             await fatal[0].send(close_frame(4001))
-            await asyncio.sleep(0.3)
+            await answered.wait()
             await other[0].send(close_frame(1012))
-            await asyncio.sleep(2.2)
+            # Until connect_timeout.
+            await peer.reader.read()
             hung.set()
             return
         await peer.upgrade(frame(b'{"n": 1}'))
         if peer.number > 3:
             ended.set()
+            await peer.send(frame(b'{"end": "now"}'))
         opened.append(peer.number)
         (first if peer.number == 1 else second).append(peer)
         while len(opened) < 2:
@@ -123,19 +128,23 @@ def test_a_fatal_code_is_judged_by_what_was_up_when_it_came(
         if peer.number == 1:
             await peer.send(frame(b'{"end": "soon"}'))
         await peer.wait()
+        answered.set()
 
     first: list[RawPeer] = []
     second: list[RawPeer] = []
     with serve_raw(script) as server:
         run = receive(
             url=server.url,
-            connect_timeout=1.5,
-            message_rules=[{"match": {"end": "soon"}, "then": "replace"}],
+            connect_timeout=2,
+            message_rules=[
+                {"match": {"end": "soon"}, "then": "replace"},
+                {"match": {"end": "now"}, "then": "stop"},
+            ],
             reconnect=True,
             reconnect_backoff=0.2,
             redundancy=2,
             fatal_close_codes=[4001],
-            max_duration=5,
+            max_duration=20,
         )
     assert run.error is None
     assert ended.is_set()

@@ -31,7 +31,7 @@ class Both:
         connections: How many have to be there before the feed ends.
     """
 
-    overlap = 1.5
+    overlap = 2
 
     def __init__(
         self, lines: list[list[Any]], later: list[Any], connections: int = 2
@@ -41,6 +41,16 @@ class Both:
         self.connections = connections
         self._opened = 0
         self._ready = asyncio.Event()
+        self._read = 0
+        self._all_read = asyncio.Event()
+
+    async def _both_read(self, peer: Peer) -> None:
+        """Wait until the numbers of both lines have been read: `overlap` begins."""
+        await peer.all_read()
+        self._read += 1
+        if self._read == 2:
+            self._all_read.set()
+        await self._all_read.wait()
 
     async def __call__(self, peer: Peer) -> None:
         self._opened += 1
@@ -51,7 +61,8 @@ class Both:
         if number <= 2:
             for message in self.lines[number - 1]:
                 await peer.send(json.dumps(message))
-            await asyncio.sleep(self.overlap + 2)
+            await self._both_read(peer)
+            await asyncio.sleep(self.overlap + 0.2)
             for message in self.later:
                 await peer.send(json.dumps(message))
             while self._opened < self.connections:

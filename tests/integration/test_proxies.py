@@ -268,11 +268,11 @@ def test_a_handshake_that_is_given_up_leaves_no_socket(
         opening = asyncio.create_task(
             make_transport(transport).connect(handshake, Heard())
         )
-        assert await asyncio.to_thread(reached.wait, 10)
+        assert await asyncio.to_thread(reached.wait, 20)
         opening.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await opening
-        assert await asyncio.to_thread(left.wait, 5)
+        assert await asyncio.to_thread(left.wait, 20)
 
     with serve_raw(play) as server:
         address = f"127.0.0.1:{server.port}"

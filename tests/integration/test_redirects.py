@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_websocket.errors import ConnectionFailed
-from tests.support.raw import HELLO, close_frame, frame, serve_raw
+from tests.support.raw import HELLO, close_frame, frame, opens, serve_raw
 from tests.support.receive import receive
 
 if TYPE_CHECKING:
@@ -17,11 +17,7 @@ pytestmark = pytest.mark.usefixtures("each_transport")
 
 
 def test_a_redirect_is_followed_and_credentials_stay_behind() -> None:
-    async def target(peer: RawPeer) -> None:
-        await peer.upgrade(HELLO)
-        await peer.wait()
-
-    with serve_raw(target) as second:
+    with serve_raw(opens(HELLO)) as second:
 
         async def first(peer: RawPeer) -> None:
             await peer.status(302, f"Location: {second.url}moved?x=1")
@@ -93,10 +89,7 @@ def test_values_of_auth_do_not_go_to_another_origin(each_transport: str) -> None
     async def token(peer: RawPeer) -> None:
         await peer.status(200, body=b'{"token": "sEcret"}')
 
-    async def hello(peer: RawPeer) -> None:
-        await peer.upgrade(HELLO)
-        await peer.wait()
-
+    hello = opens(HELLO)
     with (
         serve_raw(token) as tokens,
         serve_raw(hello) as other,

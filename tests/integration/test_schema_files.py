@@ -16,6 +16,7 @@ import pytest
 
 from tap_websocket.columns.location import LocalFile, open_location
 from tap_websocket.errors import LocationError
+from tests.support.processes import start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,20 +85,15 @@ def test_a_killed_writer_leaves_a_whole_file_and_no_lock(tmp_path: Path) -> None
     said: set[int] = set()
 
     def run(first: int) -> set[int]:
-        writer = subprocess.Popen(
-            [sys.executable, "-c", _WRITER, str(path), str(first)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert writer.stdout is not None
-        numbers = {int(writer.stdout.readline())}
-        time.sleep(chance.random() / 20)
-        writer.send_signal(signal.SIGKILL)
-        # A line that the kill cut off was not said.
-        rest = writer.stdout.read().splitlines(keepends=True)
-        writer.wait()
-        writer.stdout.close()
-        numbers.update(int(line) for line in rest if line.endswith("\n"))
+        command = [sys.executable, "-c", _WRITER, str(path), str(first)]
+        with start(command, stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            numbers = {int(writer.stdout.readline())}
+            time.sleep(chance.random() / 20)
+            writer.send_signal(signal.SIGKILL)
+            # A line that the kill cut off was not said.
+            rest = writer.stdout.read().splitlines(keepends=True)
+        numbers.update(int(line) for line in rest if line.endswith(b"\n"))
         assert numbers <= set(json.loads(path.read_bytes()))
         return numbers
 

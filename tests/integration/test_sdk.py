@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import inspect
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,8 @@ async def _feed(peer: Peer) -> None:
 
 _LISTENER = listen()
 """The port has to be known before the SDK makes its tests, and the feed starts."""
+# A process that runs none of them has it, too.
+atexit.register(_LISTENER.close)
 
 _CONFIG: dict[str, Any] = {
     "url": f"ws://localhost:{_LISTENER.getsockname()[1]}/",

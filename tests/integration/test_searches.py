@@ -18,7 +18,7 @@ from tap_websocket.expressions.jsonpath import compile_path
 from tap_websocket.expressions.search import ANY_LENGTH, Search
 from tap_websocket.http.answer import Answer, NoValue
 from tests.support.examples import examples
-from tests.support.raw import Pinging, frame, serve_raw
+from tests.support.raw import Pinging, frame, opens, serve_raw
 from tests.support.receive import receive
 
 if TYPE_CHECKING:
@@ -205,11 +205,7 @@ CASES: dict[str, tuple[list[str], dict[str, Any], list[dict[str, Any]]]] = {
 
 
 def sends(*messages: str) -> Callable[[RawPeer], Any]:
-    async def play(peer: RawPeer) -> None:
-        await peer.upgrade(*(frame(message.encode()) for message in messages))
-        await peer.wait()
-
-    return play
+    return opens(*(frame(message.encode()) for message in messages))
 
 
 @pytest.mark.usefixtures("each_transport")

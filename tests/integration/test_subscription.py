@@ -15,7 +15,7 @@ from tap_websocket.errors import ConnectionFailed
 from tap_websocket.expressions.matchers import compile_matcher
 from tap_websocket.feed.subscription import Request, Subscription
 from tap_websocket.settings import Item
-from tests.support.raw import RawPeer, close_frame, frame, serve_raw
+from tests.support.raw import RawPeer, close_frame, frame, opens, serve_raw
 from tests.support.receive import receive
 from tests.support.servers import Kind, Peer, serve
 
@@ -163,11 +163,7 @@ def test_a_reply_that_does_not_come_in_time_is_a_drop() -> None:
 
 @pytest.mark.parametrize("code", [1000, None])
 def test_a_clean_close_while_a_reply_is_awaited_is_a_drop(code: int | None) -> None:
-    async def script(peer: RawPeer) -> None:
-        await peer.upgrade(frame(b'{"n":1}'), close_frame(code))
-        await peer.wait()
-
-    with serve_raw(script) as server:
+    with serve_raw(opens(frame(b'{"n":1}'), close_frame(code))) as server:
         run = receive(
             url=server.url, subscribe_messages=[{"message": "s", "reply": ACK}]
         )

@@ -38,7 +38,7 @@ def settings(exchange: Exchange, **more: Any) -> dict[str, Any]:
 
 
 def test_a_whole_exchange_is_subscribed_to_within_its_limits() -> None:
-    with serve_exchange() as exchange:
+    with serve_exchange(limits=Limits(connects=10)) as exchange:
         run = receive(**settings(exchange))
     assert run.error is None
     assert exchange.breaches == []

@@ -13,7 +13,7 @@ from tap_websocket.transports.select import select_transport
 from tests.support.certificates import client_side
 from tests.support.connect import Heard
 from tests.support.proxies import serve_proxy
-from tests.support.raw import frame, serve_raw
+from tests.support.raw import frame, opens, serve_raw
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import trustme
 
     from tap_websocket.transports.base import Transport
-    from tests.support.raw import RawPeer
 
 
 def chosen(**given: Any) -> Transport:
@@ -50,9 +49,7 @@ def test_compression_needs_websockets(caplog: pytest.LogCaptureFixture) -> None:
     )
 
 
-async def rare(peer: RawPeer) -> None:
-    await peer.upgrade(frame(b"{}"), connection="keep-alive, Upgrade")
-    await peer.wait()
+rare = opens(frame(b"{}"), connection="keep-alive, Upgrade")
 
 
 async def three_at_once(transport: Transport, handshake: Handshake) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_websocket.errors import ConnectionFailed
-from tests.support.raw import RawPeer, close_frame, frame, serve_raw
+from tests.support.raw import RawPeer, close_frame, frame, opens, serve_raw
 from tests.support.receive import receive
 
 if TYPE_CHECKING:
@@ -37,9 +36,7 @@ async def complains(peer: RawPeer) -> None:
     await peer.wait()
 
 
-async def says_nothing(peer: RawPeer) -> None:
-    await peer.upgrade()
-    await peer.wait()
+says_nothing = opens()
 
 
 def accepts(*messages: Any) -> Callable[[RawPeer], Any]:
@@ -125,7 +122,8 @@ def test_a_login_that_succeeded_once_is_no_error_later() -> None:
             await peer.upgrade()
             await peer.recv()
             await peer.send(frame(b'{"ok": true}'))
-            await asyncio.sleep(0.1)
+            # A reset throws away what is not read yet.
+            await peer.all_read()
             peer.reset()
         else:
             await refuses(peer)

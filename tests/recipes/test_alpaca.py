@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 import pytest
 
-from tests.support.mishaps import first, play_with_drops
+from tests.support.mishaps import play_after, play_with_drops
 from tests.support.recipes import drop, hear, play, recipe, with_changes
 
 if TYPE_CHECKING:
@@ -95,8 +95,7 @@ def test_an_error_that_passes_is_tried_again(code: int, text: str) -> None:
         await hear(peer)
         await _say(peer, [{"T": "error", "code": code, "msg": text}])
 
-    run = play(RECIPE, first(refuses, script), max_messages=2, reconnect_backoff=0.1)
-    run.gives(RECIPE.tables)
+    play_after(RECIPE, refuses, script, max_messages=2)
 
 
 def test_a_limit_that_stays_ends_the_run() -> None:

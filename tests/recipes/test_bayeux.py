@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.mishaps import first, play_with_drops
+from tests.support.mishaps import play_after, play_with_drops
 from tests.support.recipes import drop, hear, play, recipe, say
 
 if TYPE_CHECKING:
@@ -123,8 +123,7 @@ def test_what_the_server_advises_to_try_again(advice: str, channel: str) -> None
             await server.hear(channel)
         await server.say(failure(channel, "500::overloaded", advice))
 
-    run = play(RECIPE, first(fails, script), max_messages=2, reconnect_backoff=0.1)
-    run.gives(RECIPE.tables)
+    play_after(RECIPE, fails, script, max_messages=2)
 
 
 @pytest.mark.usefixtures("each_transport")

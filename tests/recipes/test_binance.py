@@ -9,7 +9,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.mishaps import answer, first, hears, play_with_drops, refuse
+from tests.support.mishaps import (
+    answer,
+    hears,
+    play_after,
+    play_with_drops,
+    refuse,
+)
 from tests.support.recipes import drop, hear, play, recipe, say
 from tests.support.whole_exchange import (
     WholeExchange,
@@ -239,8 +245,7 @@ def test_a_client_that_sends_too_much_comes_back() -> None:
         await _subscribed(peer)
         await peer.close(1008, "Too many requests")
 
-    run = play(TRADES, first(closes, trades), max_messages=4, reconnect_backoff=0.1)
-    run.gives(TRADES.tables)
+    play_after(TRADES, closes, trades, max_messages=4)
 
 
 @pytest.mark.usefixtures("each_transport")

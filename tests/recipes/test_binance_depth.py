@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
-from tests.support.mishaps import answer, first, play_with_drops
+from tests.support.mishaps import answer, first, play_after, play_with_drops
 from tests.support.recipes import drop, hear, play, recipe, say
 
 if TYPE_CHECKING:
@@ -114,14 +114,7 @@ def test_too_many_requests_for_snapshots_are_tried_again() -> None:
         peer.number += 1
         await rest.script(peer)
 
-    run = play(
-        RECIPE,
-        first(answer(_subscribed), script),
-        http=rest.depth,
-        max_messages=3,
-        reconnect_backoff=0.1,
-    )
-    run.gives(RECIPE.tables)
+    play_after(RECIPE, answer(_subscribed), script, http=rest.depth, max_messages=3)
 
 
 @pytest.mark.usefixtures("each_transport")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from tests.support.mishaps import answer, first, hears, play_with_drops, refuse
+from tests.support.mishaps import answer, hears, play_after, play_with_drops, refuse
 from tests.support.recipes import drop, hear, play, recipe, say
 
 if TYPE_CHECKING:
@@ -125,8 +125,7 @@ def test_a_status_that_passes_is_tried_again(
         error = {"code": -1003, "msg": "Too many requests queued."}
         await say(peer, json.dumps({"id": "logon", "status": status, "error": error}))
 
-    run = play(RECIPE, first(busy, script), max_messages=2, reconnect_backoff=0.1)
-    run.gives(RECIPE.tables)
+    play_after(RECIPE, busy, script, max_messages=2)
 
 
 @pytest.mark.usefixtures("each_transport")

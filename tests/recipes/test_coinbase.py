@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.mishaps import answer, first, hears, play_with_drops, refuse
+from tests.support.mishaps import (
+    answer,
+    hears,
+    play_after,
+    play_with_drops,
+    refuse,
+)
 from tests.support.recipes import drop, hear, play, recipe, say
 from tests.support.whole_exchange import (
     WholeExchange,
@@ -139,8 +145,7 @@ def test_drops_while_it_subscribes() -> None:
 @pytest.mark.usefixtures("each_transport")
 def test_a_slow_reader_comes_back() -> None:
     slow = answer(_subscribed, '{"type":"error","message":"ErrSlowConsume"}')
-    run = play(MATCHES, first(slow, script), max_messages=3, reconnect_backoff=0.1)
-    run.gives(MATCHES.tables)
+    play_after(MATCHES, slow, script, max_messages=3)
 
 
 @pytest.mark.usefixtures("each_transport")

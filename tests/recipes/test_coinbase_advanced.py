@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from joserfc import jwk, jws, jwt
 
-from tests.support.mishaps import first, hears, play_with_drops, refuse
+from tests.support.mishaps import hears, play_after, play_with_drops, refuse
 from tests.support.recipes import drop, hear, play, recipe, say
 
 if TYPE_CHECKING:
@@ -92,8 +92,7 @@ def test_a_closed_subscription_is_taken_again(keys: Path) -> None:
         await exchange.takes(peer, "heartbeats")
         await peer.close(1008, "no subscription within five seconds")
 
-    run = play(RECIPE, first(closes, exchange), max_messages=2, reconnect_backoff=0.1)
-    run.gives(RECIPE.tables)
+    play_after(RECIPE, closes, exchange, max_messages=2)
 
 
 @pytest.mark.usefixtures("each_transport")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
-from tests.support.mishaps import answer, first, play_with_drops
+from tests.support.mishaps import answer, play_after, play_with_drops
 from tests.support.recipes import drop, hear, play, recipe, say
 
 if TYPE_CHECKING:
@@ -108,8 +108,7 @@ def test_a_limit_of_the_provider_is_tried_again(code: int) -> None:
         await subscribed(peer)
         await say(peer, text)
 
-    run = play(RECIPE, first(refuses, node), max_messages=2, reconnect_backoff=0.1)
-    run.gives(RECIPE.tables)
+    play_after(RECIPE, refuses, node, max_messages=2)
 
 
 @pytest.mark.usefixtures("each_transport")

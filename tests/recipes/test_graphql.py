@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.mishaps import answer, first, play_with_drops
+from tests.support.mishaps import answer, play_after, play_with_drops
 from tests.support.recipes import drop, hear, play, recipe, say, with_changes
 
 if TYPE_CHECKING:
@@ -166,13 +166,7 @@ def test_a_close_code_that_passes_is_tried_again(code: int, reason: str) -> None
         await hear(peer)
         await peer.close(code, reason)
 
-    run = play(
-        RECIPE,
-        first(closes, serve_trades),
-        subprotocols=SUBPROTOCOLS,
-        reconnect_backoff=0.1,
-    )
-    run.gives(RECIPE.tables)
+    play_after(RECIPE, closes, serve_trades, subprotocols=SUBPROTOCOLS)
 
 
 @pytest.mark.usefixtures("each_transport")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
-from tests.support.mishaps import answer, first, play_with_drops
+from tests.support.mishaps import answer, play_after, play_with_drops
 from tests.support.recipes import drop, hear, play, recipe, say, with_changes
 
 if TYPE_CHECKING:
@@ -137,15 +137,9 @@ def test_a_restart_is_waited_for() -> None:
         return None
 
     closed = asyncio.Event()
-    run = play(
-        RECIPE,
-        first(closes, home),
-        refuse=refuse,
-        heartbeat_interval=0.05,
-        max_messages=1,
-        reconnect_backoff=0.1,
+    play_after(
+        RECIPE, closes, home, refuse=refuse, heartbeat_interval=0.05, max_messages=1
     )
-    run.gives(RECIPE.tables)
     assert not statuses
 
 

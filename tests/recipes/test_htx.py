@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.mishaps import first, play_with_drops
+from tests.support.mishaps import play_after, play_with_drops
 from tests.support.recipes import drop, hear, play, recipe
 
 if TYPE_CHECKING:
@@ -92,8 +92,7 @@ def test_a_ping_that_was_missed_is_a_drop() -> None:
         await _subscribed(peer, "btcusdt", "id1")
         await peer.close(1003, "ping check expired")
 
-    run = play(TRADES, first(closes, script), max_messages=3, reconnect_backoff=0.1)
-    run.gives(TRADES.tables)
+    play_after(TRADES, closes, script, max_messages=3)
 
 
 @pytest.mark.usefixtures("each_transport")

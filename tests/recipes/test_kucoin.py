@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from aiohttp import web
 
-from tests.support.mishaps import answer, first, play_with_drops
+from tests.support.mishaps import answer, play_after, play_with_drops
 from tests.support.recipes import drop, hear, play, recipe, say
 from tests.support.whole_exchange import (
     WholeExchange,
@@ -217,14 +217,7 @@ def test_an_error_that_passes_is_tried_again(code: int, data: str) -> None:
     exchange = Exchange()
     error = json.dumps({"id": "x", "type": "error", "code": code, "data": data})
     refuses = answer(lambda peer: say(peer, MATCHES.arrives[1]), error)
-    run = play(
-        MATCHES,
-        first(refuses, exchange),
-        http=exchange.answer,
-        max_messages=2,
-        reconnect_backoff=0.1,
-    )
-    run.gives(MATCHES.tables)
+    play_after(MATCHES, refuses, exchange, http=exchange.answer, max_messages=2)
 
 
 @pytest.mark.usefixtures("each_transport")

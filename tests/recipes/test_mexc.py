@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.mishaps import first, play_with_drops, refuse
+from tests.support.mishaps import play_after, play_with_drops, refuse
 from tests.support.protobuf import message_class
 from tests.support.recipes import drop, hear, play, recipe, say
 
@@ -87,14 +87,7 @@ def test_the_end_of_a_day_is_no_end(keys: Path) -> None:
         await _acknowledged(peer)
         await peer.close(1000, "24 hours are over")
 
-    run = play(
-        RECIPE,
-        first(closes, Market(keys)),
-        max_messages=2,
-        heartbeat_interval=0.1,
-        reconnect_backoff=0.1,
-    )
-    run.gives(RECIPE.tables)
+    play_after(RECIPE, closes, Market(keys), max_messages=2, heartbeat_interval=0.1)
 
 
 @pytest.mark.usefixtures("each_transport")

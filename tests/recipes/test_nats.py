@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from scripts.recipes import located
-from tests.support.mishaps import first, play_with_drops
+from tests.support.mishaps import play_after, play_with_drops
 from tests.support.receive import receive
 from tests.support.recipes import Outcome, drop, play, recipe, with_changes
 from tests.support.servers import free_port
@@ -209,8 +209,7 @@ def test_an_error_that_passes_is_tried_again(error: str) -> None:
         await peer.recv()
         await peer.send(f"-ERR '{error}'\r\n")
 
-    run = play(RECIPE, first(fails, feed), max_messages=2, reconnect_backoff=0.1)
-    run.gives(RECIPE.tables)
+    play_after(RECIPE, fails, feed, max_messages=2)
 
 
 @pytest.mark.usefixtures("each_transport")

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.mishaps import answer, first, hears, play_with_drops, refuse
+from tests.support.mishaps import (
+    answer,
+    hears,
+    play_after,
+    play_with_drops,
+    refuse,
+)
 from tests.support.recipes import drop, hear, play, recipe, say
 from tests.support.whole_exchange import (
     WholeExchange,
@@ -275,14 +281,9 @@ def test_an_announced_end_loses_nothing() -> None:
 @pytest.mark.usefixtures("each_transport")
 def test_requests_that_are_too_frequent_are_made_again() -> None:
     error = '{"event":"error","code":"60014","msg":"Requests too frequent"}'
-    run = play(
-        TRADES,
-        first(answer(_trades_subscribed, error), trades),
-        max_messages=3,
-        reconnect_backoff=0.1,
-        overlap=0.1,
+    play_after(
+        TRADES, answer(_trades_subscribed, error), trades, max_messages=3, overlap=0.1
     )
-    run.gives(TRADES.tables)
 
 
 @pytest.mark.usefixtures("each_transport")
@@ -293,14 +294,7 @@ def test_a_login_that_fails_at_the_exchange_is_tried_again() -> None:
         await hear(peer)
         await say(peer, error)
 
-    run = play(
-        ORDERS,
-        first(fails, orders),
-        max_messages=2,
-        reconnect_backoff=0.1,
-        overlap=0.1,
-    )
-    run.gives(ORDERS.tables)
+    play_after(ORDERS, fails, orders, max_messages=2, overlap=0.1)
 
 
 @pytest.mark.usefixtures("each_transport")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
-from tests.support.mishaps import first, play_with_drops
+from tests.support.mishaps import play_after, play_with_drops
 from tests.support.recipes import drop, hear, play, recipe, say, with_changes
 
 if TYPE_CHECKING:
@@ -145,15 +145,7 @@ def test_a_connection_too_many_is_tried_again() -> None:
         slack.redeem(peer)
         await say(peer, TOO_MANY)
 
-    run = play(
-        RECIPE,
-        first(refuses, slack),
-        http=slack.open,
-        max_messages=2,
-        reconnect_backoff=0.1,
-        overlap=0.1,
-    )
-    run.gives(RECIPE.tables)
+    play_after(RECIPE, refuses, slack, http=slack.open, max_messages=2, overlap=0.1)
 
 
 @pytest.mark.usefixtures("each_transport")

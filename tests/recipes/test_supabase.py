@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.mishaps import answer, first, play_with_drops
+from tests.support.mishaps import answer, play_after, play_with_drops
 from tests.support.recipes import drop, hear, play, recipe, say
 
 if TYPE_CHECKING:
@@ -125,14 +125,7 @@ def test_a_join_that_is_refused_for_now_is_made_again(reason: str) -> None:
         await hear(peer)
         await say(peer, refusal(reason))
 
-    run = play(
-        RECIPE,
-        first(refuses, script),
-        heartbeat_interval=0.05,
-        reconnect_backoff=0.1,
-        max_messages=1,
-    )
-    run.gives(RECIPE.tables)
+    play_after(RECIPE, refuses, script, heartbeat_interval=0.05, max_messages=1)
 
 
 @pytest.mark.usefixtures("each_transport")
@@ -156,14 +149,7 @@ def test_a_table_that_cannot_be_watched_ends_the_run(status: str) -> None:
 @pytest.mark.usefixtures("each_transport")
 def test_a_channel_that_is_closed_is_joined_again() -> None:
     closed = answer(joined, '["1","1","realtime:test","phx_close",{}]')
-    run = play(
-        RECIPE,
-        first(closed, script),
-        heartbeat_interval=0.05,
-        reconnect_backoff=0.1,
-        max_messages=1,
-    )
-    run.gives(RECIPE.tables)
+    play_after(RECIPE, closed, script, heartbeat_interval=0.05, max_messages=1)
 
 
 @pytest.mark.usefixtures("each_transport")

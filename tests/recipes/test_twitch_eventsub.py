@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
-from tests.support.mishaps import first, play_with_drops
+from tests.support.mishaps import play_after, play_with_drops
 from tests.support.recipes import drop, play, recipe, say
 
 if TYPE_CHECKING:
@@ -147,15 +147,9 @@ def test_a_subscription_that_fails_for_now_is_made_again(status: int) -> None:
     async def welcomed(peer: Peer) -> None:
         await twitch.welcomed(peer)
 
-    run = play(
-        RECIPE,
-        first(welcomed, twitch),
-        http=twitch.subscribe,
-        max_messages=2,
-        reconnect_backoff=0.1,
-        overlap=0.1,
+    play_after(
+        RECIPE, welcomed, twitch, http=twitch.subscribe, max_messages=2, overlap=0.1
     )
-    run.gives(RECIPE.tables)
 
 
 @pytest.mark.usefixtures("each_transport")
@@ -237,15 +231,9 @@ def test_a_close_code_is_followed_by_another_session(code: int) -> None:
         await twitch.subscribed()
         await peer.close(code)
 
-    run = play(
-        RECIPE,
-        first(closes, twitch),
-        http=twitch.subscribe,
-        max_messages=2,
-        reconnect_backoff=0.1,
-        overlap=0.1,
+    play_after(
+        RECIPE, closes, twitch, http=twitch.subscribe, max_messages=2, overlap=0.1
     )
-    run.gives(RECIPE.tables)
     assert len(twitch.taken) == 3
 
 

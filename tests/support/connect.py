@@ -13,7 +13,7 @@ from tap_websocket.transports.websockets.transport import WebsocketsTransport
 if TYPE_CHECKING:
     from tap_websocket.transports.base import Connection, Transport
 
-__all__ = ["Heard", "connect", "make_transport"]
+__all__ = ["Heard", "connect", "listen", "make_transport"]
 
 
 @dataclasses.dataclass
@@ -58,13 +58,17 @@ def make_transport(name: str) -> Transport:
 
 def connect(transport: str, url: str, *, most: int = 1, **options: Any) -> Heard:
     """Connect, receive `most` messages, close; or raise what the handshake raised."""
+    return listen(Heard(most), transport, url, **options)
 
-    async def run() -> Heard:
-        heard = Heard(most)
+
+def listen(heard: Heard, transport: str, url: str, **options: Any) -> Heard:
+    """Connect, and return the listener when the connection is over."""
+
+    async def run() -> None:
         handshake = Handshake(url, **{"close_timeout": 1, **options})
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await make_transport(transport).connect(handshake, heard)
             await heard.over.wait()
-        return heard
 
-    return asyncio.run(run())
+    asyncio.run(run())
+    return heard

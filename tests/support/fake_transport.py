@@ -215,6 +215,7 @@ def run_feed(
     *,
     during: Callable[[Feed], Coroutine[Any, Any, None]] | None = None,
     records: bool = False,
+    trial: bool = False,
     **given: Any,
 ) -> FakeRun:
     """Run a feed to its end, in no time.
@@ -227,9 +228,10 @@ def run_feed(
         script: Plays the server for each connection attempt.
         records: Whether messages are handled as in a real run.
         during: Runs beside the feed.
+        trial: Whether the run is one of `--test`.
         given: Settings of the tap.
     """
-    return fake_clock.run(_run(script, during, given, records=records))
+    return fake_clock.run(_run(script, during, given, records=records, trial=trial))
 
 
 async def _run(
@@ -238,6 +240,7 @@ async def _run(
     given: dict[str, Any],
     *,
     records: bool,
+    trial: bool,
 ) -> FakeRun:
     settings = make_settings(**{"max_duration": 3600, **given})
     loop = asyncio.get_running_loop()
@@ -269,6 +272,7 @@ async def _run(
         handle=hand.handler.consume if records else handle,
         observer=hand.handler,
         counts=counts,
+        max_messages=1 if trial else None,
     )
     beside = loop.create_task(during(feed)) if during is not None else None
     begin = loop.time()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Script = Callable[[Peer], Awaitable[object]]
 
-__all__ = ["answer", "first", "hears", "play_with_drops", "refuse"]
+__all__ = ["answer", "first", "hears", "play_after", "play_with_drops", "refuse"]
 
 _ENDINGS = (None, 1001, 1011, 1013)
 """How connections are cut off, in turn: by a reset, and as servers close that go away,
@@ -46,6 +46,19 @@ def play_with_drops(
         refuse=_Refusals(503, 429),
         **(quick | options),
     )
+
+
+def play_after(given: Recipe, mishap: Script, script: Script, **options: Any) -> None:
+    """Assert that a recipe gives what its page shows after a mishap at the start.
+
+    Args:
+        given: The recipe.
+        mishap: Plays on the first connection; the client has to leave it.
+        script: Plays on all others, counted from 1 again.
+        options: Those of `play`.
+    """
+    run = play(given, first(mishap, script), **({"reconnect_backoff": 0.1} | options))
+    run.gives(given.tables)
 
 
 def first(mishap: Script, script: Script) -> Script:
@@ -123,8 +136,8 @@ def _cut_off(subscribed: Script, script: Script) -> Script:
         with contextlib.suppress(_CutOff):
             await subscribed(short)
             whole.set()
-            # What was sent is read before the reset, which would throw it away.
-            await asyncio.sleep(0.1)
+            # A reset throws away what is not read yet.
+            await peer.all_read()
         await _end(peer, _ENDINGS[cut % len(_ENDINGS)])
 
     return played
@@ -146,6 +159,7 @@ class _ShortPeer(Peer):
 
     def __init__(self, peer: Peer, steps: int) -> None:
         super().__init__(peer.number, peer.path, peer.headers)
+        self.received = peer.received
         self._peer = peer
         self._left = steps
 
@@ -160,13 +174,14 @@ class _ShortPeer(Peer):
 
     async def recv(self) -> str | bytes:
         self._step()
-        message = await self._peer.recv()
-        self.received.append(message)
-        return message
+        return await self._peer.recv()
 
     async def ping(self) -> None:
         self._step()
         await self._peer.ping()
+
+    async def all_read(self) -> None:
+        await self._peer.all_read()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         await self._peer.close(code, reason)

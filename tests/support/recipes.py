@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -183,6 +182,6 @@ async def say(peer: Peer, *messages: str) -> None:
 
 
 async def drop(peer: Peer) -> None:
-    """Reset the connection, once the client had the time to read."""
-    await asyncio.sleep(0.1)
+    """Reset the connection, once the client has read what was sent."""
+    await peer.all_read()
     await peer.reset()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from tests.support.mishaps import first, play_with_drops
+from tests.support.mishaps import play_after, play_with_drops
 from tests.support.recipes import hear, play, say
 
 if TYPE_CHECKING:
@@ -160,15 +160,14 @@ def play_dropped(
         server: Plays on the others.
         http: Answers plain requests, in the server's place.
     """
-    run = play(
+    play_after(
         given,
-        first(dropped, server),
+        dropped,
+        server,
         http=http or server.http,
         max_messages=2,
         connect_interval=0.01,
-        reconnect_backoff=0.1,
     )
-    run.gives(given.tables)
 
 
 def acknowledged(text: str, **changed: Any) -> str:

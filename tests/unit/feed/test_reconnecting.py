@@ -323,3 +323,15 @@ def test_a_signal_closes_with_1001() -> None:
     assert run.seconds == pytest.approx(3, abs=0.1)
     assert run.peers[0].closed_with == 1001
     assert run.ending.error is None
+
+
+def test_a_trial_waits_for_data_no_longer_than_somebody_in_front_of_it() -> None:
+    async def script(peer: FakePeer) -> None:
+        peer.accept()
+        peer.text("noise")
+        await peer.wait_closed()
+
+    run = run_feed(script, trial=True, max_duration=2_592_000, connect_timeout=1)
+    assert isinstance(run.ending.error, ConnectionFailed)
+    assert "No data message came in 31 s (--test): " in str(run.ending.error)
+    assert run.seconds == pytest.approx(31, abs=0.1)

@@ -256,6 +256,46 @@ def test_an_announced_address_serves_one_attempt_where_the_server_does_not_wait(
     assert urls[:3] == ["ws://one/", "ws://two/", "ws://one/"]
 
 
+def test_an_announced_end_hurries_the_next_attempt() -> None:
+    """The old connection has little time left."""
+    refused = asyncio.Event()
+
+    async def script(peer: FakePeer) -> None:
+        # They come after 10, 20 and 40 s; the next one would come after 80 s.
+        if 1 < peer.number < 6:
+            if peer.number == 5:
+                refused.set()
+            raise HandshakeRefused(503, {})
+        peer.accept()
+        peer.text(f'{{"n": {peer.number}}}')
+        if peer.number == 1:
+            await refused.wait()
+            peer.text('{"end": "soon", "path": "again"}')
+        await peer.wait_closed()
+
+    run = run_feed(
+        script,
+        records=True,
+        url="ws://feed/{path}",
+        placeholders={"path": "first"},
+        message_rules=[
+            {
+                "match": {"end": "soon"},
+                "then": "replace",
+                "capture": {"path": "$.path"},
+            }
+        ],
+        reconnect=True,
+        reconnect_backoff=10,
+        connection_lifetime=100,
+        max_messages=2,
+    )
+    assert run.counts.outages == 0
+    urls = [peer.handshake.url for peer in run.peers]
+    assert urls == [*["ws://feed/first"] * 5, "ws://feed/again"]
+    assert run.peers[5].at - run.peers[4].at < 20
+
+
 def test_a_signal_waits_for_no_replacement() -> None:
     async def script(peer: FakePeer) -> None:
         if peer.number > 1:
