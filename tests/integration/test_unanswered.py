@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_websocket.errors import ConnectionFailed
-from tests.support.raw import RawPeer, close_frame, frame, opens, serve_raw
+from tests.support.raw import RawPeer, close_frame, frame, serve_raw
 from tests.support.receive import receive
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ async def complains(peer: RawPeer) -> None:
     await peer.wait()
 
 
-says_nothing = opens()
+async def says_nothing(peer: RawPeer) -> None:
+    await peer.upgrade()
+    await peer.wait()
 
 
 def accepts(*messages: Any) -> Callable[[RawPeer], Any]:

@@ -38,11 +38,10 @@ def run_for_peak(directory: Path, config: Mapping[str, Any]) -> int:
 
     It has to write more than two pipes hold, so that it waits to be measured.
     """
-    tap = start_tap(directory, config)
-    assert isinstance(tap.stdout, io.BufferedReader)
-    assert tap.stderr is not None
     measured = 0
-    with tap.stdout, tap.stderr:
+    with start_tap(directory, config) as tap:
+        assert isinstance(tap.stdout, io.BufferedReader)
+        assert tap.stderr is not None
         # One read takes what the pipe has, and not more.
         while tap.stdout.read1(MIB):
             # It may have ended since.

@@ -10,8 +10,11 @@ import sys
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from tests.support.processes import start
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 __all__ = ["COMMAND", "Run", "parse", "run_tap", "start_tap", "write_config"]
@@ -121,9 +124,12 @@ def start_tap(
     *arguments: str,
     env: Mapping[str, str] | None = None,
     stdout: int = subprocess.PIPE,
-) -> subprocess.Popen[bytes]:
-    """Start the tap, for tests that send signals or stall its output."""
-    return subprocess.Popen(
+) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    """Start the tap, for tests that send signals or stall its output.
+
+    It is over when the block is left.
+    """
+    return start(
         [*COMMAND, "--config", str(write_config(directory, config)), *arguments],
         stdout=stdout,
         stderr=subprocess.PIPE,
@@ -140,20 +146,21 @@ def pipe(
     timeout: float = 120,
 ) -> tuple[Run, int, str]:
     """Run `tap | target`; return the tap's run and the target's code and stderr."""
-    tap = start_tap(directory, config)
     options = ["--config", str(write_config(directory, target_config))]
-    consumer = subprocess.Popen(
-        [*target, *options],
-        stdin=tap.stdout,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        cwd=directory,
-    )
-    assert tap.stdout is not None
-    tap.stdout.close()
-    _, target_errors = consumer.communicate(timeout=timeout)
-    assert tap.stderr is not None
-    errors = tap.stderr.read().decode()
-    tap.stderr.close()
-    code = tap.wait(timeout=timeout)
+    with (
+        start_tap(directory, config) as tap,
+        start(
+            [*target, *options],
+            stdin=tap.stdout,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            cwd=directory,
+        ) as consumer,
+    ):
+        assert tap.stdout is not None
+        assert tap.stderr is not None
+        tap.stdout.close()
+        _, target_errors = consumer.communicate(timeout=timeout)
+        errors = tap.stderr.read().decode()
+        code = tap.wait(timeout=timeout)
     return Run(code, b"", errors), consumer.returncode, target_errors.decode()

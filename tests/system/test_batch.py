@@ -24,6 +24,7 @@ from tap_websocket.singer.batch_files import BatchFiles, split_lines, until_fail
 from tap_websocket.stream import WebSocketStream
 from tap_websocket.tap import TapWebSocket
 from tests.support.drift import as_sent, check, drift, sending
+from tests.support.processes import start
 from tests.support.servers import serve
 from tests.support.tap import (
     Run,
@@ -191,11 +192,11 @@ def test_what_came_before_a_signal_is_in_a_batch(tmp_path: Path) -> None:
             "infer_messages": 10,
             "batch_config": batch_config(tmp_path, batch_size=400),
         }
-        tap = start_tap(tmp_path, config)
-        assert tap.stdout is not None
-        first = [tap.stdout.readline(), tap.stdout.readline()]
-        tap.send_signal(signal.SIGTERM)
-        rest, stderr = tap.communicate(timeout=30)
+        with start_tap(tmp_path, config) as tap:
+            assert tap.stdout is not None
+            first = [tap.stdout.readline(), tap.stdout.readline()]
+            tap.send_signal(signal.SIGTERM)
+            rest, stderr = tap.communicate(timeout=60)
     run = Run(tap.returncode, b"".join(first) + rest, stderr.decode())
     assert run.code == 0, run.stderr
     ids = [record["id"] for record in records(run)]
@@ -230,23 +231,18 @@ def test_a_signal_while_the_last_file_is_written_loses_nothing(tmp_path: Path) -
             "max_duration": 60,
             "batch_config": batch_config(tmp_path),
         }
-        tap = subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                SLOW,
-                "--config",
-                str(write_config(tmp_path, config)),
-            ],
+        command = [sys.executable, "-c", SLOW]
+        with start(
+            [*command, "--config", write_config(tmp_path, config)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=clean_environment(),
             cwd=tmp_path,
-        )
-        assert tap.stderr is not None
-        assert any(b"closing" in line for line in tap.stderr), "the tap ended early"
-        tap.send_signal(signal.SIGTERM)
-        stdout, stderr = tap.communicate(timeout=30)
+        ) as tap:
+            assert tap.stderr is not None
+            assert any(b"closing" in line for line in tap.stderr), "the tap ended early"
+            tap.send_signal(signal.SIGTERM)
+            stdout, stderr = tap.communicate(timeout=60)
     assert tap.returncode == 0
     assert len(records(Run(0, stdout, stderr.decode()))) == 1
 

@@ -56,7 +56,6 @@ def test_the_connection_test_takes_one_message(
     [
         ({"max_duration": 2}, "2 s (max_duration)"),
         ({"idle_timeout": 2}, "2 s (idle_timeout)"),
-        ({"max_duration": 2_592_000, "connect_timeout": 1}, "31 s (--test)"),
     ],
 )
 def test_the_connection_test_without_data_is_an_error(
@@ -240,13 +239,15 @@ def test_a_signal_ends_the_run_with_everything_received(
     number: signal.Signals,
     tmp_path: Path,
 ) -> None:
-    with serve(trades) as server:
-        tap = start_tap(tmp_path, {"url": server.url, "idle_timeout": 60})
+    with (
+        serve(trades) as server,
+        start_tap(tmp_path, {"url": server.url, "idle_timeout": 60}) as tap,
+    ):
         assert tap.stdout is not None
         head = [tap.stdout.readline() for _ in range(1001)]
         tap.send_signal(number)
-        rest, errors = tap.communicate(timeout=20)
-        (peer,) = server.peers
+        rest, errors = tap.communicate(timeout=60)
+    (peer,) = server.peers
     assert tap.returncode == 0, errors
     lines = head + rest.splitlines()
     assert len(lines) == 1001
@@ -255,11 +256,13 @@ def test_a_signal_ends_the_run_with_everything_received(
 
 
 def test_a_target_that_goes_away_is_one_line_and_prompt(tmp_path: Path) -> None:
-    with serve(trades) as server:
-        tap = start_tap(tmp_path, {"url": server.url, "idle_timeout": 60})
+    with (
+        serve(trades) as server,
+        start_tap(tmp_path, {"url": server.url, "idle_timeout": 60}) as tap,
+    ):
         assert tap.stdout is not None
         tap.stdout.readline()
-        errors = lose_target(tap, within=8)
+        errors = lose_target(tap, within=25)
     (line,) = [line for line in errors.splitlines() if "| ERROR" in line]
     assert "target went away" in line
     assert re.search(r"when \d+ records were handed to it", line)

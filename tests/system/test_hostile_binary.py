@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.memory import MIB, SLACK, run_for_peak
-from tests.support.raw import frame, serve_raw
+from tests.support.raw import frame, opens, serve_raw
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.raw import RawPeer
 
 SIZE = 4 * MIB
 MOST = 16
@@ -40,10 +39,7 @@ def test_a_binary_message_takes_no_more_than_a_large_one_may(
 ) -> None:
     form, message = SENT[sent]
 
-    async def play(peer: RawPeer) -> None:
-        await peer.upgrade(frame(message, opcode=2))
-        await peer.wait()
-
+    play = opens(frame(message, opcode=2))
     config: dict[str, Any] = {
         "message_format": form,
         "max_messages": 1,

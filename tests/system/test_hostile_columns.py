@@ -28,8 +28,10 @@ MILLION = "{" + ",".join(f'"n{number:08d}":1' for number in range(1_000_000)) + 
 def run(directory: Path, messages: list[str], **given: Any) -> tuple[Run, int, float]:
     """Run the tap; return also its peak memory in bytes and its seconds of CPU."""
     config = {"idle_timeout": 60, "buffer_bytes": BUFFER, **given}
-    with serve(sending(messages)) as server:
-        tap = start_tap(directory, {"url": server.url, **config}, stdout=-1)
+    with (
+        serve(sending(messages)) as server,
+        start_tap(directory, {"url": server.url, **config}) as tap,
+    ):
         assert tap.stdout is not None
         assert tap.stderr is not None
         peaks = [0]
@@ -41,8 +43,6 @@ def run(directory: Path, messages: list[str], **given: Any) -> tuple[Run, int, f
         watch.join()
         _, status, usage = os.wait4(tap.pid, 0)
         tap.returncode = os.waitstatus_to_exitcode(status)
-        tap.stdout.close()
-        tap.stderr.close()
     assert tap.returncode == 0, errors
     seconds = usage.ru_utime + usage.ru_stime
     return Run(0, output, errors), max(peaks), seconds

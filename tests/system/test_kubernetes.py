@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,13 @@ import yaml
 
 from scripts.tools import ROOT, tool
 from tap_websocket.settings import coerce, read_settings, schema
+from tests.support.processes import start
 from tests.support.servers import serve
 from tests.support.tap import clean_environment, write_config
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from tests.support.servers import Peer
 
 FOLDER = ROOT / "deploy" / "kubernetes"
@@ -117,17 +120,20 @@ def test_a_pod_has_time_to_drain_and_keeps_its_schema(name: str) -> None:
     assert json.loads(secret["stringData"]["target.json"])["host"]
 
 
-def run_shard(
+def start_shard(
     directory: Path,
     config: dict[str, Any],
     target: str | Path | None = None,
     keep: Path | None = None,
     keep_seconds: int = 600,
-) -> subprocess.Popen[bytes]:
-    """Start the container's script, with target-jsonl for the target."""
+) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    """Start the container's script, with target-jsonl for the target.
+
+    It is over when the block is left.
+    """
     target_config = {"destination_path": str(directory), "do_timestamp_file": False}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.Popen(
+    return start(
         [FOLDER / "run-shard"],
         env=clean_environment(
             {
@@ -144,6 +150,13 @@ def run_shard(
         cwd=directory,
         stderr=subprocess.PIPE,
     )
+
+
+def run_shard(*arguments: Any, **given: Any) -> tuple[int, str]:
+    """Run the script to its end; return its exit code and what it logged."""
+    with start_shard(*arguments, **given) as script:
+        _, errors = script.communicate(timeout=60)
+    return script.returncode, errors.decode()
 
 
 async def steady(peer: Peer) -> None:
@@ -164,14 +177,20 @@ def config_for(url: str) -> dict[str, Any]:
 
 
 def test_a_signal_reaches_the_tap_and_the_target_has_everything(tmp_path: Path) -> None:
-    with serve(steady) as server:
-        script = run_shard(tmp_path, config_for(server.url))
-        deadline = time.monotonic() + 60
-        # The tap has its signal handlers long before it connects.
-        while not server.peers:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        time.sleep(0.5)
+    received = threading.Event()
+
+    async def feed(peer: Peer) -> None:
+        await peer.send('{"n": 1}')
+        await peer.send('{"n": 2}')
+        await peer.all_read()
+        received.set()
+        await peer.wait()
+
+    with (
+        serve(feed) as server,
+        start_shard(tmp_path, config_for(server.url)) as script,
+    ):
+        assert received.wait(120)
         script.send_signal(signal.SIGTERM)
         _, errors = script.communicate(timeout=60)
     assert script.returncode == 0, errors.decode()
@@ -187,17 +206,15 @@ def test_a_shard_whose_tap_fails_fails(tmp_path: Path) -> None:
         await peer.reset()
 
     with serve(fall) as server:
-        script = run_shard(tmp_path, config_for(server.url))
-        _, errors = script.communicate(timeout=60)
-    assert script.returncode == 1, errors.decode()
+        code, log = run_shard(tmp_path, config_for(server.url))
+    assert code == 1, log
 
 
 def test_a_shard_whose_target_fails_fails(tmp_path: Path) -> None:
     with serve(steady) as server:
         config = {**config_for(server.url), "idle_timeout": 3}
-        script = run_shard(tmp_path, config, "false")
-        _, errors = script.communicate(timeout=60)
-    assert script.returncode == 1, errors.decode()
+        code, log = run_shard(tmp_path, config, "false")
+    assert code == 1, log
 
 
 def failing_target(directory: Path) -> Path:
@@ -218,13 +235,11 @@ def test_a_shard_keeps_what_a_failing_target_did_not_take(tmp_path: Path) -> Non
     kept.mkdir()
     with serve(steady) as server:
         config = {**config_for(server.url), "max_duration": 600}
-        script = run_shard(tmp_path, config, failing_target(tmp_path), kept, 1)
-        _, errors = script.communicate(timeout=60)
-    assert script.returncode == 3, errors.decode()
+        code, log = run_shard(tmp_path, config, failing_target(tmp_path), kept, 1)
+    assert code == 3, log
     (file,) = kept.iterdir()
-    (counted,) = re.findall(rb"The run ended.* records=(\d+)", errors)
+    (counted,) = re.findall(r"The run ended.* records=(\d+)", log)
     assert kept_numbers(file) == [1, 2][: int(counted)] != []
-    log = errors.decode()
     assert f"< {file}" in log
     assert file.suffix == ".jsonl"
     written = file.with_suffix(".part")
@@ -251,19 +266,17 @@ def test_a_shard_goes_on_into_the_file_when_its_target_has_failed(
     with serve(feed) as server:
         config = {**config_for(server.url), "max_messages": 2}
         # Over by itself, long before the seconds are.
-        script = run_shard(tmp_path, config, target, kept)
-        _, errors = script.communicate(timeout=60)
-    assert script.returncode == 3, errors.decode()
+        code, log = run_shard(tmp_path, config, target, kept)
+    assert code == 3, log
     (file,) = kept.iterdir()
     assert kept_numbers(file) == [1, 2]
 
 
 def test_a_shard_says_that_the_folder_to_keep_is_not_there(tmp_path: Path) -> None:
-    script = run_shard(tmp_path, {}, keep=tmp_path / "none")
-    _, errors = script.communicate(timeout=60)
-    assert script.returncode == 1
+    code, log = run_shard(tmp_path, {}, keep=tmp_path / "none")
+    assert code == 1
     expected = f"KEEP: the folder {tmp_path / 'none'} is not there\n"
-    assert errors.decode() == expected
+    assert log == expected
 
 
 def test_the_command_of_the_target_may_have_options(tmp_path: Path) -> None:
@@ -273,9 +286,8 @@ def test_the_command_of_the_target_may_have_options(tmp_path: Path) -> None:
     target.chmod(0o755)
     with serve(steady) as server:
         config = {**config_for(server.url), "max_messages": 2}
-        script = run_shard(tmp_path, config, f"{target} --config=ENV *")
-        _, errors = script.communicate(timeout=60)
-    assert script.returncode == 0, errors.decode()
+        code, log = run_shard(tmp_path, config, f"{target} --config=ENV *")
+    assert code == 0, log
     options = given.read_text().splitlines()
     assert options[:3] == ["--config=ENV", "*", "--config"]
     assert len(options) == 4
@@ -286,9 +298,8 @@ def test_a_shard_keeps_nothing_that_its_target_took(tmp_path: Path) -> None:
     kept.mkdir()
     with serve(steady) as server:
         config = {**config_for(server.url), "max_messages": 2}
-        script = run_shard(tmp_path, config, keep=kept)
-        _, errors = script.communicate(timeout=60)
-    assert script.returncode == 0, errors.decode()
+        code, log = run_shard(tmp_path, config, keep=kept)
+    assert code == 0, log
     assert not list(kept.iterdir())
     lines = (tmp_path / "messages.jsonl").read_text().splitlines()
     assert [json.loads(line)["n"] for line in lines] == [1, 2]

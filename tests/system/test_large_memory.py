@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.memory import MIB, SLACK, run_for_peak
-from tests.support.raw import frame, serve_raw
+from tests.support.raw import frame, opens, serve_raw
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.raw import RawPeer
 
 SIZE = 12 * MIB
 BUFFER = MIB
@@ -77,11 +76,7 @@ def test_a_message_takes_no_more_than_sixteen_times_its_size(
 ) -> None:
     message, given = SHAPES[shape]
 
-    async def play(peer: RawPeer) -> None:
-        await peer.upgrade(frame(message), frame(b'{"last":1}'))
-        await peer.wait()
-
-    with serve_raw(play) as server:
+    with serve_raw(opens(frame(message), frame(b'{"last":1}'))) as server:
         measured = run_for_peak(
             tmp_path,
             {

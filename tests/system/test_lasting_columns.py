@@ -193,17 +193,13 @@ def test_a_killed_run_leaves_a_file_that_is_not_behind_the_table(
             "flush_interval": 0.01,
             "schema_location": str(tmp_path / "columns.json"),
         }
-        tap = start_tap(folder, config)
-        assert tap.stdout is not None
-        assert tap.stderr is not None
-        # Every other one is killed as it starts.
-        first = b"" if number % 2 else tap.stdout.readline()
-        time.sleep(delays[number] / 2)
-        tap.send_signal(signal.SIGKILL)
-        output = first + tap.stdout.read()
-        tap.wait()
-        tap.stdout.close()
-        tap.stderr.close()
+        with start_tap(folder, config) as tap:
+            assert tap.stdout is not None
+            # Every other one is killed as it starts.
+            first = b"" if number % 2 else tap.stdout.readline()
+            time.sleep(delays[number] / 2)
+            tap.send_signal(signal.SIGKILL)
+            output = first + tap.stdout.read()
         announced: set[str] = set()
         for line in output.splitlines(keepends=True):
             if line.startswith(b'{"type":"SCHEMA"') and line.endswith(b"\n"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -15,6 +16,8 @@ import yaml
 from scripts.project import environment, make_project
 from scripts.tools import tool
 from tests.support.exchange import Limits, serve_exchange
+from tests.support.meltano import start_meltano
+from tests.support.processes import wait_until
 from tests.support.raw import frame, serve_raw
 
 if TYPE_CHECKING:
@@ -37,22 +40,15 @@ def test_ctrl_c_ends_promptly_and_what_was_written_is_in_the_target(
     with serve_raw(steady) as server:
         config = {"url": server.url, "idle_timeout": 60, "infer_messages": 10}
         make_project(tmp_path, tap_config=config, output=output)
-        meltano = subprocess.Popen(
-            [tool("meltano"), "run", "tap-websocket", "target-jsonl"],
-            cwd=tmp_path,
-            env=environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-        deadline = time.monotonic() + 60
-        while not (path.exists() and path.stat().st_size > 100_000):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        before = path.read_bytes().count(b"\n")
-        begin = time.monotonic()
-        os.killpg(meltano.pid, signal.SIGINT)
-        _, errors = meltano.communicate(timeout=60)
+        with start_meltano(
+            tmp_path, "run", "tap-websocket", "target-jsonl", start_new_session=True
+        ) as meltano:
+            wait_until(lambda: path.exists() and path.stat().st_size > 100_000)
+            before = path.read_bytes().count(b"\n")
+            begin = time.monotonic()
+            os.killpg(meltano.pid, signal.SIGINT)
+            _, errors = meltano.communicate(timeout=60)
+    # Before its idle_timeout, and before one of Meltano's.
     assert time.monotonic() - begin < 20, errors.decode()
     assert meltano.returncode != 0, errors.decode()
     numbers = [json.loads(line)["n"] for line in path.read_text().splitlines()]
@@ -90,28 +86,20 @@ def test_two_shards_run_at_once_each_with_a_state_of_its_own(tmp_path: Path) -> 
             check=True,
         )
         runs = []
-        for index in range(2):
-            output = tmp_path / f"output-{index}"
-            output.mkdir()
-            runs.append(
-                subprocess.Popen(
-                    [
-                        tool("meltano"),
-                        "run",
-                        f"--state-id-suffix=shard-{index}",
-                        f"tap-websocket-{index}",
-                        "target-jsonl",
-                    ],
-                    cwd=tmp_path,
-                    env={
-                        **environment(),
-                        "TARGET_JSONL_DESTINATION_PATH": str(output),
-                    },
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.PIPE,
-                ),
-            )
-        logs = [run.communicate(timeout=120)[1].decode() for run in runs]
+        with contextlib.ExitStack() as stack:
+            for index in range(2):
+                output = tmp_path / f"output-{index}"
+                output.mkdir()
+                started = start_meltano(
+                    tmp_path,
+                    "run",
+                    f"--state-id-suffix=shard-{index}",
+                    f"tap-websocket-{index}",
+                    "target-jsonl",
+                    variables={"TARGET_JSONL_DESTINATION_PATH": str(output)},
+                )
+                runs.append(stack.enter_context(started))
+            logs = [run.communicate(timeout=120)[1].decode() for run in runs]
     assert [run.returncode for run in runs] == [0, 0], "\n".join(logs)
     symbols = []
     for index in range(2):

@@ -7,33 +7,50 @@ import gc
 import itertools
 import time
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.connect import connect
 from tests.support.memory import MIB, SLACK, peak_memory
-from tests.support.raw import frame, serve_raw
+from tests.support.processes import is_full, wait_until
+from tests.support.raw import frame, opens, serve_raw
 from tests.support.tap import start_tap
 
 if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.support.raw import RawPeer
 
 
-def run_stalled(directory: Path, url: str, seconds: float, **given: Any) -> int:
-    """Run the tap with nobody reading for a while; return its peak."""
-    tap = start_tap(directory, {"url": url, "max_duration": seconds, **given})
+def run_stalled(
+    directory: Path, url: str, stalled: Callable[[IO[bytes]], None], **given: Any
+) -> int:
+    """Run the tap with nobody reading for a while; return its peak.
+
+    Args:
+        directory: Its working directory.
+        url: Where it connects to.
+        stalled: Waits for as long as nobody reads; gets the tap's stdout.
+        given: Other settings.
+    """
+    with start_tap(directory, {"url": url, "max_duration": 600, **given}) as tap:
+        assert tap.stdout is not None
+        stalled(tap.stdout)
+        return end_read(tap)
+
+
+def end_read(tap: subprocess.Popen[bytes]) -> int:
+    """End a tap by a signal and read what it still writes; return its peak before."""
     assert tap.stdout is not None
     assert tap.stderr is not None
-    time.sleep(seconds)
     measured = peak_memory(tap)
+    tap.terminate()
     for _ in tap.stdout:
         pass
     assert tap.wait(60) == 0, tap.stderr.read().decode()
-    tap.stdout.close()
-    tap.stderr.close()
     return measured
 
 
@@ -56,11 +73,16 @@ def test_a_stalled_target_costs_the_buffer_and_no_more(
     tmp_path: Path,
 ) -> None:
     payload = b'{"n": 1, "pad": "%s"}' % (b"x" * (size - 20))
+
+    def fill(stdout: IO[bytes]) -> None:
+        wait_until(lambda: is_full(stdout))
+        time.sleep(4)  # for the buffer to be full, too
+
     with serve_raw(flood(payload)) as server:
         measured = run_stalled(
             tmp_path,
             server.url,
-            4,
+            fill,
             buffer_bytes=64 * MIB,
             transport=transport,
         )
@@ -86,7 +108,7 @@ def test_messages_that_are_too_big_are_not_buffered(
         measured = run_stalled(
             tmp_path,
             server.url,
-            4,
+            lambda _: wait_until(lambda: len(server.peers) > 4),
             reconnect=True,
             reconnect_backoff=0.1,
             max_message_bytes=8 * MIB,
@@ -94,7 +116,6 @@ def test_messages_that_are_too_big_are_not_buffered(
             transport=transport,
             record_metadata=True,
         )
-        assert len(server.peers) > 4
     assert measured < 8 * MIB + SLACK
 
 
@@ -128,21 +149,13 @@ def numbered(count: int, lines: int) -> Any:
 def run_read(directory: Path, url: str, records: int, **given: Any) -> int:
     """Run the tap until so many records were read; return its peak."""
     config = {"url": url, "max_duration": 600, "buffer_bytes": MIB, **given}
-    tap = start_tap(directory, config)
-    assert tap.stdout is not None
-    assert tap.stderr is not None
-    for line in tap.stdout:
-        records -= line.startswith(b'{"type":"RECORD"')
-        if records == 0:
-            break
-    measured = peak_memory(tap)
-    tap.terminate()
-    for _ in tap.stdout:
-        pass
-    assert tap.wait(60) == 0, tap.stderr.read().decode()
-    tap.stdout.close()
-    tap.stderr.close()
-    return measured
+    with start_tap(directory, config) as tap:
+        assert tap.stdout is not None
+        for line in tap.stdout:
+            records -= line.startswith(b'{"type":"RECORD"')
+            if records == 0:
+                break
+        return end_read(tap)
 
 
 @pytest.mark.parametrize("transport", ["websockets", "picows"])
@@ -182,10 +195,7 @@ def test_what_deduplicate_remembers_has_a_bound(
 def test_a_closed_connection_does_not_wait_for_the_garbage_collector(
     transport: str,
 ) -> None:
-    async def play(peer: RawPeer) -> None:
-        await peer.upgrade(frame(b"{}"))
-        await peer.wait()
-
+    play = opens(frame(b"{}"))
     gc.disable()
     try:
         with serve_raw(play) as server:

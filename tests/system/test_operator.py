@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.processes import is_full, start, wait_until
 from tests.support.raw import frame, serve_raw
 from tests.support.servers import serve
 from tests.support.tap import (
@@ -31,11 +32,13 @@ from tests.support.tap import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support.raw import RawPeer
     from tests.support.servers import Peer
 
+PONG = 10
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
@@ -46,11 +49,13 @@ async def never_answers(peer: RawPeer) -> None:
 
 async def silent(peer: RawPeer) -> None:
     await peer.upgrade()
+    await peer.all_read()
     await peer.wait()
 
 
 async def one_then_silent(peer: RawPeer) -> None:
     await peer.upgrade(frame(b'{"n": 0}'))
+    await peer.all_read()
     await peer.wait()
 
 
@@ -58,6 +63,7 @@ async def refuses(peer: RawPeer) -> None:
     await peer.status(503)
 
 
+UNCONNECTED = {"connecting", "reconnecting", "fetching a token"}
 STAGES: dict[str, tuple[Any, dict[str, Any], int]] = {
     "connecting": (never_answers, {}, 0),
     "sampling": (one_then_silent, {"infer_timeout": 60}, 1),
@@ -96,27 +102,27 @@ def test_a_signal_at_every_stage_ends_the_run_well(
         config = {"url": server.url, "idle_timeout": 60, **settings}
         if "placeholders" in settings:
             config["placeholders"] = {"port": str(server.port)}
-        tap = start_tap(tmp_path, config)
-        _wait_for(lambda: server.peers and server.peers[0].request)
-        time.sleep(0.3)  # for what the server sent to arrive
-        begin = time.monotonic()
-        tap.send_signal(number)
-        output, errors = tap.communicate(timeout=20)
-        closes = [peer.close_code for peer in server.peers]
+        with start_tap(tmp_path, config) as tap:
+            wait_until(lambda: server.peers and has_come_to(stage, server.peers[0]))
+            begin = time.monotonic()
+            tap.send_signal(number)
+            output, errors = tap.communicate(timeout=60)
+    closes = [peer.close_code for peer in server.peers]
     assert tap.returncode == 0, errors.decode()
-    assert time.monotonic() - begin < 4
+    # Not one of its times is over.
+    assert time.monotonic() - begin < 20
     lines = [json.loads(line) for line in output.splitlines()]
     assert sum(line["type"] == "RECORD" for line in lines) == records
     assert number.name in errors.decode()
-    if stage not in {"connecting", "reconnecting", "fetching a token"}:
+    if stage not in UNCONNECTED:
         assert closes == [1001]
 
 
-def _wait_for(condition: Any) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+def has_come_to(stage: str, peer: RawPeer) -> bool:
+    """Return whether the server has seen of a connection what a stage begins with."""
+    if stage in UNCONNECTED:
+        return bool(peer.request)
+    return any(opcode == PONG for opcode, _ in peer.frames)
 
 
 def _rest(tap: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
@@ -124,10 +130,21 @@ def _rest(tap: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
     assert tap.stdout is not None
     assert tap.stderr is not None
     output, errors = tap.stdout.read(), tap.stderr.read()
-    tap.wait(10)
-    tap.stdout.close()
-    tap.stderr.close()
+    tap.wait(60)
     return output, errors
+
+
+@contextlib.contextmanager
+def start_blocked(
+    directory: Path, config: dict[str, Any]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a tap that waits for its target to read more than the first line."""
+    with start_tap(directory, config) as tap:
+        assert tap.stdout is not None
+        tap.stdout.readline()
+        stdout = tap.stdout
+        wait_until(lambda: is_full(stdout))
+        yield tap
 
 
 async def floods(peer: RawPeer) -> None:
@@ -144,13 +161,11 @@ async def floods(peer: RawPeer) -> None:
 def test_a_signal_while_stdout_is_blocked_waits_for_the_target(tmp_path: Path) -> None:
     with serve_raw(floods) as server:
         config = {"url": server.url, "idle_timeout": 60, "buffer_bytes": 3_000_000}
-        tap = start_tap(tmp_path, config)
-        assert tap.stdout is not None
-        tap.stdout.readline()
-        time.sleep(1.5)  # until the pipe and the buffer are full
-        tap.send_signal(signal.SIGTERM)
-        time.sleep(0.5)
-        output, errors = _rest(tap)
+        with start_blocked(tmp_path, config) as tap:
+            time.sleep(1)  # until the buffer is full, too
+            tap.send_signal(signal.SIGTERM)
+            time.sleep(0.5)
+            output, errors = _rest(tap)
     assert tap.returncode == 0, errors.decode()
     numbers = [json.loads(line)["record"]["n"] for line in output.splitlines()]
     assert numbers == list(range(len(numbers)))
@@ -165,26 +180,21 @@ def test_a_target_that_does_not_take_it_costs_the_exit_code(tmp_path: Path) -> N
             "buffer_bytes": 1_000_000,
             "drain_timeout": 1,
         }
-        tap = start_tap(tmp_path, config)
-        assert tap.stdout is not None
-        tap.stdout.readline()
-        time.sleep(1)
-        begin = time.monotonic()
-        tap.send_signal(signal.SIGTERM)
-        assert tap.wait(20) == 1
-        assert 0.9 < time.monotonic() - begin < 5
-        assert tap.stderr is not None
-        errors = tap.stderr.read().decode()
-        tap.stdout.close()
-        tap.stderr.close()
+        with start_blocked(tmp_path, config) as tap:
+            begin = time.monotonic()
+            tap.send_signal(signal.SIGTERM)
+            assert tap.wait(60) == 1
+            assert 0.9 < time.monotonic() - begin < 20
+            assert tap.stderr is not None
+            errors = tap.stderr.read().decode()
     assert re.search(r"drain_timeout\): [1-9]\d* records were not delivered", errors)
 
 
 @pytest.mark.parametrize(
     ("second", "pause", "code"),
     [
-        (signal.SIGINT, 0.2, 1),
-        (signal.SIGTERM, 0.02, 0),
+        (signal.SIGINT, 0, 1),
+        (signal.SIGTERM, 0, 0),
         (signal.SIGTERM, 2.3, 1),
     ],
     ids=["the same again", "another at once", "another later"],
@@ -197,16 +207,16 @@ def test_a_second_signal_by_its_rule(
 ) -> None:
     with serve_raw(floods) as server:
         config = {"url": server.url, "idle_timeout": 60, "buffer_bytes": 1_000_000}
-        tap = start_tap(tmp_path, config)
-        assert tap.stdout is not None
-        tap.stdout.readline()
-        time.sleep(1)
-        tap.send_signal(signal.SIGINT)
-        time.sleep(pause)
-        tap.send_signal(second)
-        if code:
-            assert tap.wait(5) == code
-        output, errors = _rest(tap)
+        with start_blocked(tmp_path, config) as tap:
+            tap.send_signal(signal.SIGINT)
+            # It has the first signal: two that wait are one.
+            wait_until(lambda: server.peers[0].close_code)
+            time.sleep(pause)
+            tap.send_signal(second)
+            if code:
+                # Before its drain_timeout.
+                assert tap.wait(20) == code
+            output, errors = _rest(tap)
     assert tap.returncode == code
     assert output
     assert ("second signal" in errors.decode()) is bool(code)
@@ -246,10 +256,9 @@ def test_a_signal_while_the_interpreter_exits_changes_nothing(tmp_path: Path) ->
 
 def test_a_target_that_exits_at_start(tmp_path: Path) -> None:
     with serve_raw(silent) as server:
-        tap = start_tap(
-            tmp_path, {"url": server.url, "idle_timeout": 90, "infer_timeout": 90}
-        )
-        errors = lose_target(tap, within=30)
+        config = {"url": server.url, "idle_timeout": 90, "infer_timeout": 90}
+        with start_tap(tmp_path, config) as tap:
+            errors = lose_target(tap, within=60)
     (line,) = [line for line in errors.splitlines() if "| ERROR" in line]
     assert "target went away" in line
 
@@ -258,13 +267,14 @@ def test_a_target_that_exits_at_start(tmp_path: Path) -> None:
 def test_a_target_that_goes_away_waits_for_no_server(
     maps: dict[str, Any], tmp_path: Path
 ) -> None:
-    async def script(peer: Peer) -> None:
+    async def script(peer: RawPeer) -> None:
+        await peer.upgrade()
         for number in itertools.count():
-            await peer.send(f'{{"n": {number}}}')
-            # No Close is answered: the handler never reads.
+            await peer.send(frame(b'{"n": %d}' % number))
+            # No Close is answered: nothing is read.
             await asyncio.sleep(0.01)
 
-    with serve(script) as server:
+    with serve_raw(script) as server:
         config = {
             "url": server.url,
             "idle_timeout": 60,
@@ -273,19 +283,19 @@ def test_a_target_that_goes_away_waits_for_no_server(
             "flush_interval": 0.01,
             **({"stream_maps": maps} if maps else {}),
         }
-        tap = start_tap(tmp_path, config)
-        assert tap.stdout is not None
-        tap.stdout.readline()
-        assert "target went away" in lose_target(tap, within=10)
+        with start_tap(tmp_path, config) as tap:
+            assert tap.stdout is not None
+            tap.stdout.readline()
+            assert "target went away" in lose_target(tap, within=20)
 
 
 def test_a_delivered_run_needs_no_drain_timeout(tmp_path: Path) -> None:
-    async def script(peer: Peer) -> None:
-        await peer.send('{"n": 1}')
-        # No Close is answered: the handler holds the connection.
-        await asyncio.sleep(60)
+    async def script(peer: RawPeer) -> None:
+        await peer.upgrade(frame(b'{"n": 1}'))
+        # No Close is answered.
+        await peer.silence()
 
-    with serve(script) as server:
+    with serve_raw(script) as server:
         config = {
             "url": server.url,
             "max_duration": 60,
@@ -294,12 +304,12 @@ def test_a_delivered_run_needs_no_drain_timeout(tmp_path: Path) -> None:
             "drain_timeout": 0.3,
             "close_timeout": 1,
         }
-        tap = start_tap(tmp_path, config)
-        assert tap.stdout is not None
-        assert b"SCHEMA" in tap.stdout.readline()
-        assert b"RECORD" in tap.stdout.readline()
-        tap.send_signal(signal.SIGTERM)
-        _, stderr = tap.communicate(timeout=30)
+        with start_tap(tmp_path, config) as tap:
+            assert tap.stdout is not None
+            assert b"SCHEMA" in tap.stdout.readline()
+            assert b"RECORD" in tap.stdout.readline()
+            tap.send_signal(signal.SIGTERM)
+            _, stderr = tap.communicate(timeout=60)
     assert tap.returncode == 0, stderr
 
 
@@ -312,14 +322,13 @@ def test_a_pipe_that_does_not_block_gets_whole_lines(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     with serve(script) as server:
-        tap = start_tap(
-            tmp_path, {"url": server.url, "max_duration": 60}, stdout=writing
-        )
-        os.close(writing)
-        written = b""
-        while data := os.read(reading, 5000):
-            written += data
-        _, stderr = tap.communicate(timeout=30)
+        config = {"url": server.url, "max_duration": 60}
+        with start_tap(tmp_path, config, stdout=writing) as tap:
+            os.close(writing)
+            written = b""
+            while data := os.read(reading, 5000):
+                written += data
+            _, stderr = tap.communicate(timeout=60)
     os.close(reading)
     assert tap.returncode == 0, stderr
     lines = [json.loads(line) for line in written.splitlines()]
@@ -328,10 +337,11 @@ def test_a_pipe_that_does_not_block_gets_whole_lines(tmp_path: Path) -> None:
 
 def test_on_a_terminal_one_live_line(tmp_path: Path) -> None:
     async def script(peer: Peer) -> None:
-        for number in range(30):
+        for number in itertools.count():
             await peer.send(f'{{"n": {number}}}')
             await asyncio.sleep(0.05)
-        await peer.wait()
+            if number > 30 and b" records, " in shown:
+                await peer.close()
 
     main, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (24, 100))
@@ -346,21 +356,21 @@ def test_on_a_terminal_one_live_line(tmp_path: Path) -> None:
     with serve(script) as server:
         config = {
             "url": server.url,
-            "idle_timeout": 3,
+            "idle_timeout": 60,
             "flush_interval": 0.1,
             "infer_messages": 1,
         }
         options = ["--config", str(write_config(tmp_path, config))]
-        tap = subprocess.Popen(
+        with start(
             [*COMMAND, *options],
             stdout=subprocess.DEVNULL,
             stderr=terminal,
             env=clean_environment(),
             cwd=tmp_path,
-        )
-        os.close(terminal)
-        reader.start()
-        assert tap.wait(30) == 0
+        ) as tap:
+            os.close(terminal)
+            reader.start()
+            assert tap.wait(60) == 0
         reader.join()
         os.close(main)
         plain = run_tap(tmp_path, config)

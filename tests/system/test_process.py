@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.processes import start
 from tests.support.servers import serve
-from tests.support.tap import COMMAND, clean_environment, write_config
+from tests.support.tap import COMMAND, clean_environment, start_tap, write_config
 
 if TYPE_CHECKING:
     from tests.support.servers import Peer
@@ -110,22 +111,17 @@ def test_a_closed_descriptor_is_no_sockets(descriptor: int, tmp_path: Path) -> N
             tmp_path, {"url": server.url, "idle_timeout": 60, "infer_messages": 1}
         )
         command = f'exec "$@" {descriptor}>&-'
-        tap = subprocess.Popen(
-            ["sh", "-c", command, "sh", *COMMAND, "--config", str(path)],
+        with start(
+            ["sh", "-c", command, "sh", *COMMAND, "--config", path],
             stdout=subprocess.PIPE,
             cwd=tmp_path,
             env=clean_environment(),
-        )
-        assert tap.stdout is not None
-        try:
+        ) as tap:
+            assert tap.stdout is not None
             while b'"RECORD"' not in tap.stdout.readline():
                 assert tap.poll() is None
             found = Path(f"/proc/{tap.pid}/fd/{descriptor}").readlink()
             assert str(found) == "/dev/null"
-        finally:
-            tap.kill()
-            tap.wait()
-            tap.stdout.close()
 
 
 @pytest.mark.parametrize("transport", ["picows", "websockets"])
@@ -165,19 +161,13 @@ def test_columns_are_inferred_though_no_more_files_may_be_open(
 
 
 def test_whoever_reads_stderr_may_go_away(tmp_path: Path) -> None:
-    with serve(numbers) as server:
-        path = write_config(tmp_path, {"url": server.url, "max_messages": 5})
-        tap = subprocess.Popen(
-            [*COMMAND, "--config", str(path)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=tmp_path,
-            env=clean_environment(),
-        )
+    with (
+        serve(numbers) as server,
+        start_tap(tmp_path, {"url": server.url, "max_messages": 5}) as tap,
+    ):
         assert tap.stderr is not None
         assert tap.stdout is not None
         tap.stderr.close()
-        with tap.stdout:
-            output = tap.stdout.read()
+        output = tap.stdout.read()
         assert tap.wait(60) == 0
     assert output.count(b'"RECORD"') == 5
