@@ -166,19 +166,23 @@ def test_what_is_announced_while_an_announced_address_hangs_is_kept() -> None:
 def test_a_refusal_for_the_old_connection_s_sake_does_not_end_the_run() -> None:
     """Where one connection is allowed, the refusal may come when that has ended."""
     first: list[RawPeer] = []
-    answered = asyncio.Event()
+    gone = asyncio.Event()
 
     async def script(peer: RawPeer) -> None:
         if peer.number == 1:
             first.append(peer)
         if peer.number == 2:
             await first[0].send(close_frame(1000))
-            await answered.wait()
+            await gone.wait()
             await peer.status(403)
             return
         await peer.upgrade(frame(b'{"n": %d}' % peer.number))
         await peer.wait()
-        answered.set()
+        if peer.number == 1:
+            peer.writer.write_eof()
+            # Until the client has closed its end, too.
+            await peer.reader.read()
+            gone.set()
 
     with serve_raw(script) as server:
         run = receive(url=server.url, **REPLACED, max_messages=2, max_duration=20)
@@ -264,7 +268,7 @@ def test_what_a_slow_target_has_not_taken_of_a_replaced_connection_is_not_lost()
     None
 ):
     """Reading stops and goes on all the time; a Close is behind what is not read."""
-    count = 30_000
+    count = 15_000
     message = b'{"n": %d, "pad": "' + b"x" * 80 + b'"}'
 
     async def script(peer: RawPeer) -> None:
