@@ -14,6 +14,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from tap_websocket.delivery.executor import DaemonExecutor
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -54,11 +56,16 @@ def gather_seconds(settings: Settings) -> float:
 def make_event_loop(seconds: float) -> asyncio.AbstractEventLoop:
     """Return a new event loop that gathers for this long; 0: it does not.
 
-    Windows has another kind of loop, without selectors, and gathers nothing.
+    Its end does not wait for look-ups of names. Windows has another kind of loop,
+    without selectors, and gathers nothing.
     """
+    loop: asyncio.AbstractEventLoop
     if sys.platform == "win32" or not seconds:
-        return asyncio.new_event_loop()
-    return asyncio.SelectorEventLoop(GatheringSelector(GatherPolicy(seconds)))
+        loop = asyncio.new_event_loop()
+    else:
+        loop = asyncio.SelectorEventLoop(GatheringSelector(GatherPolicy(seconds)))
+    loop.set_default_executor(DaemonExecutor())
+    return loop
 
 
 class GatherPolicy:

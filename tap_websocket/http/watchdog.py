@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Self
 
+from urllib3.exceptions import TimeoutError as TooLate
+
 from tap_websocket.http.interim import FinalResponse
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
 __all__ = ["Watchdog"]
@@ -79,16 +83,57 @@ class Watchdog:
         Args:
             base: urllib3's own, or the one of a kind of proxy.
         """
-        watch = self.watch
+        watchdog = self
 
         class Watched(base):  # type: ignore[misc]  # urllib3 has one for each proxy
             response_class = FinalResponse
 
             def connect(self) -> None:
-                super().connect()
-                watch(self.sock)
+                watchdog.wait_for(super().connect, self.close)
+                watchdog.watch(self.sock)
 
         return Watched
+
+    def wait_for(self, connect: Callable[[], None], close: Callable[[], None]) -> None:
+        """Make a connection, in a thread of its own: a look-up has no end of its own.
+
+        Nothing interrupts it while no name server answers.
+
+        Args:
+            connect: Makes the connection, and raises what the caller is to see.
+            close: Closes a connection that comes too late.
+
+        Raises:
+            TooLate: When the time of the request is over before.
+        """
+        future: concurrent.futures.Future[None] = concurrent.futures.Future()
+        threading.Thread(
+            target=_fulfil,
+            args=(future, connect),
+            name="tap-websocket-connect",
+            daemon=True,
+        ).start()
+        concurrent.futures.wait([future], max(0.0, self._end - time.monotonic()))
+        if not future.done():
+            future.add_done_callback(lambda _: close())
+            self._expire()
+            raise TooLate
+        try:
+            future.result()
+        finally:
+            # The error knows this frame, and so would wait for the garbage collector.
+            del future
+
+
+def _fulfil(
+    future: concurrent.futures.Future[None], connect: Callable[[], None]
+) -> None:
+    try:
+        connect()
+    except BaseException as error:  # noqa: BLE001 - raised where it is awaited
+        future.set_exception(error)
+    else:
+        future.set_result(None)
 
 
 def _shut_down(opened: socket.socket) -> None:
