@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from tap_websocket.records.document_reader import DocumentReader
     from tap_websocket.records.emitter import RecordEmitter
     from tap_websocket.records.extractor import Extracted
-    from tap_websocket.records.sequence import SequenceTracker, Watched
+    from tap_websocket.records.sequence import SequenceTracker
     from tap_websocket.records.views import PartialView
+    from tap_websocket.records.watched_keys import Watched
     from tap_websocket.settings import SequenceSettings, Settings
 
     Reader = Callable[[Iterable[bytes]], list[tuple[Any, Any]]]

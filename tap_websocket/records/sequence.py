@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tap_websocket import jsontext
 from tap_websocket.expressions.path import MISSING
 from tap_websocket.logs import LogThrottle
+from tap_websocket.records.watched_keys import LIMIT, Gap, WatchedKeys
 from tap_websocket.wording import counted
 
 if TYPE_CHECKING:
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
 
     from tap_websocket.feed.inbound import Origin
     from tap_websocket.jsontext import JsonValue
+    from tap_websocket.records.watched_keys import Watched
     from tap_websocket.settings import SequenceSettings
 
-__all__ = ["SequenceTracker", "Watched"]
+__all__ = ["SequenceTracker"]
 
 _LOGGER = logging.getLogger("tap-websocket")
 _LOG_SECONDS = 10.0
@@ -33,51 +35,14 @@ _SHOWN_CHARACTERS = 100
 """Of a number, and of what it is counted by, in a log line."""
 
 _MAX_DIGITS = 30
-"""Longer texts of digits are identifiers, and no numbers that go up."""
+"""More are an identifier, and no number that goes up."""
+
+_MAX_MISSING = 2**63 - 1
+"""More has no place in a column of a target."""
 
 
-class _Gap:
-    """Numbers that were skipped, and may still come.
-
-    Attributes:
-        low: The first of them; with `previous`, the number before them.
-        high: The last of them.
-        until: When they count as missing, by the clock.
-        breaks: Whether `on_gap` acts: not where a new connection began behind them.
-    """
-
-    __slots__ = ("breaks", "high", "low", "until")
-
-    def __init__(self, low: int, high: int, until: float, *, breaks: bool) -> None:
-        self.low = low
-        self.high = high
-        self.until = until
-        self.breaks = breaks
-
-
-def _high(gap: _Gap) -> int:
+def _high(gap: Gap) -> int:
     return gap.high
-
-
-class Watched:
-    """The numbers of one key.
-
-    Attributes:
-        key: The values of `by`, as a text for logs.
-        last: The highest number so far.
-        connections: Identities of the open connections that brought one.
-        gaps: What was skipped and may still come, in order.
-        missing: Numbers that were found missing since the last record.
-    """
-
-    __slots__ = ("connections", "gaps", "key", "last", "missing")
-
-    def __init__(self, key: str, last: int) -> None:
-        self.key = key
-        self.last = last
-        self.connections: set[int] = set()
-        self.gaps: list[_Gap] = []
-        self.missing = 0
 
 
 class SequenceTracker:
@@ -87,6 +52,7 @@ class SequenceTracker:
         settings: Where the numbers are, and how they go on.
         overlap: Seconds that another connection has to bring what one skipped.
         clock: The time in seconds, from any start.
+        limit: Keys that are watched.
 
     Attributes:
         missing: Numbers that are missing, over all keys.
@@ -100,18 +66,17 @@ class SequenceTracker:
         *,
         overlap: float,
         clock: Callable[[], float],
+        limit: int = LIMIT,
     ) -> None:
         self._settings = settings
         self._overlap = overlap
         self._clock = clock
         self._is_shared = settings.scope == "feed"
-        # By group (or, with `scope: connection`, identity of the connection) and key.
-        self._watched: dict[int, dict[str, Watched]] = {}
+        # Of a group, or with `scope: connection` of the identity of the connection.
+        self._watched = WatchedKeys(self._count_gaps, limit=limit)
         # Identities of the open connections of each group. Their origins are kept, so
         # that no identity is used twice.
         self._open: dict[int, dict[int, Origin]] = {}
-        # The same by the values of the key, for keys of texts that were looked at.
-        self._by_texts: dict[int, dict[Any, Watched]] = {}
         self.missing = 0
         self.broken = False
         self._log = LogThrottle(_LOG_SECONDS, clock=clock)
@@ -126,12 +91,12 @@ class SequenceTracker:
         if group.pop(id(origin), None) is None:
             return
         # The identity of this connection may be another's soon.
-        self._by_texts.clear()
+        self._watched.forget_texts()
         if not self._is_shared:
-            self._watched.pop(id(origin), None)
+            self._watched.drop(id(origin))
             return
-        for watched in self._watched.get(origin.group, {}).values():
-            watched.connections.discard(id(origin))
+        for watched in self._watched.of(origin.group):
+            watched.lost(id(origin))
 
     def takes(
         self, origin: Origin, found: Sequence[tuple[Any, Any]], start: int = 0
@@ -148,7 +113,7 @@ class SequenceTracker:
             Where it stopped: that document has to be observed.
         """
         identity, step = id(origin), self._settings.step
-        by_texts = self._by_texts.get(self._owner(origin), {})
+        by_texts = self._watched.by_texts(self._owner(origin))
         for at in range(start, len(found)):
             number, key = found[at]
             try:
@@ -193,29 +158,27 @@ class SequenceTracker:
         parts = [path.first(value) for path in settings.by]
         key = _key(parts)
         owner = self._owner(origin)
-        watched_keys = self._watched.setdefault(owner, {})
-        watched = watched_keys.get(key)
+        watched = self._watched.find(owner, key)
         if watched is None:
-            watched = watched_keys[key] = Watched(key, number)
-            watched.connections.add(id(origin))
+            watched = self._watched.add(owner, key, number)
+            watched.brought_by(id(origin))
             return watched
         if all(isinstance(part, str) for part in parts):
             # Of other values some are equal that are not the same, such as 1 and true.
             texts = parts[0] if len(parts) == 1 else tuple(parts)
-            self._by_texts.setdefault(owner, {})[texts] = watched
+            self._watched.know_texts(owner, texts, watched)
         self._lapse(watched)
         is_new = id(origin) not in watched.connections
         if is_new and number < watched.last and not watched.connections:
             # The feed has begun to count anew.
-            self._count(watched, watched.gaps)
-            watched.gaps = []
+            self._count_gaps(watched)
             watched.last = number
         elif settings.previous is not None:
             before = _whole(settings.previous.first(value))
             self._chain(watched, before, number, origin, is_new=is_new)
         else:
             self._step(watched, first, number, origin, is_new=is_new)
-        watched.connections.add(id(origin))
+        watched.brought_by(id(origin))
         return watched
 
     def _step(
@@ -261,21 +224,21 @@ class SequenceTracker:
         step, gaps = self._settings.step, watched.gaps
         # There may be thousands, where a line that lost nothing is behind one that did.
         begin = end = bisect.bisect_left(gaps, first, key=_high)
-        left: list[_Gap] = []
+        left: list[Gap] = []
         while end < len(gaps) and gaps[end].low <= number:
             gap = gaps[end]
             end += 1
             if gap.low < first:
-                left.append(_Gap(gap.low, first - step, gap.until, breaks=gap.breaks))
+                left.append(Gap(gap.low, first - step, gap.until, breaks=gap.breaks))
             if number < gap.high:
-                left.append(_Gap(number + step, gap.high, gap.until, breaks=gap.breaks))
+                left.append(Gap(number + step, gap.high, gap.until, breaks=gap.breaks))
         gaps[begin:end] = left
 
     def _skip(
         self, watched: Watched, low: int, high: int, origin: Origin, *, is_new: bool
     ) -> None:
         """Take numbers that did not come: they count now, or after `overlap`."""
-        gap = _Gap(low, high, self._clock() + self._overlap, breaks=not is_new)
+        gap = Gap(low, high, self._clock() + self._overlap, breaks=not is_new)
         others = self._open.get(origin.group, {}).keys() - {id(origin)}
         if self._is_shared and others:
             watched.gaps.append(gap)
@@ -295,15 +258,18 @@ class SequenceTracker:
 
     def settle(self) -> None:
         """Count what is still missing, at the end of a run."""
-        for keys in self._watched.values():
-            for watched in keys.values():
-                self._count(watched, watched.gaps)
-                watched.gaps = []
+        for watched in self._watched:
+            self._count_gaps(watched)
 
-    def _count(self, watched: Watched, gaps: list[_Gap]) -> None:
+    def _count_gaps(self, watched: Watched) -> None:
+        """Count all that a key skipped."""
+        self._count(watched, watched.gaps)
+        watched.gaps = []
+
+    def _count(self, watched: Watched, gaps: list[Gap]) -> None:
         for gap in gaps:
             count = self._size(gap)
-            watched.missing += count
+            watched.missing = min(watched.missing + count, _MAX_MISSING)
             self.missing += count
             self.broken = self.broken or gap.breaks
             of = f" of {watched.key[:_SHOWN_CHARACTERS]}" if watched.key else ""
@@ -315,7 +281,7 @@ class SequenceTracker:
                 self._where(gap),
             )
 
-    def _where(self, gap: _Gap) -> str:
+    def _where(self, gap: Gap) -> str:
         """Return which numbers are missing, in words."""
         if self._settings.previous is not None:
             return f"after {gap.low}, up to {gap.high}"
@@ -323,7 +289,7 @@ class SequenceTracker:
             return str(gap.low)
         return f"from {gap.low} to {gap.high}"
 
-    def _size(self, gap: _Gap) -> int:
+    def _size(self, gap: Gap) -> int:
         if self._settings.previous is not None:
             # What lies between two numbers that are not neighbours is not known.
             return 1
@@ -346,5 +312,6 @@ def _whole(value: JsonValue) -> int | None:
         if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
             return None
         return int(value)
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    return value if is_number else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if abs(value) < 10**_MAX_DIGITS else None

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 class Feed:
     """A tracker, its clock and its connections."""
 
-    def __init__(self, overlap: float = 5, **sequence: Any) -> None:
+    def __init__(self, overlap: float = 5, limit: int = 1000, **sequence: Any) -> None:
         self.now = 0.0
         settings = make_settings(
             reconnect=True, sequence={"path": "$.n", **sequence}
         ).continuity.sequence
         assert settings is not None
         self.tracker = SequenceTracker(
-            settings, overlap=overlap, clock=lambda: self.now
+            settings, overlap=overlap, clock=lambda: self.now, limit=limit
         )
 
     def open(self, group: int = 0) -> Origin:
@@ -80,6 +80,52 @@ def test_numbers_that_name_the_one_before() -> None:
     # The feed has begun to count anew, and says so.
     assert feed.send(one, 3, p=40) == 0
     assert feed.send(one, 4, p=3) == 0
+
+
+def test_keys_that_come_once_are_forgotten(caplog: pytest.LogCaptureFixture) -> None:
+    feed = Feed(limit=100, by=["$.s"])
+    one = feed.open()
+    for number in range(1000):
+        assert feed.send(one, number, s="busy") == 0
+        assert feed.send(one, 1, s=f"once {number}") == 0
+    assert feed.send(one, 5, s="once 0") == 0
+    assert feed.send(one, 5, s="once 999") == 3
+    assert feed.send(one, 1001, s="busy") == 1
+    warnings = [line for line in caplog.messages if "sequence watches" in line]
+    assert len(warnings) == 1
+    assert warnings[0].startswith("sequence watches 100 keys (by) at most")
+
+
+def test_what_a_forgotten_key_lacks_is_counted() -> None:
+    feed = Feed(limit=10, by=["$.s"], overlap=60)
+    one = feed.open()
+    feed.open()
+    feed.send(one, 1, 3, s="gap")
+    for number in range(100):
+        feed.send(one, 1, s=number)
+    assert feed.tracker.missing == 1
+
+
+def test_keys_of_any_length_count_apart() -> None:
+    feed = Feed(by=["$.s"])
+    one = feed.open()
+    long = "x" * 1_000_000
+    assert feed.send(one, 1, 2, s=f"{long}a") == 0
+    assert feed.send(one, 5, s=f"{long}b") == 0
+    assert feed.send(one, 4, s=f"{long}a") == 1
+    watched = feed.tracker.observe(one, {"n": 5, "s": f"{long}a"})
+    assert watched is not None
+    assert len(watched.key) < 1000
+
+
+def test_how_many_are_missing_has_a_place_in_a_column() -> None:
+    feed = Feed()
+    one = feed.open()
+    feed.send(one, 1)
+    watched = feed.tracker.observe(one, {"n": 10**25})
+    assert watched is not None
+    assert watched.missing == 2**63 - 1
+    assert feed.send(one, 10**40) == 0
 
 
 def test_keys_count_apart() -> None:
