@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import functools
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
         ConnectionBuiltins,
         PlaceholderValues,
     )
+    from tap_websocket.feed.body_room import BodyRoom
     from tap_websocket.http.answer import Answer
+    from tap_websocket.http.request import FilledRequest
     from tap_websocket.settings import Item, Settings
     from tap_websocket.settings.http_step import HttpStep
 
@@ -35,6 +38,10 @@ _RETRY_SECONDS = 1.0
 
 class StepHost(Protocol):
     """What steps ask of their connection."""
+
+    @property
+    def body_room(self) -> BodyRoom:
+        """For replies that came while reading was paused."""
 
     def deliver(self, body: bytes) -> None:
         """Take a reply as a text message of the connection."""
@@ -96,7 +103,7 @@ class HttpSteps:
         # Everything that is under way; cancelled when the connection ends.
         self._tasks: set[asyncio.Task[None]] = set()
         # Bodies that came while reading was paused, until it is resumed or over.
-        self._waiting: list[bytes] = []
+        self._waiting: collections.deque[bytes] = collections.deque()
         self._paused = False
 
     def perform(self, request: StepRequest, done: Callable[[], None]) -> None:
@@ -122,12 +129,17 @@ class HttpSteps:
         self._paused = False
         while self._waiting and not self._paused:
             # It may fill the buffer, and so pause again.
-            self._host.deliver(self._waiting.pop(0))
+            self._deliver_next()
 
     def flush(self) -> None:
         """Deliver the bodies that were kept back, though reading is paused still."""
         while self._waiting:
-            self._host.deliver(self._waiting.pop(0))
+            self._deliver_next()
+
+    def _deliver_next(self) -> None:
+        body = self._waiting.popleft()
+        self._host.body_room.give_back(len(body))
+        self._host.deliver(body)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -157,7 +169,9 @@ class HttpSteps:
         due = loop.time() + every
         while True:
             await asyncio.sleep(max(due - loop.time(), 0))
-            due += every
+            # Those that a slow one left no time for are not made up for: a server that
+            # counts requests would refuse so many at once.
+            due = max(due, loop.time()) + every
             while True:
                 try:
                     await self._exchange(request)
@@ -202,6 +216,19 @@ class HttpSteps:
         self._take(request, answer)
 
     async def _send(self, request: StepRequest) -> Answer:
+        client, lock = self._client(request.item)
+        async with lock:
+            if request.step.records:
+                await self._host.body_room.wait()
+            filled = self._filled(request)
+            return await in_thread(
+                lambda: send_and_follow(
+                    client, filled, trusted=self._trusted, learn=self._host.learn
+                )
+            )
+
+    def _filled(self, request: StepRequest) -> FilledRequest:
+        """Return what is sent now; to an origin that is not trusted, no credentials."""
         moment = self._builtins.moment()
         values = self._values.at(moment, request.own)
         filled = request.step.request.fill_in(values, moment)
@@ -210,13 +237,7 @@ class HttpSteps:
         ):
             headers = without_credentials(filled.headers, log_label(filled.url))
             filled = filled._replace(headers=headers)
-        client, lock = self._client(request.item)
-        async with lock:
-            return await in_thread(
-                lambda: send_and_follow(
-                    client, filled, trusted=self._trusted, learn=self._host.learn
-                )
-            )
+        return filled
 
     @functools.cached_property
     def _trusted(self) -> TrustedOrigins:
@@ -254,5 +275,6 @@ class HttpSteps:
         if step.records:
             if self._paused:
                 self._waiting.append(answer.body)
+                self._host.body_room.take(len(answer.body))
             else:
                 self._host.deliver(answer.body)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from tap_websocket.feed.backlog import Backlog
+from tap_websocket.feed.body_room import BodyRoom
 from tap_websocket.feed.diagnosis import Diagnosis
 from tap_websocket.feed.inbound import BatchResult
 from tap_websocket.logs import LogThrottle
@@ -89,6 +90,7 @@ class RunState:
         counts: What the run counts.
         paused: Whether reading is paused, since the target is slower than the feed.
         backlog: Works on large messages, and keeps the order of what comes meanwhile.
+        body_room: For replies over HTTP that came while reading was paused.
         sessions: The open connections.
         last_inbound: When the idle clock was last reset, by the loop's clock.
         ended: Is given why the run ended.
@@ -110,6 +112,7 @@ class RunState:
         self.counts = counts
         self.paused = False
         self.backlog = Backlog(changed=self._follow_backlog)
+        self.body_room = BodyRoom()
         self.sessions: set[OpenSession] = set()
         self._loop = asyncio.get_running_loop()
         self.last_inbound = self._loop.time()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from tap_websocket.errors import TapError
     from tap_websocket.expressions.placeholders import PlaceholderValues
+    from tap_websocket.feed.body_room import BodyRoom
     from tap_websocket.feed.dialer import Address
     from tap_websocket.feed.run_state import RunState
     from tap_websocket.settings import Item, Settings
@@ -146,6 +147,11 @@ class Session:
             ),
             send=self._outbound.send,
         )
+
+    @property
+    def body_room(self) -> BodyRoom:
+        """For replies to requests that came while reading was paused."""
+        return self._run.body_room
 
     @property
     def awaits_reply(self) -> bool:
