@@ -122,8 +122,16 @@ class Handshakes:
 
     @functools.cached_property
     def _tls(self) -> ssl.SSLContext:
-        """The context, made where TLS is used: that takes tens of milliseconds."""
-        return make_context(self._settings.tls)
+        """The context, made where TLS is used: that takes tens of milliseconds.
+
+        Raises:
+            Unreachable: When a file cannot be read that could be at the start.
+        """
+        try:
+            return make_context(self._settings.tls)
+        except ValueError as error:
+            msg = f"tls.{error}"
+            raise Unreachable(msg) from error
 
 
 def _redirected(handshake: Handshake, target: str, *, trusted: bool) -> Handshake:

@@ -50,6 +50,9 @@ _READ_BYTES = 16 * 1024
 _REFUSAL_SECONDS = 1.0
 """For the body of a refusal, which may hold an error code: its status has decided."""
 
+_MAX_SECONDS = 86400.0
+"""Sockets of CPython take time-outs of less than 25 days, 2^31 milliseconds."""
+
 _NO_PROXY = "none"
 
 
@@ -124,10 +127,15 @@ class HttpClient:
             CredentialError: When it cannot.
         """
         where = log_label(url)
-        left = self.timeout if seconds is None else seconds
+        left = min(self.timeout if seconds is None else seconds, _MAX_SECONDS)
         if left <= 0:
             raise unavailable(self.purpose, where, self._timed_out)
-        if url.startswith("https:") and not self._session.verify:
+        try:
+            session = self._session
+        except ValueError as error:
+            # A file cannot be read that could be at the start.
+            raise unavailable(self.purpose, where, f"tls.{error}") from error
+        if url.startswith("https:") and not session.verify:
             _LOGGER.warning(
                 "The certificate of %s is not checked (tls.verify: false)", where
             )
@@ -135,10 +143,11 @@ class HttpClient:
         try:
             with (
                 watchdog,
-                self._session.request(
+                session.request(
                     method,
                     url,
-                    headers=dict(headers),
+                    # The standard library would take Latin-1; handshakes take UTF-8.
+                    headers={name: value.encode() for name, value in headers},
                     data=body,
                     timeout=left,
                     allow_redirects=False,
@@ -171,7 +180,7 @@ class HttpClient:
         finally:
             # A server may leave the connection open, though it is asked not to. The
             # time of the next request would not bound it.
-            self._session.close()
+            session.close()
 
     def _body(self, response: requests.Response, watchdog: Watchdog) -> bytes:
         """Return the body; of a refusal, whose body may never end, what there is.

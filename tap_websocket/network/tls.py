@@ -49,6 +49,9 @@ def make_context(settings: TlsSettings) -> ssl.SSLContext:
     except ssl.SSLError as error:
         msg = f"ca_file: {settings.ca_file} holds a certificate that cannot be read"
         raise ValueError(msg) from error
+    except OSError as error:
+        msg = f"ca_file: the file {settings.ca_file} cannot be read ({error.strerror})"
+        raise ValueError(msg) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if not settings.verify:
         context.check_hostname = False
@@ -85,7 +88,7 @@ def _show(context: ssl.SSLContext, cert_file: str, settings: TlsSettings) -> Non
 
     try:
         context.load_cert_chain(cert_file, settings.key_file, password)
-    except (ssl.SSLError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise ValueError(_reason(error, settings, asked=asked)) from error
 
 

@@ -340,3 +340,13 @@ def test_a_proxy_that_wants_credentials_is_named(token_server: TokenServer) -> N
     setting = auth.TokenEndpoint("http://feed.test/", (("token", "$.t"),))
     with pytest.raises(CredentialError, match="the proxy wants credentials"):
         ask(Authenticator(setting, HttpClient(5, token_server.url)))
+
+
+def test_header_values_outside_ascii_are_utf_8_on_the_wire(
+    token_server: TokenServer,
+) -> None:
+    """As those of the handshake."""
+    token_server.replies({})
+    HttpClient(20).send("GET", token_server.url, (("X-User", "Zoë Łukasz"),))
+    (asked,) = token_server.asked
+    assert asked.headers["X-User"].encode("latin-1").decode() == "Zoë Łukasz"
