@@ -68,11 +68,16 @@ def prepare(raw: Mapping[str, Any], schema: Schema) -> Prepared:
     problems: list[str] = []
     for name, value in known.items():
         try:
-            config[name] = _typed(name, value, properties[name])
+            typed = _typed(name, value, properties[name])
+            problem = _unsendable(name, typed)
+        except RecursionError:
+            problem = f"{name}: is nested too deeply; a hundred levels are enough"
         except ValueError as error:
-            problems.append(str(error))
+            problem = str(error)
+        if problem is None:
+            config[name] = typed
         else:
-            problems += _unsendable(name, config[name])
+            problems.append(problem)
     for name, declared in properties.items():
         if "default" not in declared:
             continue
@@ -104,15 +109,21 @@ def prepare(raw: Mapping[str, Any], schema: Schema) -> Prepared:
     )
 
 
-def _unsendable(name: str, value: JsonValue) -> Iterator[str]:
-    """Yield what is wrong with a setting whose texts cannot all be UTF-8."""
+def _unsendable(name: str, value: JsonValue) -> str | None:
+    """Return what is wrong with a setting that cannot be JSON in UTF-8.
+
+    Python's parser takes `NaN`, and takes a number of any size for infinite.
+    """
     try:
-        json.dumps(value, ensure_ascii=False, default=str).encode()
+        json.dumps(value, ensure_ascii=False, default=str, allow_nan=False).encode()
     except UnicodeEncodeError:
-        yield (
+        return (
             f"{name}: a text in it holds half of a surrogate pair, which is no "
             "character; remove it"
         )
+    except ValueError:
+        return f"{name}: a number in it is too large, or none (NaN, Infinity)"
+    return None
 
 
 def _is_unset(value: JsonValue, declared: Schema) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -40,7 +41,10 @@ class TapCommand(SingerCommand):
         atexit.register(_ignore_signals)
         try:
             _check_stdout()
-            return super().main(*args, **kwargs)
+            try:
+                return super().main(*args, **kwargs)
+            finally:
+                _flush_stdout()
         except Exception as error:
             for line in _describe(error):
                 self.logger.error(line)  # noqa: TRY400 - a traceback is for debugging
@@ -57,6 +61,23 @@ def _check_stdout() -> None:
     if sys.stdout is None:
         msg = "stdout is closed; leave it open, since the records are written there"
         raise DeliveryError(msg)
+
+
+def _flush_stdout() -> None:
+    """Hand on what was printed, before the exit code says that it was.
+
+    Raises:
+        DeliveryError: When it cannot be written: half a catalog is none.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # The interpreter would try again at its exit, and end with 120.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        msg = f"stdout cannot be written ({error.strerror}); nothing more is written"
+        raise DeliveryError(msg) from error
 
 
 def _file_with(text: str) -> str:

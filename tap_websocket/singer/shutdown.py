@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import sys
 import threading
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from tap_websocket.delivery.bridge import Bridge
 
 __all__ = ["Shutdown"]
+
+_STDERR = 2
 
 _PASSED_ON_SECONDS = 2.0
 """Within this time another signal is the same request, passed on by a supervisor:
@@ -89,7 +92,9 @@ class Shutdown:
         if bridge is None:
             sys.exit(0)
         bridge.stop(f"{signal.Signals(signum).name} was received")
-        self._watchdog = threading.Timer(self._drain_timeout, self._expired, [bridge])
+        # Python waits for 292 years at most.
+        seconds = min(self._drain_timeout, threading.TIMEOUT_MAX)
+        self._watchdog = threading.Timer(seconds, self._expired, [bridge])
         self._watchdog.daemon = True
         self._watchdog.start()
 
@@ -103,8 +108,10 @@ class Shutdown:
 
     def _exit(self, text: str) -> None:
         """Write why to stderr, and leave with code 1."""
-        # Not by logging, which could wait for a lock that nobody releases any more;
-        # and whoever read stderr may be gone.
+        # Not by logging, which could wait for a lock that nobody releases any more.
+        # Whoever read stderr may be gone, or may not read what is in its pipe.
         with contextlib.suppress(OSError):
-            os.write(2, f"tap-websocket: {text}\n".encode())
+            _, ready, _ = select.select([], [_STDERR], [], 0)
+            if ready:
+                os.write(_STDERR, f"tap-websocket: {text}\n".encode())
         self._leave(1)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -96,6 +98,32 @@ def test_records_need_stdout(closed: str, tmp_path: Path) -> None:
     assert not server.peers
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+@pytest.mark.parametrize("option", ["--discover", "--about", "--version", "--help"])
+def test_what_is_printed_is_written_or_it_is_exit_1(
+    option: str, tmp_path: Path
+) -> None:
+    config = {
+        "url": "ws://localhost:1/",
+        "max_messages": 1,
+        "schema": {"type": "object", "properties": {"n": {"type": "integer"}}},
+    }
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*COMMAND, "--config", str(write_config(tmp_path, config)), option],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            cwd=tmp_path,
+            env=clean_environment(),
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 1
+    (error,) = (line for line in done.stderr.splitlines() if b"ERROR" in line)
+    assert b"No space left on device" in error
+    assert b"Exception ignored" not in done.stderr
+
+
 def test_neither_stdout_nor_stderr_is_exit_1(tmp_path: Path) -> None:
     with serve(numbers) as server:
         run = run_without(tmp_path, server.url, ">&- 2>&-")
@@ -171,3 +199,81 @@ def test_whoever_reads_stderr_may_go_away(tmp_path: Path) -> None:
         output = tap.stdout.read()
         assert tap.wait(60) == 0
     assert output.count(b'"RECORD"') == 5
+
+
+SILENT_NAME_SERVER = """
+import socket, sys, time
+from tap_websocket.__main__ import main
+
+def getaddrinfo(*args, **kwargs):
+    print("asked", file=sys.stderr, flush=True)
+    time.sleep(60)
+
+socket.getaddrinfo = getaddrinfo
+sys.argv[1:] = ["--config", CONFIG]
+main()
+"""
+
+
+def test_a_signal_while_a_name_is_looked_up_waits_for_no_name_server(
+    tmp_path: Path,
+) -> None:
+    config = {"url": "ws://feed.example/", "idle_timeout": 60, "proxy": "none"}
+    code = f"CONFIG = {str(write_config(tmp_path, config))!r}\n{SILENT_NAME_SERVER}"
+    tap = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        env=clean_environment(),
+    )
+    assert tap.stderr is not None
+    with tap.stderr:
+        while b"asked" not in tap.stderr.readline():
+            assert tap.poll() is None
+        tap.send_signal(signal.SIGTERM)
+        assert tap.wait(30) == 0
+
+
+def test_a_second_signal_does_not_wait_for_whoever_reads_stderr(
+    tmp_path: Path,
+) -> None:
+    async def steady(peer: Peer) -> None:
+        while True:
+            await peer.send('{"n": 1}')
+            await asyncio.sleep(0.01)
+
+    read, write = os.pipe()
+    with serve(steady) as server:
+        path = write_config(
+            tmp_path,
+            {"url": server.url, "idle_timeout": 60, "infer_messages": 1},
+        )
+        tap = subprocess.Popen(
+            [*COMMAND, "--config", str(path)],
+            stdout=subprocess.PIPE,
+            stderr=write,
+            cwd=tmp_path,
+            env=clean_environment(),
+        )
+        assert tap.stdout is not None
+        try:
+            while b'"RECORD"' not in tap.stdout.readline():
+                assert tap.poll() is None
+            os.set_blocking(write, False)
+            with contextlib.suppress(BlockingIOError):
+                while os.write(write, bytes(4096)):
+                    pass
+            # The tap has the same open file.
+            os.set_blocking(write, True)
+            tap.send_signal(signal.SIGTERM)
+            with pytest.raises(subprocess.TimeoutExpired):
+                tap.wait(1)
+            tap.send_signal(signal.SIGTERM)
+            assert tap.wait(20) == 1
+        finally:
+            tap.kill()
+            tap.wait()
+            tap.stdout.close()
+            os.close(read)
+            os.close(write)
