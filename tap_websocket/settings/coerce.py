@@ -35,7 +35,9 @@ _CREDENTIALS = frozenset(["auth", "headers", "placeholders", "contexts", "tls"])
 """Settings whose values are secrets wherever they stand."""
 
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
-_INTEGER = re.compile(r"\s*[+-]?\d{1,18}\s*", re.ASCII)
+_INTEGER = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
+_MAX_DIGITS = 18
+"""Libraries in C take no more; with 18 it is as good as without a limit."""
 _DECIMAL = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)\s*", re.ASCII)
 
 
@@ -212,6 +214,8 @@ def _typed(
         value = bool(value)
     if isinstance(value, float | Decimal) and types & {"number", "integer"}:
         value = _number(value)
+    if isinstance(value, int) and types & {"integer"} and not types & {"object"}:
+        value = value if isinstance(value, bool) else _whole(path, value)
     if isinstance(value, dict) and "object" in types:
         return _typed_object(path, value, schema)
     if isinstance(value, list) and "array" in types and "items" in schema:
@@ -227,12 +231,27 @@ def _from_text(path: str, text: str, types: frozenset[str]) -> JsonValue:
     if types == {"boolean"}:
         return _BOOLEANS.get(text.strip().lower(), text)
     if types <= {"integer", "string"} and "integer" in types:
-        return int(text) if _INTEGER.fullmatch(text) else text
+        return _whole(path, text) if _INTEGER.fullmatch(text) else text
     if types <= {"number", "string"} and "number" in types:
         return _number(text) if _DECIMAL.fullmatch(text) else text
     if types & {"object", "array"}:
         return _from_json(path, text, types)
     return text
+
+
+def _whole(path: str, given: str | int) -> int:
+    """Return a whole number.
+
+    Raises:
+        ValueError: When it has too many digits.
+    """
+    if isinstance(given, str) and len(given.strip().lstrip("+-")) > _MAX_DIGITS:
+        given = 10**_MAX_DIGITS
+    value = int(given)
+    if abs(value) >= 10**_MAX_DIGITS:
+        msg = f"{path}: must be a whole number of at most {_MAX_DIGITS} digits"
+        raise ValueError(msg)
+    return value
 
 
 def _number(given: str | float | Decimal) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,9 @@ def problems(**given: Any) -> list[str]:
     except ConfigValidationError as error:
         return list(error.errors)
     return []
+
+
+DEEP = '{"a":' * 2000 + "1" + "}" * 2000
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -275,6 +279,16 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {"placeholders": '{"a\\ud800": "b"}'},
         "placeholders: a text in it holds half of a",
     ),
+    ({"max_duration": math.inf}, "max_duration: a number in it is too large, or none"),
+    ({"max_duration": math.nan}, "max_duration: a number in it is too large, or none"),
+    ({"max_duration": "9" * 400}, "max_duration: a number in it is too large, or none"),
+    ({"subscribe_messages": '[{"message": [NaN]}]'}, "subscribe_messages: a number in"),
+    ({"placeholders": '{"a": 1e400}'}, "placeholders: a number in it is too large"),
+    ({"headers": DEEP}, "headers: is nested too deeply"),
+    ({"message_rules": f"[{DEEP}]"}, "message_rules: is nested too deeply"),
+    ({"max_messages": 10**18}, "max_messages: must be a whole number of at most 18"),
+    ({"batch_size": "9" * 5000}, "batch_size: must be a whole number of at most 18"),
+    ({"buffer_bytes": 1e300}, "buffer_bytes: must be a whole number of at most 18"),
 ]
 
 
