@@ -273,9 +273,9 @@ class TemplatePath:
             self._router.capture(origin, newest_first, self._documents.parsed)
 
     def _items(self, array: bytes) -> list[bytes]:
-        """Return the documents of an array; itself where it cannot be read."""
+        """Return the documents of an array; itself where none can be read."""
         try:
-            return self._slicer.documents(array)
+            return self._slicer.documents(array) or [array]
         except (msgspec.MsgspecError, RecursionError):
             return [array]
 

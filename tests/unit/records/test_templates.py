@@ -148,6 +148,15 @@ def test_a_message_with_one_document_of_another_shape_takes_another_way() -> Non
     assert found.templated >= 250
 
 
+def test_an_array_without_documents_takes_another_way() -> None:
+    known = [b'[{"n":%d}, {"n":2}]' % number for number in range(400)]
+    odd = [b"[]", b"[ ]", b"[1]", b'[{"n":1}, {"n":2}', b'[{"n":1}, 2]']
+    found = taken({"on_parse_error": "skip"}, [*known, *odd, *known], size=50)
+    assert found.hand.counts.ignored == 2
+    assert found.hand.counts.skipped == 1
+    assert found.templated >= 1000
+
+
 def test_separators_that_overlap_are_taken_from_the_left() -> None:
     form = {"record_separator": "  ", "records_path": "$.d", "on_parse_error": "skip"}
     plain = [b'{"d":{"n":%d}} ' % number for number in range(400)]
