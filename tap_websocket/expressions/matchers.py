@@ -102,52 +102,39 @@ def compile_matcher(spec: JsonValue) -> Matcher:
             f"{json.dumps(spec, default=str)}"
         )
         raise ValueError(msg)  # noqa: TRY004 - a value of the config
+    ways = list(_ways(spec))
     return Matcher(
         "json",
         _compile(spec),
         tuple(_needles(spec)) or None,
-        tuple(_looked_at(spec)),
-        tuple(_compared(spec)),
+        tuple(way for way, _ in ways),
+        tuple(way for way, is_compared in ways if is_compared),
         at_once=_at_once(spec),
     )
 
 
-def _looked_at(
+def _ways(
     spec: JsonValue,
     at: tuple[str | int, ...] = (),
-) -> Iterator[tuple[str | int, ...]]:
-    """Yield the ways to the parts that are compared; an operator looks at all below."""
-    if isinstance(spec, dict) and spec and not _is_operator(spec):
+) -> Iterator[tuple[tuple[str | int, ...], bool]]:
+    """Yield the ways to the parts that are looked at, and whether each is compared.
+
+    Others need only be there.
+    """
+    if _is_composite(spec):
+        ((operator, operand),) = spec.items()
+        for part in _operands(operator, operand):
+            yield from _ways(part, at)
+    elif isinstance(spec, dict) and _is_operator(spec):
+        yield at, "$exists" not in spec
+    elif isinstance(spec, dict) and spec:
         for name, item in spec.items():
-            yield from _looked_at(item, (*at, name))
+            yield from _ways(item, (*at, name))
     elif isinstance(spec, list) and spec:
         for index, item in enumerate(spec):
-            yield from _looked_at(item, (*at, index))
+            yield from _ways(item, (*at, index))
     else:
-        yield at
-
-
-def _compared(
-    spec: JsonValue,
-    at: tuple[str | int, ...] = (),
-) -> Iterator[tuple[str | int, ...]]:
-    """Yield the ways to the parts whose value is compared with something."""
-    if isinstance(spec, dict):
-        if _is_composite(spec):
-            ((operator, operand),) = spec.items()
-            for part in _operands(operator, operand):
-                yield from _compared(part, at)
-        elif _is_operator(spec):
-            if "$exists" not in spec:
-                yield at
-        else:
-            for name, item in spec.items():
-                yield from _compared(item, (*at, name))
-    elif isinstance(spec, list):
-        for index, item in enumerate(spec):
-            yield from _compared(item, (*at, index))
-    else:
-        yield at
+        yield at, not isinstance(spec, dict | list)
 
 
 def _is_operator(spec: dict[str, Any]) -> bool:
@@ -188,6 +175,7 @@ def _combined(spec: dict[str, Any]) -> Matcher:
         parts[0].kind,
         test,
         tuple(needles) if needles else None,
+        looked_at=tuple(way for part in parts for way in part.looked_at),
         compared=tuple(way for part in parts for way in part.compared),
         misses_json=operator == "$any" and all(part.misses_json for part in parts),
         at_once=min(part.at_once for part in parts),

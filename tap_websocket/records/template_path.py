@@ -98,7 +98,7 @@ class TemplatePath:
             if pattern is None
             else PatternTexts(pattern, router.rules, router.text_replies)
         )
-        self._layout = layout_of(settings, self._texts)
+        self._layout = layout_of(settings, self._texts, router)
         self._slicer = Slicer(
             dataclasses.replace(settings, json_fields=(), message_pattern=None),
             extractor,
@@ -257,11 +257,11 @@ class TemplatePath:
                 new = None
             else:
                 lines = list(itertools.compress(lines, new))
-                new_messages = _messages_of(taken.by, split.ends, new)
+                new_messages = _messages_of(taken, split.ends, new)
         for reply in taken.replies:
             if reply is not None:
                 origin.send(reply.decode())
-        rescued = _rescued(taken.by, new) if taken.rescues else 0
+        rescued = _rescued(taken, new) if taken.rescues else 0
         emitter.put_lines(lines, rescued=rescued)
         # To join them is the fastest way to add their lengths up.
         result.taken += len(b"".join(split.messages))
@@ -337,33 +337,31 @@ def _numbered(text: bytes, first: int) -> list[bytes]:
     return b"".join(parts).split(b"\n")
 
 
-def _messages_of(
-    templates: Sequence[Template | None],
-    ends: Sequence[int] | None,
-    new: Sequence[bool],
-) -> int:
+def _messages_of(taken: Taken, ends: Sequence[int] | None, new: Sequence[bool]) -> int:
     """Return how many messages have a record that is new.
 
     Args:
-        templates: What took each of their documents.
+        taken: What templates have made of their documents.
         ends: See `SplitMessages`.
         new: Whether each of their records is.
     """
     flags = iter(new)
     have_new = [
-        any(list(itertools.islice(flags, len(template.rescues))))
-        for template in templates
-        if template is not None
+        any(list(itertools.islice(flags, text.count(b"\n") + 1)))
+        for text in taken.texts
     ]
     if ends is None:
         return sum(have_new)
     return sum(any(have_new[at:end]) for at, end in itertools.pairwise((0, *ends)))
 
 
-def _rescued(templates: Sequence[Template | None], new: Sequence[bool] | None) -> int:
+def _rescued(taken: Taken, new: Sequence[bool] | None) -> int:
     """Return how many records have a field in `_rescued_data`, new ones if not all."""
-    if new is None:
-        used = [template for template in set(templates) if template is not None]
-        return sum(sum(one.rescues) * templates.count(one) for one in used)
-    each = (template.rescues for template in templates if template is not None)
-    return sum(itertools.compress(itertools.chain.from_iterable(each), new))
+    by = [template for template in taken.by if template is not None]
+    if new is None and taken.is_single:
+        return sum(sum(one.rescues) * by.count(one) for one in set(by))
+    each = itertools.chain.from_iterable(
+        template.rescues * ((text.count(b"\n") + 1) // len(template.rescues))
+        for template, text in zip(by, taken.texts, strict=True)
+    )
+    return sum(each if new is None else itertools.compress(each, new))

@@ -10,7 +10,7 @@ from unittest import mock
 
 from hypothesis import strategies as st
 
-from tap_websocket.records.templates import cache
+from tap_websocket.records.templates import cache, maker
 from tests.support.ways import WatchedHandler, through
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ __all__ = [
     "DOCUMENTS",
     "INSIDE",
     "LIST",
+    "MANY",
     "NESTED",
     "ODD",
     "PACKED",
@@ -35,6 +36,7 @@ __all__ = [
     "eager",
     "feeds",
     "gathered",
+    "many",
     "numbered",
     "packed",
     "same_by_templates",
@@ -46,6 +48,9 @@ NESTED = (
     b'{"ch": "trade", "seq": 41, "d": [{"s": "BTC", "n": 7, "q": 1.5, "odd": "x"},'
     b' {"s": "ETH", "n": 8, "q": 2, "odd": "y"}], "o": {"a": {"b": "deep"}}}'
 )
+MANY = b'{"ch": "trade", "seq": 41, "d": [#], "o": {"a": {"b": "deep"}}}'
+"""Any number of items stands in the place of the mark."""
+
 LIST = b'{"ch":"candle","d":[["1","2.5",3,true],["4","5.5",6,false]]}'
 DOCUMENTS = b'[{"s":"A","n":1},{"s":"B","n":2}]'
 ODD = TRADE[:-1] + b',"venue":"XNAS","deep":{"a":[1,"b",2.5,null,{"c":true}]}}'
@@ -178,6 +183,15 @@ def filled(rng: random.Random, message: bytes) -> bytes:
     return message
 
 
+_ITEM = b'{"s": "BTC", "n": 7, "q": 1.5, "odd": "x", "t": [1, {"u": null}]}'
+
+
+def many(message: bytes, count: int, first: int = 7) -> bytes:
+    """Return a message with so many items in it, numbered from one on."""
+    items = [numbered(_ITEM, first + at) for at in range(count)]
+    return message.replace(b"#", b", ".join(items))
+
+
 def numbered(message: bytes, number: int) -> bytes:
     """Return a message with another number in it."""
     return re.sub(rb'("n": ?)(?:7|%d)', rb"\g<1>%d" % number, message)
@@ -218,30 +232,25 @@ def mutated(rng: random.Random, message: bytes) -> bytes:
             return message[:at] + byte + message[at + 1 :]
 
 
+SHAPES = (TRADE, NESTED, LIST, DOCUMENTS, ODD, QUOTED, SEVERAL, MANY)
+
+
 @st.composite
-def feeds(draw: Any, *, hidden: int = 0) -> list[list[bytes]]:
+def feeds(
+    draw: Any, *, hidden: int = 0, shapes: Sequence[bytes] = SHAPES
+) -> list[list[bytes]]:
     """Draw batches of messages of few shapes.
 
     Args:
         hidden: How many times as often messages with JSON in strings are among them.
+        shapes: What the others look like.
     """
     # The other kind would ask hypothesis for each number, which takes longer than the
     # test.
     rng = draw(st.randoms(use_true_random=True))
     shapes = draw(
         st.lists(
-            st.sampled_from(
-                [
-                    TRADE,
-                    NESTED,
-                    LIST,
-                    DOCUMENTS,
-                    ODD,
-                    QUOTED,
-                    SEVERAL,
-                    *([PACKED, PACKED_LIST] * hidden),
-                ]
-            ),
+            st.sampled_from([*shapes, *([PACKED, PACKED_LIST] * hidden)]),
             min_size=1,
             max_size=2,
         ),
@@ -249,11 +258,14 @@ def feeds(draw: Any, *, hidden: int = 0) -> list[list[bytes]]:
     sizes = draw(st.lists(st.integers(1, 8), min_size=1, max_size=5))
     # The sample, and what is learnt from.
     batches = [
-        [numbered(rng.choice(shapes).replace(b"@", packed(INSIDE)), 100 + at)]
+        [numbered(many(rng.choice(shapes), 3).replace(b"@", packed(INSIDE)), 100 + at)]
         for at in range(4)
     ]
     for size in sizes:
-        batch = [filled(rng, varied(rng, rng.choice(shapes))) for _ in range(size)]
+        batch = [
+            filled(rng, varied(rng, many(rng.choice(shapes), rng.randrange(7))))
+            for _ in range(size)
+        ]
         batches.append(
             [
                 mutated(rng, message) if rng.random() < 0.15 else message
@@ -270,6 +282,7 @@ def eager() -> Iterator[None]:
         mock.patch.object(cache, "_PRICE", 1),
         mock.patch.object(cache, "_MIN_RUN", 0),
         mock.patch.object(cache, "_MIN_TAKEN", 10**9),
+        mock.patch.object(maker, "_MANY", 2),
     ):
         yield
 

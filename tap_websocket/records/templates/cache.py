@@ -131,23 +131,22 @@ class Taken(msgspec.Struct, gc=False):
         head: bytes,
     ) -> None:
         """Put in what a template makes of documents, given by their index."""
-        texts = template.lines.texts(found, head)
-        keys = None if template.keys is None else template.keys.texts(found, b"")
+        texts, keys = template.write(found, head)
         replies: list[bytes | None] | None = None
         if template.replies is not None:
             replies = [*template.replies.texts(found, b"")]
         self.misses -= len(which)
-        self.is_single = self.is_single and len(template.rescues) == 1
+        self.is_single = self.is_single and template.is_single
         self.rescues = self.rescues or any(template.rescues)
         if len(which) == len(self.by):
             self.texts = texts
             self.by = [template] * len(texts)
-            self.keys = keys or []
+            self.keys = keys
             self.replies = replies or []
             return
         _put(self.texts, which, texts)
         _put(self.by, which, itertools.repeat(template))
-        if keys is not None:
+        if keys:
             self.keys = self.keys or [b""] * len(self.by)
             _put(self.keys, which, keys)
         if replies is not None:

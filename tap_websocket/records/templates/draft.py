@@ -9,19 +9,21 @@ import msgspec
 
 from tap_websocket import jsontext
 from tap_websocket.columns.names import RESCUED
+from tap_websocket.records.templates.assembly import Assembler, NoTemplateError
 from tap_websocket.records.templates.leaf_patterns import SCALARS, LeafPattern
 from tap_websocket.records.templates.shape import shape_of
-from tap_websocket.records.templates.template import HEAD, Span, Template, format_of
+from tap_websocket.records.templates.template import HEAD, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from tap_websocket.columns.columns import Columns
     from tap_websocket.expressions.path import Path, Step
+    from tap_websocket.records.templates.assembly import Repeat
     from tap_websocket.records.templates.shape import Kind, Shape, Value
-    from tap_websocket.records.templates.template import Piece
+    from tap_websocket.records.templates.template import Piece, Template
 
-__all__ = ["Draft", "NoTemplateError", "is_markable", "marked"]
+__all__ = ["Draft", "is_markable", "marked"]
 
 _STEM = b"@value"
 _MARK = re.compile(rb'"@value([0-9]{4})@"')
@@ -40,10 +42,6 @@ _JSON_LIKE = b'"1"'
 _encode = msgspec.json.Encoder().encode
 
 
-class NoTemplateError(Exception):
-    """The messages of a shape cannot be taken by a template."""
-
-
 def is_markable(message: bytes) -> bool:
     """Return whether no value of a message could be taken for a mark."""
     return _STEM not in message
@@ -60,13 +58,17 @@ class Draft:
     """A template that is being made.
 
     Args:
-        shape: The shape of its messages.
+        shape: The shape of its documents.
         columns: What becomes of their records' fields.
+        repeat: The item that is repeated, each time a record, if one is.
     """
 
-    def __init__(self, shape: Shape, columns: Columns) -> None:
+    def __init__(
+        self, shape: Shape, columns: Columns, repeat: Repeat | None = None
+    ) -> None:
         self._shape = shape
         self._columns = columns
+        self._repeat = repeat
         self._tokens = [shape.token(index) for index in range(len(shape.leaves))]
         has_escapes = any(b"\\" in token for token in self._tokens)
         self._patterns = [
@@ -200,23 +202,13 @@ class Draft:
         keys: list[Piece] | None,
         reply: list[Piece] | None,
     ) -> Template:
-        """Return the template of what was drafted."""
-        formats = [lines, keys or [], reply or []]
-        merged = list(map(self._merged, formats))
-        spans = _spans(merged)
-        if not _are_nested(spans):
-            merged, spans = formats, _spans(formats)
-        groups = sorted(spans, key=lambda span: (span.first, -span.last, span.inner))
-        line, key, answer = (format_of(pieces, groups) for pieces in merged)
-        return Template(
-            re.compile(self._pattern(groups)).findall,
-            (b"",) * (len(groups) + 2),
-            line,
-            key if keys else None,
-            answer if reply else None,
-            len(self._tokens),
-            tuple(self._rescues),
-        )
+        """Return the template of what was drafted.
+
+        Raises:
+            NoTemplateError: When there is none.
+        """
+        assembler = Assembler(self._shape, self._expression, self._repeat)
+        return assembler.template(lines, keys, reply, tuple(self._rescues))
 
     def _filled(self, raw: bytes) -> bytes:
         """Return a text with its values in the place of the marks."""
@@ -273,72 +265,21 @@ class Draft:
         pattern.kinds &= {self._leaf(index).kind}
         pattern.is_exact = True
 
-    def _merged(self, pieces: Sequence[Piece]) -> list[Piece]:
-        """Return pieces with values in one that stand together in the message, too."""
-        merged: list[Piece] = []
-        for piece in pieces:
-            if (
-                isinstance(piece, Span)
-                and not piece.inner
-                and len(merged) > 1
-                and isinstance(before := merged[-2], Span)
-                and not before.inner
-                and before.last + 1 == piece.first
-                and merged[-1] == self._shape.before(piece.first)
-            ):
-                merged[-2:] = [Span(before.first, piece.last)]
-            else:
-                merged.append(piece)
-        return merged
-
-    def _pattern(self, groups: Sequence[Span]) -> bytes:
-        r"""Return the regular expression of the shape.
-
-        It matches each message of a text in which one stands behind each line break,
-        be it of the shape or not: so the matches are as many as the messages.
-        """
-        inner = {span.first for span in groups if span.inner}
-        first = self._shape.before(0)
-        parts = [rb"\n(?:(%b)%b" % (re.escape(first[:1]), re.escape(first[1:]))]
-        for index in range(len(self._shape.leaves)):
-            opened = [s for s in groups if s.first == index and not s.inner]
-            closed = [s for s in groups if s.last == index and not s.inner]
-            if index in self._pinned:
-                sent, token = self._shape.sent(index), self._tokens[index]
-                value = re.escape(sent)
-                if index in inner:
-                    quote = re.escape(sent[: sent.index(b'"') + 1])
-                    value = b"%b(%b)%b" % (quote, re.escape(token[1:-1]), quote)
-            else:
-                pattern = self._patterns[index]
-                if not pattern.kinds:
-                    raise NoTemplateError
-                value = pattern.written(group=index in inner)
-            parts += b"(" * len(opened), value, b")" * len(closed)
-            parts.append(re.escape(self._shape.before(index + 1)))
-        # Of two groups at least `findall` makes a tuple.
-        parts.append(rb"()(?![^\n])|[^\n]*+)")
-        return b"".join(parts)
-
-
-def _spans(formats: Iterable[Iterable[Piece]]) -> set[Span]:
-    return {p for pieces in formats for p in pieces if isinstance(p, Span)}
+    def _expression(self, index: int, *, group: bool) -> bytes:
+        """Return what may stand in the place of a leaf (see `Assembler`)."""
+        if index not in self._pinned:
+            pattern = self._patterns[index]
+            if not pattern.kinds:
+                raise NoTemplateError
+            return pattern.written(group=group)
+        sent = self._shape.sent(index)
+        if not group:
+            return re.escape(sent)
+        quote = re.escape(sent[: sent.index(b'"') + 1])
+        return b"%b(%b)%b" % (quote, re.escape(self._tokens[index][1:-1]), quote)
 
 
 def _own_kinds(kind: Kind) -> frozenset[Kind]:
     """Return the kinds that are written as this one."""
     strings: frozenset[Kind] = frozenset({"string"})
     return strings if kind == "string" else SCALARS - strings
-
-
-def _are_nested(spans: Iterable[Span]) -> bool:
-    """Return whether of two spans with a common value one is part of the other."""
-    ordered = sorted(spans, key=lambda span: (span.first, -span.last))
-    ends: list[int] = []
-    for span in ordered:
-        while ends and ends[-1] < span.first:
-            ends.pop()
-        if ends and ends[-1] < span.last:
-            return False
-        ends.append(span.last)
-    return True

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tap_websocket.expressions.path import Step
+    from tap_websocket.records.router import MessageRouter
     from tap_websocket.records.templates.pattern_texts import PatternTexts
     from tap_websocket.records.templates.shape import Opens
     from tap_websocket.settings import DecodingSettings
@@ -32,6 +33,8 @@ class Layout(msgspec.Struct, frozen=True):
             `message_pattern`, null where the group is not in the match.
         fields: Columns that groups fill, each with its group.
         decides: Behind these the number of the rule for texts that replies, or null.
+        items: The way, in the document, to the array whose items are its records; None
+            where there is none, or more of it is looked at.
     """
 
     separator: bytes | None
@@ -39,24 +42,59 @@ class Layout(msgspec.Struct, frozen=True):
     groups: Sequence[str] = ()
     fields: Sequence[tuple[str, str]] = ()
     decides: bool = False
+    items: tuple[Step, ...] | None = None
 
 
-def layout_of(settings: DecodingSettings, texts: PatternTexts | None) -> Layout:
+def layout_of(
+    settings: DecodingSettings,
+    texts: PatternTexts | None,
+    router: MessageRouter,
+) -> Layout:
     """Return how the texts of some settings are laid out.
 
     Args:
         settings: What a message looks like.
-        texts: Finds what templates look at; None where that is the message.
+        texts: Finds what templates look at; None where that is the document.
+        router: Knows what rules and replies look at.
 
     Raises:
         Unviewable: When a path of `json_fields` does not say what it opens.
     """
-    opens = _opener(settings)
+    opens, items = _opener(settings), _items(settings, router)
     if texts is None:
-        return Layout(None, opens)
+        return Layout(None, opens, items=items)
     return Layout(
-        SEPARATOR.encode(), opens, texts.groups, settings.group_fields, texts.decides
+        SEPARATOR.encode(),
+        opens,
+        texts.groups,
+        settings.group_fields,
+        texts.decides,
+        items,
     )
+
+
+def _items(
+    settings: DecodingSettings, router: MessageRouter
+) -> tuple[Step, ...] | None:
+    """Return the way to the array whose items are records (see `Layout`)."""
+    ways = None if settings.records_path is None else settings.records_path.ways
+    if ways is None or len(ways) > 1:
+        return None
+    way = tuple(ways[0])
+    if way[-1:] == (EACH,):
+        way = way[:-1]
+    elif settings.keeps_arrays:
+        return None
+    fields = [path.steps for _, path in settings.message_fields]
+    if EACH in way or any(
+        path is None or tuple(path[: len(way)]) == way
+        for path in (*fields, *router.compared)
+    ):
+        return None
+    # How many items there are decides nothing, either.
+    if any(tuple(path[: len(way)]) == way != path for path in router.looked_at):
+        return None
+    return way
 
 
 def _opener(settings: DecodingSettings) -> Opens | None:

@@ -8,6 +8,7 @@ else there is no template.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,16 +18,12 @@ from tap_websocket.errors import TapError
 from tap_websocket.expressions.documents import Document
 from tap_websocket.expressions.placeholders import ConnectionBuiltins
 from tap_websocket.records.added_values import head_of
-from tap_websocket.records.templates.draft import (
-    Draft,
-    NoTemplateError,
-    is_markable,
-    marked,
-)
+from tap_websocket.records.templates.assembly import NoTemplateError, Repeat
+from tap_websocket.records.templates.draft import Draft, is_markable, marked
 from tap_websocket.records.templates.shape import Shape, shape_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tap_websocket.columns.columns import Columns
     from tap_websocket.expressions.path import Path
@@ -46,6 +43,10 @@ _encode = msgspec.json.Encoder().encode
 
 _MAX_LEAVES = 64
 """To compile a pattern takes half a millisecond for each."""
+
+_MANY = 5
+"""Records of a document from which on their number is no part of its shape: that takes
+half as long again as a shape of few records."""
 
 
 class _Cut(msgspec.Struct, frozen=True, gc=False):
@@ -118,26 +119,60 @@ class TemplateMaker:
             return None
         layout = self._layout
         shape = shape_of(text, layout.separator, layout.opens)
-        if shape is None or len(shape.leaves) > _MAX_LEAVES:
+        if shape is None:
             return None
-        try:
-            return self._make(shape, replies, added)
-        except (NoTemplateError, TapError, jsontext.InvalidJson):
-            return None
+        for tried, repeat in (*self._repeated(shape), (shape, None)):
+            if len(tried.leaves) <= _MAX_LEAVES:
+                with contextlib.suppress(
+                    NoTemplateError, TapError, jsontext.InvalidJson
+                ):
+                    return self._make(shape, tried, repeat, replies, added)
+        return None
+
+    def _repeated(self, shape: Shape) -> Iterator[tuple[Shape, Repeat]]:
+        """Yield the shape with one record of many, if it has that many."""
+        layout, text = self._layout, shape.text
+        if layout.items is None:
+            return
+        around = () if layout.separator is None else (0,)
+        path = (*around, *layout.items)
+        items = shape.items(path)
+        if len(items) < _MANY or items[0].is_inside:
+            return
+        first, second, *_ = items
+        between = text[first.end : second.start]
+        one = text[: first.end] + text[items[-1].end :]
+        tried = shape_of(one, layout.separator, layout.opens)
+        if tried is not None:
+            (item,) = tried.items(path)
+            yield tried, Repeat(item, between)
 
     def _make(
         self,
+        whole: Shape,
         shape: Shape,
+        repeat: Repeat | None,
         replies: Sequence[ReplyTemplate | None],
         added: Record,
     ) -> Template:
-        tokens = [shape.token(index) for index in range(len(shape.leaves))]
-        whole = self._cut(shape.written(tokens))
-        cut = self._cut(marked(shape), like=whole)
-        records, samples = self._records(cut), self._records(whole)
-        if len(records) != len(samples):
+        """Derive the template of a shape, in which an item may be repeated.
+
+        Args:
+            whole: The shape of the document that it has to take.
+            shape: The same, or with one of its items alone.
+            repeat: That item, if it is one.
+            replies: As for `make`.
+            added: As for `make`.
+
+        Raises:
+            NoTemplateError: When there is none.
+        """
+        sample = self._cut(_written(whole))
+        cut = self._cut(marked(shape), like=sample)
+        records, samples = self._records(cut), self._records(sample)
+        if len(records) != (len(samples) if repeat is None else 1):
             raise NoTemplateError
-        draft = Draft(shape, self._columns)
+        draft = Draft(shape, self._columns, repeat)
         is_first = self._layout.separator is not None
         # An item of an array is a document of its own, with paths of its own.
         draft.pin(self._compared, is_first + (not cut.parts[0].is_whole))
@@ -153,15 +188,18 @@ class TemplateMaker:
             if self._by:
                 keys += draft.key(record, self._by)
         reply = self._reply(cut, replies)
+        if reply is not None and repeat is not None:
+            # It may be made of an item that is not in each document.
+            raise NoTemplateError
         template = draft.template(
             lines,
             keys if self._by else None,
             None if reply is None else draft.reply(reply),
         )
-        self._check(template, shape.text, samples, added)
+        self._check(template, whole.text, samples, added)
         if template.replies is not None:
-            found = template.find(b"\n" + shape.text)
-            if template.replies.texts(found, b"") != [self._reply(whole, replies)]:
+            found = template.find(b"\n" + whole.text)
+            if template.replies.texts(found, b"") != [self._reply(sample, replies)]:
                 raise NoTemplateError
         return template
 
@@ -247,7 +285,7 @@ class TemplateMaker:
             NoTemplateError: When it is not the same.
         """
         found = template.find(b"\n" + message)
-        (text,) = template.lines.texts(found, head_of(added))
+        (text,), _ = template.write(found, head_of(added))
         lines = text.split(b"\n")
         if found == [template.missed] or len(lines) != len(samples):
             raise NoTemplateError
@@ -255,3 +293,8 @@ class TemplateMaker:
             edited = self._columns.edit(sample, added)
             if edited is None or jsontext.parse(edited.line) != jsontext.parse(line):
                 raise NoTemplateError
+
+
+def _written(shape: Shape) -> bytes:
+    """Return the text of a shape, with what is parsed in place."""
+    return shape.written([shape.token(index) for index in range(len(shape.leaves))])

@@ -137,6 +137,16 @@ class Shape:
         parts.append(self.text[at:end])
         return b"".join(parts)
 
+    def items(self, path: tuple[Step, ...]) -> list[Value]:
+        """Return the items of the array at a path, in order."""
+        return [
+            value
+            for value in self._values
+            if value.path[:-1] == path
+            and len(value.path) > len(path)
+            and isinstance(value.path[-1], int)
+        ]
+
     def members(self) -> list[tuple[str, Value]]:
         """Return the members of the text, where it is an object, by their names."""
         return [

@@ -1,24 +1,39 @@
-"""What a template writes: texts, with parts of a message in them."""
+"""What a template writes: texts, with parts of a document in them."""
 
 from __future__ import annotations
 
+import itertools
 import operator
 from typing import TYPE_CHECKING
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-__all__ = ["HEAD", "Format", "Groups", "Head", "Piece", "Span", "Template", "format_of"]
+    Find = Callable[[bytes], list["Groups"]]
+    """Finds what the groups of a pattern capture, at each of its matches."""
+
+__all__ = [
+    "HEAD",
+    "Find",
+    "Format",
+    "Groups",
+    "Head",
+    "Items",
+    "Piece",
+    "Span",
+    "Template",
+    "format_of",
+]
 
 Groups = tuple[bytes, ...]
 """What the groups of a template's pattern have captured; the first one is empty where
-the message is of another shape."""
+the document is of another shape."""
 
 
 class Span(msgspec.Struct, frozen=True, gc=False):
-    """Values of a message, and what stands between them.
+    """Values of a document, and what stands between them.
 
     Attributes:
         first: The first value.
@@ -54,7 +69,7 @@ class Format:
         self._pick = None if order is None else operator.itemgetter(*order)
 
     def texts(self, found: Iterable[Groups], head: bytes) -> list[bytes]:
-        """Return the text for each message.
+        """Return the text for each document.
 
         Args:
             found: Its groups.
@@ -66,31 +81,94 @@ class Format:
         return list(map(write, map(self._pick, found)))
 
 
-class Template(msgspec.Struct, frozen=True, eq=False):
-    """What becomes of messages of one shape.
+class Items(msgspec.Struct, frozen=True, eq=False):
+    """The items of an array, each of which is a record.
 
     Attributes:
-        find: Takes messages, each behind a line break, and returns the groups of each.
-        missed: The groups of one that is of another shape.
-        lines: Makes the records, each on a line.
-        keys: Makes what each record is known again by (`deduplicate.by`), if anything.
-        replies: Makes what each message is replied to, if anything.
-        values: How many values a message has.
-        rescues: Whether each of the records has a field in `_rescued_data`.
+        find: Finds the items in the array.
+        group: The group of the document's pattern that has captured it.
     """
 
-    find: Callable[[bytes], list[Groups]]
+    find: Find
+    group: int
+
+    def rows(self, found: Sequence[Groups]) -> tuple[list[Groups], list[int]]:
+        """Return the groups of each item, its document's behind, and their numbers.
+
+        Args:
+            found: The groups of each document.
+        """
+        items = [self.find(groups[self.group]) for groups in found]
+        rows = [
+            item + groups
+            for those, groups in zip(items, found, strict=True)
+            for item in those
+        ]
+        return rows, list(map(len, items))
+
+
+class Template(msgspec.Struct, frozen=True, eq=False):
+    """What becomes of documents of one shape.
+
+    Attributes:
+        find: Takes documents, each behind a line break, and returns the groups of each.
+        missed: The groups of one that is of another shape.
+        items: Finds the records, where an item is repeated.
+        lines: Makes the records, each on a line; where items are repeated one of them.
+        keys: The same of what they are known again by (`deduplicate.by`), if anything.
+        replies: Makes what each document is replied to, if anything.
+        values: How many values a document has, those of a repeated item once.
+        rescues: Whether each of the records has a field in `_rescued_data`; one stands
+            for any number where an item is repeated.
+    """
+
+    find: Find
     missed: Groups
+    items: Items | None
     lines: Format
     keys: Format | None
     replies: Format | None
     values: int
     rescues: tuple[bool, ...]
 
+    @property
+    def is_single(self) -> bool:
+        """Whether each document has one record."""
+        return self.items is None and len(self.rescues) == 1
 
-def format_of(pieces: Sequence[Piece], groups: Sequence[Span]) -> Format:
-    """Return what writes pieces; the first and the last group are the pattern's own."""
-    numbers = {span: number for number, span in enumerate(groups, 1)}
+    def write(
+        self, found: Sequence[Groups], head: bytes
+    ) -> tuple[list[bytes], list[bytes]]:
+        """Return the records of each document, and what they are known again by.
+
+        Args:
+            found: The groups of each.
+            head: The added columns, with a comma behind them.
+        """
+        rows, counts = (found, None) if self.items is None else self.items.rows(found)
+        lines = self.lines.texts(rows, head)
+        keys = [] if self.keys is None else self.keys.texts(rows, b"")
+        if counts is None:
+            return lines, keys
+        return _joined(lines, counts), keys and _joined(keys, counts)
+
+
+def _joined(lines: Iterable[bytes], counts: Iterable[int]) -> list[bytes]:
+    """Return texts of so many lines each."""
+    left = iter(lines)
+    return [b"\n".join(itertools.islice(left, count)) for count in counts]
+
+
+def format_of(
+    pieces: Sequence[Piece], numbers: Mapping[Span, int], count: int
+) -> Format:
+    """Return what writes pieces.
+
+    Args:
+        pieces: What is written.
+        numbers: Which group captures which values.
+        count: How many groups there are.
+    """
     order = [numbers[piece] for piece in pieces if isinstance(piece, Span)]
     # No look-up for each message where several groups are wanted in their order.
     in_order = len(order) != 1 and order == sorted(set(order))
@@ -107,5 +185,5 @@ def format_of(pieces: Sequence[Piece], groups: Sequence[Span]) -> Format:
                 at = numbers[piece] + 1
             parts[-1] += b"%b"
     if in_order:
-        parts[-1] += b"%.0b" * (len(groups) + 2 - at)
+        parts[-1] += b"%.0b" * (count - at)
     return Format(list(map(bytes, parts)), None if in_order else order)

@@ -15,6 +15,7 @@ from tests.support.examples import examples, groups
 from tests.support.shaped import (
     ANSWERING,
     LIST,
+    MANY,
     NESTED,
     ODD,
     POOLS,
@@ -25,6 +26,7 @@ from tests.support.shaped import (
     TRADE,
     feeds,
     gathered,
+    many,
     numbered,
     same_by_templates,
     taken,
@@ -109,6 +111,79 @@ TOGETHER: list[dict[str, Any]] = [
     },
     {"schema": SCHEMA, "schema_evolution": "add_columns", "column_names": "portable"},
 ]
+
+
+ARRAYS: list[dict[str, Any]] = [
+    {"records_path": "$.d[*]"},
+    {"records_path": "$.d", "message_fields": {"ch": "$.ch", "b": "$.o.a.b"}},
+    {"records_path": "$.d[*]", "record_metadata": True, "message_rules": RULES[:3]},
+    {
+        "records_path": "$.d[*]",
+        "message_fields": {"seq": "$.seq"},
+        "schema": SCHEMA,
+        "schema_evolution": "rescue",
+        "column_names": "portable",
+    },
+    {
+        "records_path": "$.d[*]",
+        "message_fields": {"ch": "$.ch"},
+        "deduplicate": {"by": ["$.n", "$.ch"]},
+        "schema": SCHEMA,
+        "schema_evolution": "rescue",
+    },
+]
+
+
+@pytest.mark.parametrize("forms", groups(ARRAYS))
+@settings(max_examples=examples(100), deadline=None)
+@given(batches=feeds(shapes=[MANY, MANY, NESTED, TRADE]))
+def test_arrays_of_any_length_are_taken_like_single_records(
+    forms: Sequence[dict[str, Any]], batches: list[list[bytes]]
+) -> None:
+    same_by_templates(forms, batches)
+
+
+@pytest.mark.parametrize("form", ARRAYS, ids=str)
+def test_arrays_of_any_length_have_one_template(form: dict[str, Any]) -> None:
+    lengths = [5, *range(1, 13)] * 20
+    messages = [
+        many(MANY, length, 100 * number + 10) for number, length in enumerate(lengths)
+    ]
+    learn = TemplateCache.learn
+    with mock.patch.object(
+        TemplateCache, "learn", autospec=True, side_effect=learn
+    ) as learnt:
+        found = taken(form, messages, size=20)
+    assert found.templated >= 0.8 * sum(lengths)
+    assert learnt.call_count <= 4
+
+
+SIXTH = [{}, {}, {}, {}, {}, {"n": {"$exists": True}}]
+COUNTING: dict[str, Any] = {
+    "item": {"d": SIXTH},
+    "all": {"$all": [{"ch": "trade"}, {"d": [{}, {}, {}, {}, {}, {}]}]},
+    "any": {"d": {"$any": ["x", SIXTH]}},
+    "not": {"d": {"$not": {"$any": [SIXTH]}}},
+    "value": {"d": [{}, {}, {}, {}, {}, {"s": "BTC"}]},
+}
+
+
+@pytest.mark.parametrize("case", COUNTING)
+def test_a_rule_sees_how_many_items_there_are(case: str) -> None:
+    rules = [{"match": COUNTING[case], "then": "ignore"}]
+    form = {"records_path": "$.d[*]", "message_rules": rules}
+    messages = [many(MANY, length) for length in ([5] * 30 + [7, 6, 4, 5]) * 10]
+    found = taken(form, messages, size=11)
+    assert 0 < found.hand.counts.ignored < len(messages)
+
+
+def test_a_reply_sees_each_item() -> None:
+    reply = {"last": "{$.d[5].n}"}
+    rules = [{"match": {"d": {"$exists": True}}, "then": "emit", "reply": reply}]
+    form = {"records_path": "$.d[*]", "message_rules": rules}
+    messages = [many(MANY, length) for length in ([5] * 30 + [6, 7, 5]) * 10]
+    found = taken(form, messages, size=11)
+    assert set(found.sent) == {'{"last":12}', '{"last":null}'}
 
 
 @pytest.mark.parametrize("forms", groups(TOGETHER))
