@@ -35,7 +35,12 @@ def main() -> None:
     # look for cycles among each 700 of them, the default, costs a tenth of the run.
     gc.set_threshold(50_000)
     gc.enable()
-    TapWebSocket.cli()
+    try:
+        command = TapWebSocket.cli
+    except ValueError as error:
+        # The SDK sets its logger up.
+        sys.exit(f"TAP_WEBSOCKET_LOGLEVEL, or LOGLEVEL: {error}")
+    command()
 
 
 def _leave(signum: int, frame: object) -> None:

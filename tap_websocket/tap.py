@@ -63,6 +63,8 @@ class TapWebSocket(FeedTap):
             # A config file and the environment itself win over `.env`.
             found = environment.dotenv_settings(Path.cwd(), self._env_var_prefix)
             kwargs["config"] = found | dict(kwargs.get("config") or {})
+        if kwargs.get("catalog") is not None:
+            kwargs["catalog"] = sdk.read_catalog(kwargs["catalog"])
         super().__init__(*args, **kwargs)
 
     @classproperty

@@ -149,11 +149,11 @@ def emptied(
         prefix: What the names of the settings' variables begin with.
     """
     for name, value in config.items():
-        text = environment.get(f"{prefix}{name.upper()}", "")
         try:
-            given = json.loads(text)
-        except ValueError:
-            # No JSON, so no object that could have lost its keys.
+            given = json.loads(environment.get(f"{prefix}{name.upper()}", ""))
+        except (ValueError, RecursionError):
+            # No JSON, so no object that could have lost its keys; or no name that a
+            # variable may have.
             continue
         for path in _emptied(name, value, given):
             yield (

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,23 @@ def _ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+_UNREADABLE: tuple[tuple[type[Exception], str], ...] = (
+    (UnicodeDecodeError, "is not UTF-8"),
+    (RecursionError, "is nested too deeply"),
+    (TypeError, "does not hold a JSON object"),
+    (ValueError, "does not hold a JSON object, or numbers of thousands of digits"),
+)
+"""What the SDK raises where it reads such a file, and what it means."""
+
+
+def _is_our_own(error: Exception) -> bool:
+    """Return whether an error was raised within this package, and not on the way."""
+    package = __name__.partition(".")[0]
+    frames = traceback.walk_tb(error.__traceback__)
+    names = {str(frame.f_globals.get("__name__")) for frame, _ in frames}
+    return any(name.startswith(f"{package}.") for name in names - {__name__})
+
+
 def _describe(error: Exception) -> list[str]:
     """Return what ended the run: a line, or one for each wrong setting."""
     if isinstance(error, ConfigValidationError):
@@ -108,6 +126,10 @@ def _describe(error: Exception) -> list[str]:
     text = getattr(error, "doc", None)
     if isinstance(error, ValueError) and isinstance(text, str):
         return [f"{_file_with(text)}: is not valid JSON: {error}"]
+    if not _is_our_own(error):
+        for kind, what in _UNREADABLE:
+            if isinstance(error, kind):
+                return [f"a file of the command line {what}"]
     if isinstance(error, OSError):
         where = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         return [" ".join(where.split())]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, cast
 
 from singer_sdk.exceptions import ConfigValidationError
@@ -15,6 +16,9 @@ from singer_sdk.helpers._flattening import FlatteningOptions, flatten_schema
 from singer_sdk.helpers._state import StateWriter
 from singer_sdk.io_base import SingerWriter
 from singer_sdk.mapper import CustomStreamMap, SameRecordTransform
+from singer_sdk.singerlib import Catalog
+
+from tap_websocket.errors import CatalogError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -36,6 +40,7 @@ __all__ = [
     "keeps_records",
     "mend_schema",
     "missing_encoders",
+    "read_catalog",
     "register_schema",
     "replace_schema",
     "takes_schema",
@@ -54,6 +59,24 @@ class _NoState(StateWriter):
 
 
 NO_STATE = _NoState(SingerWriter())
+
+
+def read_catalog(given: object) -> object:
+    """Return a catalog that was given as JSON; a path is left to the SDK.
+
+    Raises:
+        CatalogError: When it has not the form of one.
+    """
+    if isinstance(given, Catalog | str | PurePath):
+        return given
+    problem: Exception | None = None
+    if isinstance(given, dict):
+        try:
+            return Catalog.from_dict(cast("Any", given))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            problem = error
+    msg = "the catalog is not one that --discover writes; discover again"
+    raise CatalogError(msg) from problem
 
 
 def config_error(problems: list[str]) -> ConfigValidationError:

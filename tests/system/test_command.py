@@ -158,6 +158,63 @@ def test_a_file_that_cannot_be_used_is_one_line(option: str, tmp_path: Path) -> 
     assert "nothing.json: is not valid JSON: " in error
 
 
+@pytest.mark.parametrize(
+    ("option", "content", "line"),
+    [
+        ("--config", b'{"url": "\xff"}', "a file of the command line is not UTF-8"),
+        ("--config", b"[" * 100_000, "a file of the command line is nested too deeply"),
+        ("--config", b"null", "a file of the command line does not hold a JSON object"),
+        ("--config", b'"x"', "a file of the command line does not hold a JSON object"),
+        ("--config", b'{"a": %b}' % (b"9" * 5000), "numbers of thousands of digits"),
+        ("--catalog", b"\xff", "a file of the command line is not UTF-8"),
+        ("--catalog", b"[" * 100_000, "is nested too deeply"),
+        ("--catalog", b"[]", "the catalog is not one that --discover writes"),
+        ("--catalog", b'{"streams": [null]}', "the catalog is not one that"),
+        (
+            "--catalog",
+            b'{"streams": [{"tap_stream_id": "a", "schema": {"properties": []}}]}',
+            "the catalog is not one that --discover writes",
+        ),
+    ],
+    ids=range(10),
+)
+def test_a_file_of_anything_else_is_one_line(
+    option: str, content: bytes, line: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "odd.json"
+    path.write_bytes(content)
+    run = run_tap(tmp_path, {"url": "ws://localhost:1/"}, f"{option}={path}")
+    assert run.code == 1
+    (error,) = run.errors
+    assert line in error
+
+
+def test_a_variable_that_is_nested_too_deeply_is_one_line(tmp_path: Path) -> None:
+    env = {
+        "TAP_WEBSOCKET_URL": "ws://localhost:1/",
+        "TAP_WEBSOCKET_MAX_MESSAGES": "1",
+        "TAP_WEBSOCKET_CONTEXTS": "[" * 5000 + "]" * 5000,
+    }
+    run = run_tap(tmp_path, None, "--config=ENV", env=env)
+    (error,) = run.errors
+    assert "contexts: is nested too deeply" in error
+
+
+def test_a_setting_that_no_variable_can_be_called_is_unknown(tmp_path: Path) -> None:
+    run = run_tap(
+        tmp_path, {"url": "ws://localhost:1/", "max_messages": 1, "\ud800": 1}
+    )
+    (error,) = run.errors
+    assert "Connection refused" in error
+
+
+def test_an_unknown_level_of_the_log_is_one_line(tmp_path: Path) -> None:
+    config = {"url": "ws://localhost:1/", "max_messages": 1}
+    run = run_tap(tmp_path, config, env={"TAP_WEBSOCKET_LOGLEVEL": "loud"})
+    assert run.code == 1
+    assert run.stderr == "TAP_WEBSOCKET_LOGLEVEL, or LOGLEVEL: Unknown level: 'LOUD'\n"
+
+
 def test_the_first_steps_get_advice(tmp_path: Path) -> None:
     url = f"ws://localhost:{free_port()}/"
     run = run_tap(tmp_path, {"url": url, "max_messages": 1})
