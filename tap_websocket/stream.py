@@ -206,13 +206,15 @@ class WebSocketStream(Stream):
         if batch_config.encoding.format != _JSON_LINES:
             yield from super().get_batches(batch_config, context)
             return
-        chunks = (
-            self._chunks()
-            if self.takes_page_path and self.selected
-            else map(jsontext.dumps, self._sync_records(context, write_messages=False))
-        )
-        name = f"{self.tap_name}--{self.name}"
-        yield from write_batches(batch_config, name, chunks)
+        in_pages = self.takes_page_path and self.selected
+        source: Generator[Any] = self._chunks()
+        if not in_pages:
+            source = self._sync_records(context, write_messages=False)
+        chunks = source if in_pages else map(jsontext.dumps, source)
+        # Closed before a failure is reported: the run ends, and says so, first.
+        with contextlib.closing(source):
+            name = f"{self.tap_name}--{self.name}"
+            yield from write_batches(batch_config, name, chunks)
 
     def close(self) -> None:
         """End the run and give its thread back; what was not taken is lost."""
@@ -299,7 +301,7 @@ class WebSocketStream(Stream):
         finally:
             self._flush()
 
-    def _chunks(self) -> Iterator[bytes]:
+    def _chunks(self) -> Generator[bytes]:
         """Yield the lines of the run's pages, in pieces as they are."""
         with (
             self.get_record_counter() as counter,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import signal
@@ -257,6 +258,34 @@ def test_a_storage_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
         (error,) = run.errors
         assert "batch_config" in error
         assert "secret" not in run.stderr
+
+
+@pytest.mark.parametrize("maps", [{}, {"stream_maps": {"messages": {"id": "id"}}}])
+def test_a_run_that_a_storage_ends_says_so_before_the_error(
+    maps: dict[str, Any], tmp_path: Path
+) -> None:
+    async def steady(peer: Peer) -> None:
+        while True:
+            await peer.send('{"id": 1}')
+            await asyncio.sleep(0.01)
+
+    (tmp_path / "file").write_text("in the way")
+    config = batch_config(tmp_path / "file")
+    with serve(steady) as server:
+        run = run_tap(
+            tmp_path,
+            {
+                "url": server.url,
+                "idle_timeout": 60,
+                "infer_messages": 1,
+                "flush_interval": 0.1,
+                "batch_config": config,
+                **maps,
+            },
+        )
+    assert run.code == 1
+    assert "messages=" in run.ending
+    assert run.stderr.index(run.ending) < run.stderr.index("| ERROR")
 
 
 def test_a_silent_feed_writes_no_batch(tmp_path: Path) -> None:
