@@ -8,7 +8,7 @@ than the paths expect is refused, and has to be looked at as a whole.
 from __future__ import annotations
 
 import operator
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +69,7 @@ class PartialView:
         self._root = _tree(paths)
         _prune(self._root)
         self._decode = (
-            msgspec.json.Decoder(_type(self._root, Any), float_hook=Decimal).decode
+            msgspec.json.Decoder(_type(self._root, Any), float_hook=_decimal).decode
             if self._root.steps or self._root.ends
             else None
         )
@@ -134,6 +134,19 @@ class PartialView:
             for name, field in self._flat
             if (value := getattr(decoded, field)) is not msgspec.UNSET
         }
+
+
+def _decimal(text: str) -> Decimal:
+    """Return a number; it is none for `decimal` with an exponent of over 18 digits.
+
+    Raises:
+        msgspec.ValidationError: When it is none.
+    """
+    try:
+        return Decimal(text)
+    except InvalidOperation as error:
+        msg = "a number has an exponent that is out of range"
+        raise msgspec.ValidationError(msg) from error
 
 
 def _nothing(document: bytes) -> None:

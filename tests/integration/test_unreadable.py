@@ -13,6 +13,7 @@ import pytest
 from tap_websocket.errors import FeedError, ParseError
 from tests.support.raw import RawPeer, close_frame, frame, serve_raw
 from tests.support.receive import receive
+from tests.support.scripts import receive_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -288,3 +289,32 @@ def test_a_secret_of_a_subscribe_message_that_is_repeated_is_masked(
         )
     assert isinstance(run.error, FeedError)
     assert "not for ****!" in str(run.error)
+
+
+@pytest.mark.parametrize("count", [1, 300])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"message_rules": [{"match": {"v": 5}, "then": "ignore"}]},
+        {"message_rules": [{"match": {"n": 0}, "capture": {"last": "$.v"}}]},
+        {"sequence": {"path": "$.v"}},
+        {"sequence": {"path": "$.n", "by": ["$.v"]}, "record_metadata": True},
+    ],
+    ids=["plain", "rule", "capture", "number", "by"],
+)
+def test_an_exponent_out_of_range_is_what_cannot_be_read(
+    given: dict[str, Any], count: int
+) -> None:
+    messages = [f'{{"n": {n}, "v": 1.5}}' for n in range(count)]
+    odd = f'{{"n": 7, "v": 1e{"9" * 20}}}'
+    run = receive_messages(*messages, odd, infer_messages=1, **given)
+    assert isinstance(run.error, ParseError)
+    assert "exponent that is out of range" in str(run.error)
+    assert len(run.records) == count
+    run = receive_messages(
+        *messages, odd, *messages, infer_messages=1, on_parse_error="skip", **given
+    )
+    assert run.error is None
+    assert run.counts.skipped == 1
+    assert len(run.records) == 2 * count
