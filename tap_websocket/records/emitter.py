@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from tap_websocket import jsontext
 from tap_websocket.columns import inference
 from tap_websocket.columns.names import SEQUENCE
 from tap_websocket.columns.payload_check import any_may_need_slow_path
@@ -16,6 +15,7 @@ from tap_websocket.largejson import parsing
 from tap_websocket.records.added_values import AddedValues
 from tap_websocket.records.batch import MAX_BATCH, AdaptiveBatchSize, take_fast
 from tap_websocket.records.encoder import RecordEncoder
+from tap_websocket.records.formats import read_json
 from tap_websocket.records.rows import compared_value, fields_of, text_of
 from tap_websocket.records.sample import Sample
 
@@ -244,7 +244,7 @@ class RecordEmitter:
         deduplicator, origin = self._deduplicator, arrival.origin
         if deduplicator is None or deduplicator.is_idle(origin):
             return True
-        if all(deduplicator.keeps(origin, [text], jsontext.parse)):
+        if all(deduplicator.keeps(origin, [text], read_json)):
             return True
         # Numbers are given in order, to those that wait first.
         self.put(arrival)

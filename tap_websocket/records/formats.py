@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Groups = Mapping[str, str | None]
 
-__all__ = ["Format", "codec_of", "format_of"]
+__all__ = ["Format", "codec_of", "format_of", "read_json"]
 
 _BREAKS = (b"\n", b"\r")
 _to_json = msgspec.json.Encoder().encode
@@ -129,6 +129,15 @@ class Json:
             # tokens, where one white space is as good as another.
             return [item.replace(b"\n", b" ").replace(b"\r", b" ") for item in payloads]
         return payloads
+
+
+def read_json(document: bytes) -> Any:  # noqa: ANN401 - any JSON
+    """Return the value of a JSON document.
+
+    Raises:
+        ParseError: When it cannot be read.
+    """
+    return Json().value(document, None, {})
 
 
 class RawString:

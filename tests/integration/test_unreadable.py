@@ -318,3 +318,12 @@ def test_an_exponent_out_of_range_is_what_cannot_be_read(
     assert run.error is None
     assert run.counts.skipped == 1
     assert len(run.records) == 2 * count
+
+
+@pytest.mark.parametrize("by", [["$.v"], ["$.n"]])
+def test_an_exponent_out_of_range_in_a_record_that_is_compared(by: list[str]) -> None:
+    odd = f'{{"n": 7, "v": 1e{"9" * 20}}}'
+    given: dict[str, Any] = {"deduplicate": {"by": by}, "infer_messages": 1}
+    run = receive_messages('{"n": 1, "v": 1}', '{"n": 2, "v": 2}', odd, **given)
+    assert isinstance(run.error, ParseError)
+    assert len(run.records) == 2
