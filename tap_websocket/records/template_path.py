@@ -197,26 +197,56 @@ class TemplatePath:
             if batch.is_over:
                 break
             stretch = split.part(start, end)
-            if is_taken and emitter.version == self._version:
+            if not is_taken:
+                count = self._take_unknown(part, taken, start, end)
+                if count is not None:
+                    return count
+            elif emitter.version == self._version:
                 self._emit(part, stretch, taken.part(start, end))
-            elif not is_taken and cache.wants:
-                if self._teach(part, taken, start):
-                    return split.message_of(start) + 1
-                part.others(stretch.messages[1:])
             else:
-                # Of those that templates took, the columns have grown meanwhile.
+                # The columns have grown meanwhile.
                 part.others(stretch.messages)
         return len(split.messages)
 
+    def _take_unknown(
+        self, part: _Part, taken: Taken, start: int, end: int
+    ) -> int | None:
+        """Take messages of no known shape (their documents from `start` on), learn one.
+
+        Returns:
+            How many messages of the part are taken, where one brought a template.
+        """
+        cache, split = self._cache, part.split
+        if start + cache.misses_left >= end:
+            part.others(split.part(start, end).messages)
+            cache.missed(end - start)
+            return None
+        at = split.first_of(start + cache.misses_left)
+        if at > start:
+            part.others(split.part(start, at).messages)
+            cache.missed(at - start)
+        if part.batch.is_over:
+            return None
+        behind = split.message_of(at) + 1
+        if self._teach(part, taken, at):
+            return behind
+        part.others(split.messages[behind : split.message_of(end)])
+        cache.missed(end - at - 1)
+        return None
+
     def _take_otherwise(self, part: _Part, taken: Taken) -> int:
         """Take messages in the other ways, and perhaps learn from one; as `_take`."""
-        messages = part.split.messages
-        if not self._cache.wants:
-            part.others(messages)
-            return len(messages)
-        at = taken.by.index(None)
-        message = part.split.message_of(at)
-        part.others(messages[:message])
+        cache, split = self._cache, part.split
+        left = cache.misses_left
+        if left >= taken.misses:
+            part.others(split.messages)
+            cache.missed(taken.misses)
+            return len(split.messages)
+        unknown = (at for at, template in enumerate(taken.by) if template is None)
+        at = split.first_of(next(itertools.islice(unknown, left, None)))
+        message = split.message_of(at)
+        part.others(split.messages[:message])
+        cache.missed(left)
         if not part.batch.is_over:
             self._teach(part, taken, at)
         return message + 1
@@ -295,12 +325,14 @@ class TemplatePath:
         before = result.records + result.deduplicated
         part.others([split.messages[split.message_of(at)]])
         self._emitter.put(batch.arrival)
-        return (
-            not batch.is_over
-            and result.records + result.deduplicated > before
-            and self._emitter.version == self._version
-            and self._cache.learn(lambda: self._made(batch.arrival, document, seen))
-        )
+        if (
+            batch.is_over
+            or result.records + result.deduplicated == before
+            or self._emitter.version != self._version
+        ):
+            self._cache.postpone()
+            return False
+        return self._cache.learn(lambda: self._made(batch.arrival, document, seen))
 
     def _made(self, arrival: Arrival, document: bytes, seen: bytes) -> Template | None:
         """Return the template of a document that was taken another way."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import collections
 import itertools
 import operator
+import sys
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -190,9 +191,20 @@ class TemplateCache:
         self._rest = 0
 
     @property
-    def wants(self) -> bool:
-        """Whether a document that took another way is to be learnt."""
-        return self._rest == 0 and self._missed >= self._price
+    def misses_left(self) -> int:
+        """How many documents have to take another way before one is to be learnt."""
+        return sys.maxsize if self._rest else max(0, self._price - self._missed)
+
+    def missed(self, count: int) -> None:
+        """Count documents of no known shape, once they have taken another way.
+
+        What is tried on a new template, too, would count again with each.
+        """
+        self._missed += count
+
+    def postpone(self) -> None:
+        """Learn from one of the next documents: this one shows no shape of records."""
+        self._missed = max(0, self._price - _PRICE)
 
     def learn(self, make: Make) -> bool:
         """Take the template of a document that took another way, if it has one."""
@@ -239,12 +251,11 @@ class TemplateCache:
         if ends is not None and taken.misses:
             taken.keep_whole(ends)
         taken.judge()
-        self._missed += taken.misses
         self._seen += count
         if taken.is_worth_it:
             self._taken += count - taken.misses
         if self._seen >= _WINDOW:
-            self._judge()
+            self._judge(taken.misses)
         return taken
 
     def _try(
@@ -278,8 +289,12 @@ class TemplateCache:
                 left = list(itertools.compress(left, map(operator.not_, hits)))
                 text = _joined(documents, left)
 
-    def _judge(self) -> None:
-        """Drop templates that are not worth their tries; rest where none is."""
+    def _judge(self, misses: int) -> None:
+        """Drop templates that are not worth their tries; rest where none is.
+
+        Args:
+            misses: Documents of no known shape that are about to take another way.
+        """
         for known in self._known[:]:
             if known.taken * _MIN_SHARE < known.tried >= _WINDOW // 4:
                 self._known.remove(known)
@@ -287,8 +302,9 @@ class TemplateCache:
         for known in self._known:
             known.taken //= 2
             known.tried //= 2
-        # What is learnt next may be what is missing.
-        if not self.wants:
+        # What is learnt next may be what is missing; of the first templates it is.
+        soon = misses if self._learnt < _FIRST else 0
+        if self._missed + soon < self._price:
             if self._taken * _MIN_TAKEN < self._seen:
                 self._rested = min(max(2 * self._rested, _WINDOW), _MAX_REST)
                 self._rest = self._rested

@@ -49,6 +49,13 @@ class SplitMessages(msgspec.Struct, frozen=True, gc=False):
         """Return the index of the message that a document stands in."""
         return document if self.ends is None else bisect.bisect(self.ends, document)
 
+    def first_of(self, document: int) -> int:
+        """Return the index of the first document of the message that one stands in."""
+        if self.ends is None:
+            return document
+        message = self.message_of(document)
+        return self.ends[message - 1] if message else 0
+
     def part(self, start: int, end: int) -> SplitMessages:
         """Return the messages of some documents, which are all that these have."""
         first, last = self.message_of(start), self.message_of(end)

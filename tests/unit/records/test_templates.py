@@ -411,3 +411,20 @@ def test_a_feed_of_many_shapes_is_left_alone() -> None:
         assert taken(form, messages).templated == 0
     # The rests grow: of 4,000 messages few were tried.
     assert sum(len(call.args[2]) for call in tried.call_args_list) < 2000
+
+
+def test_a_large_batch_of_many_shapes_is_left_alone_as_well() -> None:
+    """A rule compares the symbol, so each of them is a shape of its own."""
+    form = {
+        "message_fields": {"symbol": "$.s"},
+        "message_rules": [{"match": {"s": "S5"}, "capture": {"last": "$.p"}}],
+    }
+    messages = [
+        b'{"s":"S%d","p":%d}' % (number % 2000, number) for number in range(4000)
+    ]
+    with mock.patch.object(
+        TemplateCache, "learn", autospec=True, side_effect=TemplateCache.learn
+    ) as learnt:
+        through("templates", form, [messages[:100], messages])
+    # Each takes as long as sixty messages.
+    assert 0 < learnt.call_count < 40
