@@ -30,24 +30,20 @@ class Live:
         copies: How often one went out that had gone out before.
     """
 
-    def __init__(self, *, every: float = 0.005, noise: bool = False) -> None:
+    def __init__(self, *, every: float = 0.005) -> None:
         self.sent: set[int] = set()
         self.copies = 0
         self._every = every
-        self._noise = noise
         self._begin = time.monotonic()
 
     async def play(self, peer: Peer, until: Callable[[], bool]) -> None:
-        """Send numbers from now on; those that a connection shows apart with noise."""
+        """Send numbers from now on."""
         first = int((time.monotonic() - self._begin) / self._every) + 1
         for n in itertools.count(first):
             await asyncio.sleep(self._begin + n * self._every - time.monotonic())
             if until():
                 return
-            message: dict[str, Any] = {"n": n, "text": f"number {n}"}
-            if self._noise:
-                message["connection"] = peer.number
-            await peer.send(json.dumps(message))
+            await peer.send(json.dumps({"n": n, "text": f"number {n}"}))
             self.copies += n in self.sent
             self.sent.add(n)
 

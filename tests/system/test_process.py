@@ -220,15 +220,14 @@ def test_a_signal_while_a_name_is_looked_up_waits_for_no_name_server(
 ) -> None:
     config = {"url": "ws://feed.example/", "idle_timeout": 60, "proxy": "none"}
     code = f"CONFIG = {str(write_config(tmp_path, config))!r}\n{SILENT_NAME_SERVER}"
-    tap = subprocess.Popen(
+    with start(
         [sys.executable, "-c", code],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         cwd=tmp_path,
         env=clean_environment(),
-    )
-    assert tap.stderr is not None
-    with tap.stderr:
+    ) as tap:
+        assert tap.stderr is not None
         while b"asked" not in tap.stderr.readline():
             assert tap.poll() is None
         tap.send_signal(signal.SIGTERM)
