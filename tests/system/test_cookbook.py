@@ -312,13 +312,34 @@ def test_older_odd_values_take_their_place(
     before = {name: value for name, value in config.items() if name != "stream_maps"}
     few: dict[str, Any] = {"max_messages": 2, "infer_messages": 1}
     load(tmp_path, before | few, target, priced(1.5, "n/a"))
-    load(tmp_path, config | few, target, priced(2.5, "off"))
-    query = "SELECT price, price_text FROM messages ORDER BY price_text"
+    load(tmp_path, config | few | {"max_messages": 3}, target, priced(2.5, "off", True))
+    query = 'SELECT price, price_text FROM messages ORDER BY price_text COLLATE "C"'
     with postgres.connect(database) as connection:
         connection.execute(sql.encode())
         found = list(connection.execute(query))
-    assert found[:2] == [(None, "n/a"), (None, "off")]
-    assert {row[1] for row in found[2:]} == {None}
+    assert found[:3] == [(None, "True"), (None, "n/a"), (None, "off")]
+    assert {row[1] for row in found[3:]} == {None}
+
+
+def test_numbers_that_are_sent_as_texts(
+    tmp_path: Path, postgres: Postgres, database: str
+) -> None:
+    (sql,) = blocks("cookbook", "sql")["Numbers that are sent as texts"]
+    prices = ["100.25", "7", 8, "9.50"]
+    feed = sending(
+        [
+            json.dumps({"trade_id": number, "price": price, "ts": "1767225600196"})
+            for number, price in enumerate(prices)
+        ]
+    )
+    config = COOKBOOK["Real timestamps"] | {"max_messages": 4, "infer_messages": 1}
+    load(tmp_path, config, postgres.config(database), feed)
+    with postgres.connect(database) as connection:
+        connection.execute(sql.encode())
+        query = "SELECT price, traded_at FROM prices ORDER BY trade_id"
+        found = list(connection.execute(query))
+    time = dt.datetime(2026, 1, 1, 0, 0, 0, 196000, tzinfo=dt.UTC)
+    assert found == [(Decimal(str(price)), time) for price in prices]
 
 
 def test_exploring_begins_with_texts_and_goes_on_with_values(tmp_path: Path) -> None:
