@@ -28,6 +28,7 @@ settings.register_profile("dev", deadline=None, max_examples=12)
 settings.load_profile("ci")
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Return how many processes test at once: most of them wait for sockets."""
     return 2 * (os.cpu_count() or 1)

@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 
 __all__ = ["DECLARATIONS", "read_auth"]
 
+_YEAR = 366 * 86400
+"""Seconds. Any more away from now, and dates end somewhere."""
+
 
 _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "none": ((), ()),
@@ -124,7 +127,7 @@ DECLARATIONS = group(
                 "encoding": _choice_of("encoding"),
                 "secret_encoding": _choice_of("secret_encoding"),
                 "timestamp": _choice_of("timestamp"),
-                "timestamp_offset": number(),
+                "timestamp_offset": number(_YEAR),
                 "key": STRING,
                 "key_file": STRING,
                 "algorithm": STRING,

@@ -361,6 +361,8 @@ def _allowed(schema: Schema) -> str:
         text += f" greater than {schema['exclusiveMinimum']}"
     if "minimum" in schema:
         text += f", at least {schema['minimum']}"
+    if "maximum" in schema:
+        text += f" and at most {schema['maximum']}"
     if schema.get("minLength"):
         text += " that is not empty"
     return text

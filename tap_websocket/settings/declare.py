@@ -115,9 +115,14 @@ def seconds(*, zero: bool = False) -> Schema:
     }
 
 
-def number() -> Schema:
-    """Return the schema of any number; it may arrive as a text."""
-    return {"type": ["number", "string"], "pattern": _SIGNED_NUMBER}
+def number(most: int) -> Schema:
+    """Return the schema of a number up to `most`, or -`most`; it may arrive as a text."""
+    return {
+        "type": ["number", "string"],
+        "pattern": _SIGNED_NUMBER,
+        "minimum": -most,
+        "maximum": most,
+    }
 
 
 def whole(minimum: int) -> Schema:

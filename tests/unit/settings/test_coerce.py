@@ -71,6 +71,18 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {"auth": {"type": "custom", "headers": {"Host": SECRET}}},
         "auth.headers: Host is",
     ),
+    (
+        {
+            "auth": {
+                "type": "signed",
+                "secret": SECRET,
+                "template": "{timestamp}",
+                "timestamp_offset": "1e12",
+            }
+        },
+        "auth.timestamp_offset: must be a number, at least -31622400 and at most "
+        "31622400; ",
+    ),
     ({"auth": f"bearer {SECRET}"}, "auth: must be an object, as JSON"),
     ({"connect_timeout": 0}, "connect_timeout: must be a number greater than 0; 0 was"),
     ({"connect_timeout": -1}, "connect_timeout: must be a number greater than 0"),

@@ -134,6 +134,18 @@ def test_what_was_delivered_has_no_deadline() -> None:
     assert not stage.gone.wait(0.3)
 
 
+def test_a_deadline_may_be_further_away_than_python_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failed = threading.Event()
+    monkeypatch.setattr(threading, "excepthook", lambda _: failed.set())
+    stage = Stage(drain_timeout=1e12)
+    stage.watch()
+    stage.shutdown.signalled(TERM)
+    assert not failed.wait(0.2)
+    stage.shutdown.done()
+
+
 def test_whoever_read_stderr_may_be_gone(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
