@@ -116,7 +116,7 @@ def seconds(*, zero: bool = False) -> Schema:
 
 
 def number(most: int) -> Schema:
-    """Return the schema of a number up to `most`, or -`most`; it may arrive as a text."""
+    """Return the schema of a number within -`most` and `most`, maybe as a text."""
     return {
         "type": ["number", "string"],
         "pattern": _SIGNED_NUMBER,
