@@ -14,7 +14,7 @@ from tap_websocket.records.payloads import is_utf8
 from tap_websocket.records.views import partial_view
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tap_websocket.feed.inbound import Origin
     from tap_websocket.jsontext import JsonValue
@@ -87,6 +87,13 @@ class GapWatch:
         """Count the numbers that are still missing at the end of a run."""
         if self._tracker is not None:
             self._tracker.settle()
+
+    @property
+    def unmatched(self) -> Sequence[str]:
+        """The settings whose path found nothing beside the records of the run."""
+        if self._tracker is None or not self._emitted:
+            return ()
+        return [f"sequence.{key}" for key in self._tracker.unmatched]
 
     def dialing(self, origin: Origin) -> None:
         """Add a connection that may bring messages."""

@@ -314,6 +314,12 @@ class MessageHandler:
                 "message_rules leave only data",
                 where,
             )
+        for where in self._gaps.unmatched:
+            _LOGGER.warning(
+                "%s: the path found nothing beside any record of the run, so it is not "
+                "known which numbers are missing; check it",
+                where,
+            )
 
 
 def _paths(settings: Settings) -> Iterator[Path]:

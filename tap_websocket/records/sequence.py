@@ -18,8 +18,9 @@ from tap_websocket.records.watched_keys import LIMIT, Gap, WatchedKeys
 from tap_websocket.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from tap_websocket.expressions.path import Path
     from tap_websocket.feed.inbound import Origin
     from tap_websocket.jsontext import JsonValue
     from tap_websocket.records.watched_keys import Watched
@@ -80,6 +81,9 @@ class SequenceTracker:
         self.missing = 0
         self.broken = False
         self._log = LogThrottle(_LOG_SECONDS, clock=clock)
+        # The other paths that have matched beside no number of the run yet.
+        self._unmatched = dict(_other_paths(settings))
+        self._has_numbers = False
 
     def dialing(self, origin: Origin) -> None:
         """Add a connection."""
@@ -97,6 +101,11 @@ class SequenceTracker:
             return
         for watched in self._watched.of(origin.group):
             watched.lost(id(origin))
+
+    @property
+    def unmatched(self) -> Sequence[str]:
+        """The keys of `sequence` whose paths found nothing so far."""
+        return tuple(self._unmatched) if self._has_numbers else ("path",)
 
     def takes(
         self, origin: Origin, found: Sequence[tuple[Any, Any]], start: int = 0
@@ -151,6 +160,13 @@ class SequenceTracker:
         number = _whole(settings.path.first(value))
         if number is None:
             return None
+        self._has_numbers = True
+        if self._unmatched:
+            self._unmatched = {
+                key: path
+                for key, path in self._unmatched.items()
+                if path.first(value) is MISSING
+            }
         first = number
         if settings.first is not None:
             given = _whole(settings.first.first(value))
@@ -294,6 +310,16 @@ class SequenceTracker:
             # What lies between two numbers that are not neighbours is not known.
             return 1
         return (gap.high - gap.low) // self._settings.step + 1
+
+
+def _other_paths(settings: SequenceSettings) -> Iterator[tuple[str, Path]]:
+    """Yield what else is looked up where a number is, by its key in the setting."""
+    if settings.first is not None:
+        yield "first", settings.first
+    if settings.previous is not None:
+        yield "previous", settings.previous
+    for index, path in enumerate(settings.by):
+        yield f"by[{index}]", path
 
 
 def _key(parts: Sequence[Any]) -> str:

@@ -85,6 +85,46 @@ def test_numbers_may_be_in_the_records() -> None:
     assert columns(run, "n", "_missing") == [[1, 0], [9, 0], [4, 2], [5, 0], [11, 1]]
 
 
+@pytest.mark.parametrize(
+    ("sequence", "words"),
+    [
+        ({"path": "$.u", "by": ["$.s"]}, "sequence.path: the path found nothing"),
+        ({"path": "$.s", "by": ["$.t"]}, "sequence.path: the path found nothing"),
+        (
+            {"path": "$.n", "by": ["$.s", "$.t"]},
+            "sequence.by[1]: the path found nothing",
+        ),
+        ({"path": "$.n", "previous": "$.m"}, "sequence.previous: the path found"),
+        ({"path": "$.n", "first": "$.m"}, "sequence.first: the path found nothing"),
+        ({"path": "$.n", "by": ["$.s"]}, None),
+        ({"path": "$.n"}, None),
+    ],
+)
+@pytest.mark.parametrize("records_path", [None, "$.data"])
+def test_a_path_that_found_nothing_is_named_at_the_end(
+    sequence: dict[str, Any],
+    words: str | None,
+    records_path: str | None,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    messages: list[Any] = [{"n": n, "s": s} for n in (1, 2) for s in "ab"]
+    given = {}
+    if records_path is not None:
+        messages = [{"data": messages}]
+        given = {"records_path": records_path}
+    run_feed(messages, sequence=sequence, **given)
+    lines = [text for text in caplog.messages if text.startswith("sequence.")]
+    assert len(lines) == (0 if words is None else 1)
+    assert all(line.startswith(words or "") for line in lines)
+
+
+def test_paths_of_a_feed_that_sent_nothing_are_not_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run_feed([], sequence={"path": "$.n"})
+    assert not [text for text in caplog.messages if text.startswith("sequence.")]
+
+
 def test_numbers_of_the_document_stand_at_its_first_record() -> None:
     messages = [{"u": n, "data": [{"x": n}, {"x": -n}]} for n in (1, 4)]
     run = run_feed(messages, records_path="$.data", sequence={"path": "$.u"})
