@@ -43,7 +43,7 @@ class FieldLog:
     Args:
         what: What happens to it, as an end of "The field 'x' …".
         level: The level of the lines.
-        page: Address of what to do about it, for the first of them.
+        page: Address of what to do about it.
     """
 
     def __init__(
@@ -54,6 +54,8 @@ class FieldLog:
         self._page = page
         # Hashes, since a server may send names of a megabyte.
         self._seen: set[int] = set()
+        # Pages that were named: once is enough for each.
+        self._addresses: set[str] = set()
 
     def note(
         self,
@@ -75,15 +77,16 @@ class FieldLog:
             return
         self._seen.add(key)
         if len(self._seen) <= _MAX_WARNINGS:
-            is_first = len(self._seen) == 1
-            address = (page() or self._page) if is_first else ""
+            address = page() or self._page
+            is_new = address not in self._addresses
+            self._addresses.add(address)
             _LOGGER.log(
                 self._level,
                 "The field %s %s: %s%s",
                 quoted(name),
                 self._what,
                 why(),
-                f"; see {address}" if address else "",
+                f"; see {address}" if address and is_new else "",
             )
         if len(self._seen) == _MAX_WARNINGS:
             _LOGGER.log(
