@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scripts import declared
 from scripts.declared import ENDS, REPOSITORY, ROOT
+from scripts.sections import best_sections, sections
 from tap_websocket.counts import Counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from scripts.sections import Section
 
 __all__ = [
     "config_schema",
@@ -34,10 +37,10 @@ _NOTICE = "<!-- Written by scripts/generate.py from tap_websocket/settings/. -->
 _HEAD = "| setting | type | default | in short |\n| --- | --- | --- | --- |\n"
 _SCHEMA_URL = f"{REPOSITORY}/raw/main/tap_websocket/config.schema.json"
 _BLOCK = re.compile(r"^```json\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
 # A sentence ends before a space and a capital, a digit or a code span.
 _SENTENCE = re.compile(r"(?<=[.])\s+(?=[A-Z0-9`])")
-_RECIPES_PER_SETTING = 3
+_SECTIONS_PER_SETTING = 3
+_RECIPES_PER_SETTING = 2
 _LONGEST_EXAMPLE = 400
 _LINE = 100
 _INTRODUCTION = """\
@@ -84,18 +87,16 @@ def _row(name: str) -> str:
 def reference() -> str:
     """Return the page with everything about each setting."""
     uses = _uses()
-    mentions = _mentions()
+    found = [section for page in _pages() for section in sections(page)]
     introduction = _INTRODUCTION.replace("SCHEMA_URL", _SCHEMA_URL)
     parts = [f"# Settings\n\n{_NOTICE}\n{introduction}"]
     for group, names in declared.groups().items():
         parts.append(f"## {group}\n")
-        parts += [
-            _entry(name, uses.get(name, []), mentions.get(name, [])) for name in names
-        ]
+        parts += [_entry(name, uses.get(name, []), found) for name in names]
     return "\n".join(parts)
 
 
-def _entry(name: str, uses: list[Use], pages: list[Path]) -> str:
+def _entry(name: str, uses: list[Use], found: list[Section]) -> str:
     schema = declared.properties()[name]
     secret = " Secret." if schema.get("secret") else ""
     default = declared.default_of(name)
@@ -106,9 +107,11 @@ def _entry(name: str, uses: list[Use], pages: list[Path]) -> str:
     example = _example(name, uses)
     if example is not None:
         parts.append(f"```json\n{_pretty({name: example})}\n```\n")
-    links = [_link(page) for page in pages if page.parent == DOCS]
+    manual = [section for section in found if section.page.parent == DOCS]
+    links = list(map(_link, best_sections(name, manual, _SECTIONS_PER_SETTING)))
     recipes = dict.fromkeys(use.page for use in uses if use.page.parent != DOCS)
-    links += [_link(page) for page in list(recipes)[:_RECIPES_PER_SETTING]]
+    shown = list(recipes)[:_RECIPES_PER_SETTING]
+    links += [_link(next(sections(page))) for page in shown]
     if links:
         parts.append(f"See {', '.join(links)}.\n")
     return "\n".join(parts)
@@ -141,16 +144,17 @@ def _pretty(value: dict[str, Any]) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def _link(page: Path) -> str:
-    title = _TITLE.search(page.read_text(encoding="utf-8"))
-    name = title[1] if title else page.stem
-    return f"[{name}]({page.relative_to(DOCS).as_posix()})"
+def _link(section: Section) -> str:
+    page = section.page.relative_to(DOCS).as_posix()
+    return f"[{section.title}]({page}{section.anchor})"
 
 
 def _pages() -> list[Path]:
     pages = [*sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("recipes/*.md"))]
-    # What a benchmark measured explains no setting, and changes with each run.
-    return [page for page in pages if page not in {_PAGE, DOCS / "benchmark.md"}]
+    # What a benchmark measured explains no setting, and changes with each run; how the
+    # tap is built explains none either.
+    others = {_PAGE, DOCS / "benchmark.md", DOCS / "architecture.md"}
+    return [page for page in pages if page not in others]
 
 
 def configs(page: Path) -> Iterator[dict[str, Any]]:
@@ -182,17 +186,6 @@ def _uses() -> dict[str, list[Use]]:
                 found.setdefault(name, []).append(Use(value, page))
     for uses in found.values():
         uses.sort(key=lambda use: (len(json.dumps(use.value)), str(use.page)))
-    return found
-
-
-def _mentions() -> dict[str, list[Path]]:
-    """Return the pages that write of each setting."""
-    found: dict[str, list[Path]] = {}
-    for page in _pages():
-        text = page.read_text(encoding="utf-8")
-        for name in declared.properties():
-            if f"`{name}`" in text or f"`{name}: " in text or f'"{name}": ' in text:
-                found.setdefault(name, []).append(page)
     return found
 
 
