@@ -210,6 +210,11 @@ def test_another_kind_inside_of_a_string_takes_another_way() -> None:
         assert taken(form, messages, size=50).templated >= 50
 
 
+def test_a_group_brings_no_value_of_another_group() -> None:
+    messages = [b'a/"\x1e" {"n":%d}' % number for number in range(300)]
+    assert taken({"message_pattern": PATTERN}, messages).templated == 0
+
+
 def test_a_group_brings_no_document() -> None:
     form = {"message_pattern": PATTERN, "record_separator": "##"}
     two = b'a/x {"n":%d}##a/y {"n":2}'

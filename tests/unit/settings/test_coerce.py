@@ -30,7 +30,7 @@ def problems(**given: Any) -> list[str]:
     return []
 
 
-DEEP = '{"a":' * 2000 + "1" + "}" * 2000
+DEEP = '{"a":' * 200_000 + "1" + "}" * 200_000
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
