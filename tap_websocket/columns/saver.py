@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import concurrent.futures
 import logging
-import threading
 from typing import TYPE_CHECKING
 
+from tap_websocket.daemon_threads import call_in_thread
 from tap_websocket.errors import LocationError
 
 if TYPE_CHECKING:
@@ -74,7 +74,10 @@ class ColumnSaver:
         if self._pending is not None or self._clock() < self._next_try:
             return self.finished()
         self._wanted = tuple(wanted)
-        self._pending = _in_thread(lambda: self._save(self._wanted))
+        # The end of the process need not wait for it: the file is replaced in one step.
+        self._pending = call_in_thread(
+            lambda: self._save(self._wanted), name="schema_location"
+        )
         # The exception is looked at by `finished`.
         concurrent.futures.wait([self._pending], self._patience)
         stored = self.finished()
@@ -104,22 +107,3 @@ class ColumnSaver:
             f" and {more} more" if more > 0 else "",
             what,
         )
-
-
-def _in_thread(
-    work: Callable[[], StoredColumns],
-) -> concurrent.futures.Future[StoredColumns]:
-    """Start work in a thread that the end of the process does not wait for.
-
-    That is safe: the file is replaced in one step, whenever the process ends.
-    """
-    future: concurrent.futures.Future[StoredColumns] = concurrent.futures.Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
-            future.set_exception(error)
-
-    threading.Thread(target=run, name="schema_location", daemon=True).start()
-    return future

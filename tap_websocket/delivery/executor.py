@@ -8,6 +8,8 @@ import functools
 import threading
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from tap_websocket.daemon_threads import fulfil
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -15,7 +17,6 @@ __all__ = ["DaemonExecutor"]
 
 _Params = ParamSpec("_Params")
 _Result = TypeVar("_Result")
-_Call = tuple["concurrent.futures.Future[object]", "Callable[[], object]"]
 
 _MAX_THREADS = 32
 """As many as there may be connection attempts at once (`feed.throttle`)."""
@@ -32,7 +33,7 @@ class DaemonExecutor(concurrent.futures.ThreadPoolExecutor):
         # asyncio takes no other executors, but the pool of this one stays empty.
         super().__init__(max_workers=1)
         self._guard = threading.Lock()
-        self._calls: collections.deque[_Call] = collections.deque()
+        self._calls: collections.deque[Callable[[], None]] = collections.deque()
         self._running = 0
 
     def submit(
@@ -44,8 +45,9 @@ class DaemonExecutor(concurrent.futures.ThreadPoolExecutor):
     ) -> concurrent.futures.Future[_Result]:
         """Call a function in another thread, once one of them is free."""
         future: concurrent.futures.Future[_Result] = concurrent.futures.Future()
+        call = functools.partial(fn, *args, **kwargs)
         with self._guard:
-            self._calls.append((future, functools.partial(fn, *args, **kwargs)))  # type: ignore[arg-type]
+            self._calls.append(functools.partial(fulfil, future, call))
             if self._running < _MAX_THREADS:
                 self._running += 1
                 threading.Thread(
@@ -64,12 +66,5 @@ class DaemonExecutor(concurrent.futures.ThreadPoolExecutor):
                 if not self._calls:
                     self._running -= 1
                     return
-                future, call = self._calls.popleft()
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                result = call()
-            except BaseException as error:  # noqa: BLE001 - raised where it is awaited
-                future.set_exception(error)
-            else:
-                future.set_result(result)
+                call = self._calls.popleft()
+            call()

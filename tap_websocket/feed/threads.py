@@ -7,6 +7,8 @@ import concurrent.futures
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
+from tap_websocket.daemon_threads import call_in_thread, fulfil
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -24,17 +26,9 @@ async def in_thread(act: Callable[[], _Result]) -> _Result:
     A run that ends meanwhile, at a signal say, does not wait for it, as it would for
     a thread of the loop's pool.
     """
-    future: concurrent.futures.Future[_Result] = concurrent.futures.Future()
-
-    def run() -> None:
-        if future.set_running_or_notify_cancel():
-            try:
-                future.set_result(act())
-            except BaseException as error:  # noqa: BLE001 - raised where it is awaited
-                future.set_exception(error)
-
-    threading.Thread(target=run, name="tap-websocket-request", daemon=True).start()
-    return await asyncio.wrap_future(future)
+    return await asyncio.wrap_future(
+        call_in_thread(act, name="tap-websocket-request"),
+    )
 
 
 class LoopThread:
@@ -60,14 +54,7 @@ class LoopThread:
             act()
             return
         future: concurrent.futures.Future[None] = concurrent.futures.Future()
-
-        def run() -> None:
-            try:
-                future.set_result(act())  # type: ignore[func-returns-value]
-            except BaseException as error:  # noqa: BLE001 - raised where it is awaited
-                future.set_exception(error)
-
-        self._loop.call_soon_threadsafe(run)
+        self._loop.call_soon_threadsafe(fulfil, future, act)
         future.result()
 
     def post(self, act: Callable[[], None]) -> None:

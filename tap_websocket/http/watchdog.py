@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from urllib3.exceptions import TimeoutError as TooLate
 
+from tap_websocket.daemon_threads import call_in_thread
 from tap_websocket.http.interim import FinalResponse
 
 if TYPE_CHECKING:
@@ -106,13 +107,7 @@ class Watchdog:
         Raises:
             TooLate: When the time of the request is over before.
         """
-        future: concurrent.futures.Future[None] = concurrent.futures.Future()
-        threading.Thread(
-            target=_fulfil,
-            args=(future, connect),
-            name="tap-websocket-connect",
-            daemon=True,
-        ).start()
+        future = call_in_thread(connect, name="tap-websocket-connect")
         concurrent.futures.wait([future], max(0.0, self._end - time.monotonic()))
         if not future.done():
             future.add_done_callback(lambda _: close())
@@ -123,17 +118,6 @@ class Watchdog:
         finally:
             # The error knows this frame, and so would wait for the garbage collector.
             del future
-
-
-def _fulfil(
-    future: concurrent.futures.Future[None], connect: Callable[[], None]
-) -> None:
-    try:
-        connect()
-    except BaseException as error:  # noqa: BLE001 - raised where it is awaited
-        future.set_exception(error)
-    else:
-        future.set_result(None)
 
 
 def _shut_down(opened: socket.socket) -> None:
