@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["is_full", "start", "wait_until"]
+__all__ = ["is_full", "read_past", "start", "wait_until"]
 
 _POLL_SECONDS = 0.02
 _PIPE_BYTES = 64 * 1024
@@ -45,6 +45,12 @@ def wait_until(condition: Callable[[], object], seconds: float = 120) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(_POLL_SECONDS)
+
+
+def read_past(process: subprocess.Popen[bytes], output: IO[bytes], mark: bytes) -> None:
+    """Read what a process writes, up to the line that a text is in."""
+    while mark not in output.readline():
+        assert process.poll() is None
 
 
 def is_full(pipe: IO[bytes]) -> bool:

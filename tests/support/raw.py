@@ -7,6 +7,7 @@ import base64
 import contextlib
 import dataclasses
 import hashlib
+import itertools
 import socket
 import struct
 import threading
@@ -25,6 +26,7 @@ __all__ = [
     "RawServer",
     "close_frame",
     "frame",
+    "never_reads",
     "opens",
     "serve_raw",
 ]
@@ -208,6 +210,14 @@ def opens(
         await peer.wait()
 
     return play
+
+
+async def never_reads(peer: RawPeer) -> None:
+    """Send numbers for ever; no Close is answered."""
+    await peer.upgrade()
+    for number in itertools.count():
+        await peer.send(frame(b'{"n": %d}' % number))
+        await asyncio.sleep(0.01)
 
 
 @dataclasses.dataclass

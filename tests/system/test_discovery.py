@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.raw import frame, serve_raw
+from tests.support.catalogs import select
+from tests.support.raw import never_reads, serve_raw
 from tests.support.scripts import TRADE, says_nothing, trades
 from tests.support.servers import free_port, serve
 from tests.support.tap import run_tap
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.support.raw import RawPeer
 
 
 def test_discovery_prints_the_inferred_catalog(tmp_path: Path) -> None:
@@ -37,12 +35,6 @@ def test_discovery_prints_the_inferred_catalog(tmp_path: Path) -> None:
 def test_discovery_does_not_wait_for_a_server_that_never_answers_a_close(
     transport: str, tmp_path: Path
 ) -> None:
-    async def never_reads(peer: RawPeer) -> None:
-        await peer.upgrade()
-        while True:
-            await peer.send(frame(b'{"n": 1}'))
-            await asyncio.sleep(0.01)
-
     with serve_raw(never_reads) as server:
         config = {
             "url": server.url,
@@ -136,15 +128,8 @@ def test_discovery_warns_where_it_acknowledges_what_it_drops(
 def test_a_catalog_deselects_properties_for_good(tmp_path: Path) -> None:
     with serve(trades) as server:
         config = {"url": server.url, "max_messages": 50}
-        catalog = json.loads(run_tap(tmp_path, config, "--discover").stdout)
-        (stream,) = catalog["streams"]
-        for entry in stream["metadata"]:
-            if entry["breadcrumb"] == ["properties", "price"]:
-                entry["metadata"]["selected"] = False
-            if not entry["breadcrumb"]:
-                entry["metadata"]["selected"] = True
-        path = tmp_path / "catalog.json"
-        path.write_text(json.dumps(catalog))
+        found = run_tap(tmp_path, config, "--discover").stdout
+        path = select(tmp_path, found, price=False)
         run = run_tap(tmp_path, config, "--catalog", str(path))
     assert run.code == 0
     (schema,) = run.schemas
@@ -157,12 +142,8 @@ def test_a_catalog_deselects_properties_for_good(tmp_path: Path) -> None:
 def test_a_deselected_stream_is_skipped(tmp_path: Path) -> None:
     with serve(trades) as server:
         config = {"url": server.url, "max_messages": 5}
-        catalog = json.loads(run_tap(tmp_path, config, "--discover").stdout)
-        for entry in catalog["streams"][0]["metadata"]:
-            if not entry["breadcrumb"]:
-                entry["metadata"]["selected"] = False
-        path = tmp_path / "catalog.json"
-        path.write_text(json.dumps(catalog))
+        found = run_tap(tmp_path, config, "--discover").stdout
+        path = select(tmp_path, found, stream=False)
         run = run_tap(tmp_path, config, "--catalog", str(path))
         assert len(server.peers) == 1
     assert run.code == 0

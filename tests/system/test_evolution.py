@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.catalogs import select
 from tests.support.servers import serve
 from tests.support.tap import run_tap
 
@@ -63,14 +64,8 @@ def test_a_new_field_is_announced_before_its_first_record(
 def test_evolution_goes_on_from_a_catalog(tmp_path: Path) -> None:
     with serve(growing) as server:
         config = feed(server.url)
-        catalog = json.loads(run_tap(tmp_path, config, "--discover").stdout)
-        for entry in catalog["streams"][0]["metadata"]:
-            if entry["breadcrumb"] == ["properties", "price"]:
-                entry["metadata"]["selected"] = False
-            if not entry["breadcrumb"]:
-                entry["metadata"]["selected"] = True
-        path = tmp_path / "catalog.json"
-        path.write_text(json.dumps(catalog))
+        found = run_tap(tmp_path, config, "--discover").stdout
+        path = select(tmp_path, found, price=False)
         run = run_tap(tmp_path, config, "--catalog", str(path))
     assert run.code == 0, run.stderr
     before, after = run.schemas
@@ -83,13 +78,9 @@ def test_evolution_goes_on_from_a_catalog(tmp_path: Path) -> None:
 def test_metadata_columns_can_be_deselected(tmp_path: Path) -> None:
     with serve(growing) as server:
         config = feed(server.url, record_metadata=True, contexts=[{"region": "eu"}])
-        catalog = json.loads(run_tap(tmp_path, config, "--discover").stdout)
+        found = run_tap(tmp_path, config, "--discover").stdout
         out = ({"_received_at", "_sequence"}, {"region"})
-        for entry in catalog["streams"][0]["metadata"]:
-            name = entry["breadcrumb"][-1] if entry["breadcrumb"] else None
-            entry["metadata"]["selected"] = name not in out[0] | out[1]
-        path = tmp_path / "catalog.json"
-        path.write_text(json.dumps(catalog))
+        path = select(tmp_path, found, **dict.fromkeys(out[0] | out[1], False))
         run = run_tap(tmp_path, config, "--catalog", str(path))
     assert run.code == 0, run.stderr
     assert len(run.records) == 20

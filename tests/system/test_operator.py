@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.processes import is_full, start, wait_until
-from tests.support.raw import frame, serve_raw
+from tests.support.raw import frame, never_reads, serve_raw
 from tests.support.servers import serve
 from tests.support.tap import (
     COMMAND,
@@ -267,14 +267,7 @@ def test_a_target_that_exits_at_start(tmp_path: Path) -> None:
 def test_a_target_that_goes_away_waits_for_no_server(
     maps: dict[str, Any], tmp_path: Path
 ) -> None:
-    async def script(peer: RawPeer) -> None:
-        await peer.upgrade()
-        for number in itertools.count():
-            await peer.send(frame(b'{"n": %d}' % number))
-            # No Close is answered: nothing is read.
-            await asyncio.sleep(0.01)
-
-    with serve_raw(script) as server:
+    with serve_raw(never_reads) as server:
         config = {
             "url": server.url,
             "idle_timeout": 60,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.processes import start
+from tests.support.processes import read_past, start
 from tests.support.servers import serve
 from tests.support.tap import COMMAND, clean_environment, start_tap, write_config
 
@@ -146,8 +146,7 @@ def test_a_closed_descriptor_is_no_sockets(descriptor: int, tmp_path: Path) -> N
             env=clean_environment(),
         ) as tap:
             assert tap.stdout is not None
-            while b'"RECORD"' not in tap.stdout.readline():
-                assert tap.poll() is None
+            read_past(tap, tap.stdout, b'"RECORD"')
             found = Path(f"/proc/{tap.pid}/fd/{descriptor}").readlink()
             assert str(found) == "/dev/null"
 
@@ -228,8 +227,7 @@ def test_a_signal_while_a_name_is_looked_up_waits_for_no_name_server(
         env=clean_environment(),
     ) as tap:
         assert tap.stderr is not None
-        while b"asked" not in tap.stderr.readline():
-            assert tap.poll() is None
+        read_past(tap, tap.stderr, b"asked")
         tap.send_signal(signal.SIGTERM)
         assert tap.wait(30) == 0
 
@@ -257,8 +255,7 @@ def test_a_second_signal_does_not_wait_for_whoever_reads_stderr(
         )
         assert tap.stdout is not None
         try:
-            while b'"RECORD"' not in tap.stdout.readline():
-                assert tap.poll() is None
+            read_past(tap, tap.stdout, b'"RECORD"')
             os.set_blocking(write, False)
             with contextlib.suppress(BlockingIOError):
                 while os.write(write, bytes(4096)):

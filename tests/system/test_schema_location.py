@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.catalogs import select
 from tests.support.columns import column
 from tests.support.drift import sending
 from tests.support.saved_columns import BROKEN, WHOLE, run, stored
@@ -22,22 +23,7 @@ if TYPE_CHECKING:
 def catalog(directory: Path, records: list[Any], **given: Any) -> Path:
     found = run(directory, records, "--discover", **given)
     assert found.code == 0, found.stderr
-    path = directory / "catalog.json"
-    document = json.loads(found.stdout)
-    for entry in document["streams"][0]["metadata"]:
-        if not entry["breadcrumb"]:
-            entry["metadata"]["selected"] = True
-    path.write_text(json.dumps(document))
-    return path
-
-
-def select(path: Path, **names: bool) -> None:
-    document = json.loads(path.read_text())
-    for entry in document["streams"][0]["metadata"]:
-        name = entry["breadcrumb"][-1] if entry["breadcrumb"] else None
-        if name in names:
-            entry["metadata"]["selected"] = names[name]
-    path.write_text(json.dumps(document))
+    return select(directory, found.stdout)
 
 
 def test_types_last_from_run_to_run(tmp_path: Path) -> None:
@@ -100,7 +86,7 @@ def test_types_come_from_the_file_and_selection_from_the_catalog(
     tmp_path: Path,
 ) -> None:
     path = catalog(tmp_path, WHOLE)
-    select(path, side=False)
+    select(tmp_path, path.read_bytes(), side=False)
     document = json.loads(path.read_text())
     document["streams"][0]["schema"]["properties"]["price"] = column("number")
     document["streams"][0]["schema"]["properties"]["by_hand"] = column("string")
@@ -120,7 +106,7 @@ def test_types_come_from_the_file_and_selection_from_the_catalog(
 def test_a_catalog_is_the_start_where_there_is_no_file_yet(tmp_path: Path) -> None:
     path = catalog(tmp_path, WHOLE)
     (tmp_path / "columns.json").unlink()
-    select(path, side=False)
+    select(tmp_path, path.read_bytes(), side=False)
     ended = run(tmp_path, BROKEN, "--catalog", str(path))
     assert ended.code == 0, ended.stderr
     assert stored(tmp_path) == {"price": column("integer")}
@@ -143,7 +129,7 @@ def test_portable_names_are_kept(tmp_path: Path) -> None:
         {"s.x": 1, "s-x_2": 2, "_rescued_data": '{"t":"x"}'},
     ]
     path = catalog(tmp_path, [], column_names="portable")
-    select(path, E_2=False)
+    select(tmp_path, path.read_bytes(), E_2=False)
     third = run(tmp_path, [trade], "--catalog", str(path), column_names="portable")
     assert third.records == [{"e": "trade", "T": 5, "t_2": 6}]
     assert not third.warnings
