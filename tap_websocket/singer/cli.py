@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import signal
 import sys
 import traceback
@@ -16,6 +15,7 @@ from singer_sdk.exceptions import ConfigValidationError, MapExpressionError
 from singer_sdk.plugin_base import SingerCommand
 
 from tap_websocket.errors import DeliveryError, TapError
+from tap_websocket.singer.stdout import send_to_nowhere, unwritable
 
 __all__ = ["TapCommand"]
 
@@ -73,12 +73,8 @@ def _flush_stdout() -> None:
     try:
         sys.stdout.flush()
     except OSError as error:
-        # The interpreter would try again at its exit, and end with 120.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
-        msg = f"stdout cannot be written ({error.strerror}); nothing more is written"
-        raise DeliveryError(msg) from error
+        send_to_nowhere(sys.stdout.fileno())
+        raise unwritable(error) from error
 
 
 def _file_with(text: str) -> str:

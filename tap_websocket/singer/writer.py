@@ -14,6 +14,7 @@ from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.singerlib import RecordMessage
 
 from tap_websocket.errors import DeliveryError
+from tap_websocket.singer.stdout import send_to_nowhere, unwritable
 from tap_websocket.wording import counted
 
 if TYPE_CHECKING:
@@ -119,20 +120,12 @@ class PageWriter(MsgSpecWriter):
         except BrokenPipeError as error:
             raise self._gone(descriptor) from error
         except OSError as error:
-            msg = (
-                f"stdout cannot be written ({error.strerror}); nothing more is written"
-            )
-            raise DeliveryError(msg) from error
+            raise unwritable(error) from error
 
     def _gone(self, descriptor: int) -> DeliveryError:
-        """Return the error, with stdout sent to nowhere.
-
-        The interpreter flushes stdout at its exit, and would fail there again.
-        """
+        """Return the error, with stdout sent to nowhere."""
         self.target_is_gone = True
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, descriptor)
-        os.close(nowhere)
+        send_to_nowhere(descriptor)
         # What was in the pipe was handed on, and not read.
         handed = counted(self._records, "record was", "records were")
         return DeliveryError(
