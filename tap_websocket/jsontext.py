@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = [
+    "BAD_EXPONENT",
     "EXTRA_DATA",
     "TOO_DEEP",
     "InvalidJson",
@@ -191,7 +192,7 @@ def _parse(
     except RecursionError as error:
         raise InvalidJson(TOO_DEEP) from error
     except InvalidOperation as error:
-        raise InvalidJson(_EXPONENT) from error
+        raise InvalidJson(BAD_EXPONENT) from error
     except ValueError:
         return _parse_slowly(payload, number)
 
@@ -221,7 +222,7 @@ TOO_DEEP = "it is nested too deeply"
 EXTRA_DATA = "Extra data"
 """What `json` says where something follows a value."""
 
-_EXPONENT = "a number has an exponent that is out of range"
+BAD_EXPONENT = "a number has an exponent that is out of range"
 
 
 def _parse_slowly(
@@ -242,7 +243,7 @@ def _parse_slowly(
     except RecursionError as error:
         raise InvalidJson(TOO_DEEP) from error
     except InvalidOperation as error:
-        raise InvalidJson(_EXPONENT) from error
+        raise InvalidJson(BAD_EXPONENT) from error
     except json.JSONDecodeError as error:
         raise InvalidJson(error.msg, error.pos) from error
     except UnicodeDecodeError as error:

@@ -7,6 +7,7 @@ import asyncio
 __all__ = ["BodyRoom"]
 
 _MAX_BYTES = 16 * 1024 * 1024
+"""Sixteen of the largest (`http.answer.MAX_REPLY_BYTES`)."""
 
 
 class BodyRoom:
@@ -28,7 +29,7 @@ class BodyRoom:
         await self._some.wait()
 
     def take(self, size: int) -> None:
-        """Take room for a body of so many bytes, which is there already."""
+        """Take room for a body of this many bytes, which is there already."""
         self._bytes += size
         if self._bytes >= _MAX_BYTES:
             self._some.clear()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Feed"]
 
 _LOGGER = logging.getLogger("tap-websocket")
+
 _TRIAL_SECONDS = 30.0
 """Seconds that a trial waits for data, behind those of `connect_timeout`: with a wrong
 records_path it would wait for all of `max_duration`, a month where that is set."""

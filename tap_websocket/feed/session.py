@@ -336,10 +336,10 @@ class Session:
     def went_stale(self, reason: str) -> None:
         """Drop the connection, which was silent for `stale_timeout`."""
         if self._ignored:
-            came = counted(self._ignored, "document", "documents")
+            one, more = "document came and was", "documents came and were"
             reason += (
-                f"; {came} came and {'was' if self._ignored == 1 else 'were'} ignored "
-                "(message_rules, or without a match of message_pattern or records_path)"
+                f"; {counted(self._ignored, one, more)} ignored (message_rules, or "
+                "without a match of message_pattern or records_path)"
             )
         self.give_up(reason)
         self._owner.went_stale(self)

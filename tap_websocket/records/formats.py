@@ -131,7 +131,7 @@ class Json:
         return payloads
 
 
-def read_json(document: bytes) -> Any:  # noqa: ANN401 - any JSON
+def read_json(document: bytes) -> JsonValue:
     """Return the value of a JSON document.
 
     Raises:

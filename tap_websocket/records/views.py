@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tap_websocket import jsontext
 from tap_websocket.columns.payload_check import is_field_name
 from tap_websocket.expressions.path import EACH
 
@@ -145,8 +146,7 @@ def _decimal(text: str) -> Decimal:
     try:
         return Decimal(text)
     except InvalidOperation as error:
-        msg = "a number has an exponent that is out of range"
-        raise msgspec.ValidationError(msg) from error
+        raise msgspec.ValidationError(jsontext.BAD_EXPONENT) from error
 
 
 def _nothing(document: bytes) -> None:

@@ -214,8 +214,9 @@ def _typed(
         value = bool(value)
     if isinstance(value, float | Decimal) and types & {"number", "integer"}:
         value = _number(value)
-    if isinstance(value, int) and types & {"integer"} and not types & {"object"}:
-        value = value if isinstance(value, bool) else _whole(path, value)
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if is_whole and "integer" in types and "object" not in types:
+        value = _whole(path, value)
     if isinstance(value, dict) and "object" in types:
         return _typed_object(path, value, schema)
     if isinstance(value, list) and "array" in types and "items" in schema:
@@ -245,13 +246,12 @@ def _whole(path: str, given: str | int) -> int:
     Raises:
         ValueError: When it has too many digits.
     """
-    if isinstance(given, str) and len(given.strip().lstrip("+-")) > _MAX_DIGITS:
-        given = 10**_MAX_DIGITS
-    value = int(given)
-    if abs(value) >= 10**_MAX_DIGITS:
+    # Python refuses to read texts of thousands of digits.
+    digits = given.strip().lstrip("+-") if isinstance(given, str) else ""
+    if len(digits) > _MAX_DIGITS or abs(int(given)) >= 10**_MAX_DIGITS:
         msg = f"{path}: must be a whole number of at most {_MAX_DIGITS} digits"
         raise ValueError(msg)
-    return value
+    return int(given)
 
 
 def _number(given: str | float | Decimal) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 
 import cbor2
 
+from tap_websocket import jsontext
 from tap_websocket.errors import ParseError
 from tap_websocket.records.codecs import pieces
 from tap_websocket.records.codecs.json_values import (
@@ -133,8 +134,7 @@ def _scaled(mantissa: int, exponent: int) -> Decimal:
     try:
         return Decimal((sign, digits, exponent))
     except InvalidOperation as error:
-        msg = "a number has an exponent that is out of range"
-        raise ParseError(msg) from error
+        raise ParseError(jsontext.BAD_EXPONENT) from error
 
 
 def _epoch(value: Any, immutable: bool) -> str:  # noqa: ANN401, ARG001, FBT001 - signature of cbor2

@@ -81,7 +81,7 @@ class Taken(msgspec.Struct, gc=False):
 
     @classmethod
     def nothing(cls, count: int) -> Taken:
-        """Return what is made of so many documents of no known shape."""
+        """Return what is made of this many documents of no known shape."""
         return cls([b""] * count, [], [], [None] * count, count)
 
     def keep_whole(self, ends: Sequence[int]) -> None:
@@ -222,7 +222,7 @@ class TemplateCache:
         return True
 
     def rests(self, count: int) -> bool:
-        """Return whether so many documents are to go past the cache."""
+        """Return whether this many documents are to go past the cache."""
         if not self._rest:
             return False
         self._rest = max(0, self._rest - count)

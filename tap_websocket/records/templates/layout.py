@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tap_websocket.expressions.path import EACH
+from tap_websocket.expressions.path import EACH, leads_into
 from tap_websocket.records.templates.pattern_texts import SEPARATOR
 from tap_websocket.records.views import Unviewable
 
@@ -87,12 +87,11 @@ def _items(
         return None
     fields = [path.steps for _, path in settings.message_fields]
     if EACH in way or any(
-        path is None or tuple(path[: len(way)]) == way
-        for path in (*fields, *router.compared)
+        path is None or leads_into(path, way) for path in (*fields, *router.compared)
     ):
         return None
     # How many items there are decides nothing, either.
-    if any(tuple(path[: len(way)]) == way != path for path in router.looked_at):
+    if any(path != way and leads_into(path, way) for path in router.looked_at):
         return None
     return way
 

@@ -154,7 +154,7 @@ class Template(msgspec.Struct, frozen=True, eq=False):
 
 
 def _joined(lines: Iterable[bytes], counts: Iterable[int]) -> list[bytes]:
-    """Return texts of so many lines each."""
+    """Return texts of this many lines each."""
     left = iter(lines)
     return [b"\n".join(itertools.islice(left, count)) for count in counts]
 
