@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import itertools
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
 __all__ = ["LIMIT", "Gap", "Watched", "WatchedKeys"]
 
@@ -92,7 +92,7 @@ class WatchedKeys:
         # By owner and key.
         self._keys: dict[int, dict[str, Watched]] = {}
         # The same by the values of the key, for keys of texts that were looked at.
-        self._by_texts: dict[int, dict[Any, Watched]] = {}
+        self._by_texts: dict[int, dict[Hashable, Watched]] = {}
         self._warned = False
 
     def find(self, owner: int, key: str) -> Watched | None:
@@ -108,11 +108,11 @@ class WatchedKeys:
         watched = self._keys.setdefault(owner, {})[key] = Watched(key, number)
         return watched
 
-    def by_texts(self, owner: int) -> Mapping[Any, Watched]:
+    def by_texts(self, owner: int) -> Mapping[Hashable, Watched]:
         """Return the keys that are known by the values of `by`: a text, or several."""
         return self._by_texts.get(owner, {})
 
-    def know_texts(self, owner: int, texts: Any, watched: Watched) -> None:  # noqa: ANN401 - a text, or a tuple
+    def know_texts(self, owner: int, texts: Hashable, watched: Watched) -> None:
         """Have a key known by the values of `by`, unless they are long."""
         if len(watched.key) <= _MAX_CHARACTERS:
             self._by_texts.setdefault(owner, {})[texts] = watched
